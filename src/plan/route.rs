@@ -1,0 +1,70 @@
+//! What to do with a request once its route is known.
+
+use super::{Limits, Timeouts};
+use crate::http1::FieldEdits;
+
+/// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
+#[derive(Clone, Debug)]
+pub struct RoutePlan {
+    /// For logs and reports: the `name` in the file, or `host path` as written.
+    pub name: String,
+    /// What answers.
+    pub action: Action,
+    /// Changes to the fields of the forwarded request.
+    pub request_fields: FieldEdits,
+    /// Changes to the fields of the response, our own fixed ones included.
+    pub response_fields: FieldEdits,
+    /// The route's timeouts: its own, else its upstream's, else the global ones.
+    pub timeouts: Timeouts,
+    /// The route's limits, resolved in the same way.
+    pub limits: Limits,
+}
+
+/// What answers a request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Forward to `Plan::upstreams[index]`.
+    Upstream(usize),
+    /// A fixed response.
+    Respond {
+        /// Status code, 200 to 599.
+        status: u16,
+        /// The body and its type.
+        body: BodyText,
+    },
+    /// A redirect.
+    Redirect(Redirect),
+}
+
+/// A fixed body.
+#[derive(Clone, Debug, Default)]
+pub struct BodyText {
+    /// The `Content-Type`.
+    pub content_type: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A redirect whose `Location` is assembled for each request.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// The parts of `Location`, joined in order.
+    pub parts: Vec<RedirectPart>,
+}
+
+/// A piece of a redirect's `Location`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedirectPart {
+    /// Literal text.
+    Text(String),
+    /// `{host}`: the request's host without its port.
+    Host,
+    /// `{path}`: the request's path without its query.
+    Path,
+    /// `{query}`: `?` and the query where there is one, else nothing.
+    Query,
+    /// `{uri}`: path and query as the client sent them.
+    Uri,
+}

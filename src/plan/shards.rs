@@ -1,0 +1,51 @@
+//! Where and how shards run. These settings are fixed for the life of the process.
+
+/// The shards and what each may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardPlan {
+    /// The CPU of each shard; as many shards as entries.
+    pub cpus: Vec<usize>,
+    /// Most client connections a shard serves at once; more wait in the accept queue.
+    pub max_connections: u32,
+    /// The data ring.
+    pub ring: RingPlan,
+    /// Forwarding bodies in the kernel.
+    pub splice: SplicePlan,
+}
+
+/// The data ring of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingPlan {
+    /// Which tier to use.
+    pub tier: TierChoice,
+    /// Submission queue entries, a power of two from 16 to 32768.
+    pub entries: u32,
+    /// Most receive buffers (32 KiB each) a shard may hold at once.
+    pub buffers: u32,
+}
+
+/// `ring.tier`: probe, or force a tier down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The best tier that the running kernel has.
+    Auto,
+    /// Linux 6.1: DEFER_TASKRUN, multishot accept and receive.
+    V6_1,
+    /// Linux 5.19: COOP_TASKRUN, buffer rings.
+    V5_19,
+    /// Linux 5.8: one-shot operations only.
+    V5_8,
+}
+
+/// Forwarding bodies by splice(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplicePlan {
+    /// Whether bodies are spliced at all.
+    pub enabled: bool,
+    /// Bodies (or chunks) with at least this many bytes still to come are spliced, bytes.
+    pub threshold: u64,
+    /// Capacity asked for each pipe, bytes; the kernel may grant less.
+    pub pipe_size: usize,
+    /// Most pipes a shard holds at once.
+    pub pipes: usize,
+}

@@ -1,0 +1,91 @@
+//! Where requests go.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Address;
+use crate::balance::PolicyKind;
+
+/// One `[[upstream]]`.
+#[derive(Clone, Debug)]
+pub struct UpstreamPlan {
+    /// Its name in the file.
+    pub name: String,
+    /// How a server is chosen.
+    pub policy: PolicyKind,
+    /// What `consistent_hash` hashes; `ip_hash` hashes [`HashKey::ClientIp`].
+    pub hash_key: HashKey,
+    /// Members in the order of the file; at least one.
+    pub servers: Vec<ServerPlan>,
+    /// Requests that wait for a server below its `max_connections`.
+    pub queue: QueuePlan,
+    /// Idle connections to servers.
+    pub pool: PoolPlan,
+}
+
+/// One member of an upstream.
+#[derive(Clone, Debug)]
+pub struct ServerPlan {
+    /// Where it listens.
+    pub address: ServerAddress,
+    /// Its share of requests relative to the others; at least 1.
+    pub weight: u32,
+    /// Used only when no other server can be.
+    pub backup: bool,
+    /// Most requests at once over all shards; `None`: no limit.
+    pub max_connections: Option<u32>,
+}
+
+/// A server's address as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// Known from the start.
+    Fixed(Address),
+    /// A name to resolve; the server is down until it does.
+    Name {
+        /// The host name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerAddress::Fixed(address) => write!(f, "{address}"),
+            ServerAddress::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// What a hashing policy hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// The client's address.
+    ClientIp,
+    /// The path without its query.
+    Path,
+    /// The value of a request field; the client's address where it is absent.
+    Field(String),
+    /// The value of a cookie; the client's address where it is absent.
+    Cookie(String),
+}
+
+/// The waiting queue of an upstream, in each shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuePlan {
+    /// Most requests waiting over all shards; one more is answered 503. 0: none waits.
+    pub max: u32,
+    /// Longest wait; then 503.
+    pub timeout: Duration,
+}
+
+/// Idle connections kept to each server, in each shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolPlan {
+    /// Most idle connections to one server in one shard.
+    pub max_idle: usize,
+    /// Closed after this long without a request.
+    pub idle_timeout: Duration,
+}
