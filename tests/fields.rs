@@ -131,7 +131,9 @@ fn a_route_edits_the_request(tier: Tier) {
     let route = r#"
         path = "/"
         upstream = "app"
-        request_fields = { set = { X-Set = "new", Host = "inside.example" }, add = { X-Add = "more" }, remove = ["X-Gone", "Cookie"] }
+        request_fields.set = { X-Set = "new", Host = "inside.example" }
+        request_fields.add = { X-Add = "more" }
+        request_fields.remove = ["X-Gone", "Cookie"]
     "#;
     let proxy = Config::new(tier).origin("app", &origin).route(route).start();
     let lines =
@@ -149,7 +151,9 @@ fn a_route_edits_the_response(tier: Tier) {
     let route = r#"
         path = "/"
         upstream = "app"
-        response_fields = { set = { X-Set = "new" }, add = { Set-Cookie = "b" }, remove = ["X-Gone", "server"] }
+        response_fields.set = { X-Set = "new" }
+        response_fields.add = { Set-Cookie = "b" }
+        response_fields.remove = ["X-Gone", "server"]
     "#;
     let proxy = Config::new(tier).origin("app", &origin).route(route).start();
     let response = proxy.get("/");
