@@ -1,1 +1,3 @@
-//! To be filled.
+//! Servers, their health, their connections.
+
+pub mod passive;
