@@ -10,6 +10,9 @@ use super::source::{Located, Spot};
 use crate::balance::PolicyKind;
 use crate::plan::Address;
 
+/// Where something is missing altogether: the beginning of the main file.
+const FILE: Spot = Spot { file: 0, offset: 0 };
+
 /// Complains of everything that does not fit together.
 pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
@@ -42,6 +45,11 @@ pub(super) fn shard_cpus(shards: Option<&Located<ShardsWritten>>, machine: &Mach
 
 fn shards(shards: Option<&Located<ShardsWritten>>, machine: &Machine, complaints: &Complaints) {
     let available = machine.cpus.len();
+    if available == 0 {
+        let spot = shards.map_or(FILE, |shards| shards.spot);
+        complaints.error(spot, "this process may use no CPU", "widen its CPU affinity");
+        return;
+    }
     let Some(shards) = shards else { return };
     match &shards.value {
         ShardsWritten::Auto => {}
@@ -121,9 +129,8 @@ fn duplicates<T: Hash + Eq + Clone>(
 
 fn listeners(listeners: &[ListenerTable], complaints: &Complaints) {
     if listeners.is_empty() {
-        let start = Spot { file: 0, offset: 0 };
         let remedy = "add [[listener]] with address = \"0.0.0.0:8080\"";
-        complaints.error(start, "there is no listener", remedy);
+        complaints.error(FILE, "there is no listener", remedy);
     }
     let addresses = listeners.iter().filter_map(|listener| listener.address.as_ref());
     // Port 0 is a different free port each time.
@@ -166,9 +173,8 @@ fn check_upstream(upstream: &UpstreamTable, complaints: &Complaints) {
 
 fn routes(routes: &[RouteTable], complaints: &Complaints) {
     if routes.is_empty() {
-        let start = Spot { file: 0, offset: 0 };
-        let remedy = "add [[route]] with upstream = \"…\"";
-        complaints.error(start, "there is no route", remedy);
+        let remedy = "add [[route]] with upstream = \"app\"";
+        complaints.error(FILE, "there is no route", remedy);
     }
     let conditions = routes.iter().flat_map(|route| {
         let path = route.path.pattern.as_ref().map(ToString::to_string);

@@ -26,6 +26,8 @@ pub(super) struct Fields<'a> {
     pub spot: Spot,
     complaints: &'a Complaints,
     known: Vec<&'static str>,
+    /// Keys that were complained of already.
+    refused: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
@@ -36,7 +38,7 @@ impl<'a> Fields<'a> {
         spot: Spot,
         complaints: &'a Complaints,
     ) -> Fields<'a> {
-        Fields { table, title, spot, complaints, known: Vec::new() }
+        Fields { table, title, spot, complaints, known: Vec::new(), refused: Vec::new() }
     }
 
     /// The value of `key`, if there is one.
@@ -58,10 +60,8 @@ impl<'a> Fields<'a> {
 
     /// Refuses a table that a later version will have.
     pub fn refuse_for_now(&mut self, key: &'static str, shown: &str) {
-        let Some((found, _)) = self.table.get_key_value(key) else { return };
         let what = format!("`{shown}` is not part of this version yet");
-        self.complaints.error(self.at(found.span().start), what, "remove the table");
-        self.known.push(key);
+        self.refuse_key(key, what, "remove the table");
     }
 
     /// Complains of the table as a whole.
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
     pub fn finish(self) {
         for (key, _) in self.table {
             let name = &**key.get_ref();
-            if self.known.contains(&name) {
+            if self.known.contains(&name) || self.refused.contains(&name) {
                 continue;
             }
             let remedy = if TOP_KEYS.contains(&name) {
@@ -99,15 +99,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Complains of every key that nobody asked for with the same remedy.
-    pub fn finish_with(self, remedy: &str) {
-        for (key, _) in self.table {
-            let name = &**key.get_ref();
-            if !self.known.contains(&name) {
-                let what = format!("`{name}` cannot be set in {}", self.title);
-                self.complaints.error(self.at(key.span().start), what, remedy);
-            }
+    /// Refuses keys that exist, but not here.
+    pub fn refuse_misplaced(&mut self, keys: &[&'static str], remedy: &str) {
+        for &key in keys {
+            self.refuse_key(key, format!("`{key}` cannot be set in {}", self.title), remedy);
         }
+    }
+
+    fn refuse_key(&mut self, key: &'static str, what: String, remedy: &str) {
+        let Some((found, _)) = self.table.get_key_value(key) else { return };
+        self.complaints.error(self.at(found.span().start), what, remedy);
+        self.refused.push(key);
     }
 
     fn at(&self, offset: usize) -> Spot {
@@ -116,7 +118,7 @@ impl<'a> Fields<'a> {
 
     fn field(&self, key: &'a str, value: &'a Spanned<DeValue<'a>>) -> Field<'a> {
         let spot = self.at(value.span().start);
-        Field { key, value: value.get_ref(), spot, complaints: self.complaints }
+        Field { key, item: false, value: value.get_ref(), spot, complaints: self.complaints }
     }
 }
 
@@ -125,6 +127,8 @@ impl<'a> Fields<'a> {
 pub(super) struct Field<'a> {
     /// The key it was found under; items of a list have their list's.
     pub key: &'a str,
+    /// Whether it is an item of a list.
+    item: bool,
     value: &'a DeValue<'a>,
     /// Where the value is.
     pub spot: Spot,
@@ -155,9 +159,14 @@ impl<'a> Field<'a> {
 
     /// A string.
     pub fn text(self) -> Option<Located<&'a str>> {
+        self.text_or("a string in quotes")
+    }
+
+    /// A string; the complaint about anything else asks for `wanted`.
+    pub fn text_or(self, wanted: &str) -> Option<Located<&'a str>> {
         match self.value.as_str() {
             Some(text) => Some(self.located(text)),
-            None => self.wrong_type("a string in quotes"),
+            None => self.wrong_type(wanted),
         }
     }
 
@@ -265,6 +274,7 @@ impl<'a> Field<'a> {
             return self.wrong_type("a list in brackets").unwrap_or_default();
         };
         let item = |item: &'a Spanned<DeValue<'a>>| Field {
+            item: true,
             value: item.get_ref(),
             spot: Spot { file: self.spot.file, offset: item.span().start },
             ..self
@@ -291,15 +301,18 @@ impl<'a> Field<'a> {
 
     /// The tables of `[[key]]`.
     pub fn tables(self, title: &'a str) -> Vec<Fields<'a>> {
-        if self.is_table() {
-            let what = format!("there may be several of `{}`", self.key);
-            return self.refuse(what, format!("write it as {title}")).unwrap_or_default();
+        if self.is_list() {
+            return self.list().into_iter().filter_map(|item| item.table(title)).collect();
         }
-        self.list().into_iter().filter_map(|item| item.table(title)).collect()
+        let what = format!("`{}` is {}", self.key, kind_of(self.value));
+        self.complain(what, format!("there may be several: write it as {title}"));
+        // A single table is what was meant; reading it finds the mistakes inside as well.
+        self.is_table().then(|| self.table(title)).flatten().into_iter().collect()
     }
 
     fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
-        let what = format!("`{}` is {}", self.key, kind_of(self.value));
+        let subject = if self.item { "an item of " } else { "" };
+        let what = format!("{subject}`{}` is {}", self.key, kind_of(self.value));
         self.refuse(what, format!("write {wanted}"))
     }
 }

@@ -33,6 +33,10 @@ pub(super) enum Role {
     Included,
 }
 
+/// What only the main file may hold.
+const MAIN_KEYS: [&str; 8] =
+    ["shards", "include", "admin", "ring", "splice", "limits", "timeouts", "log"];
+
 /// A whole configuration, includes absorbed.
 #[derive(Debug, Default)]
 pub(super) struct File {
@@ -57,8 +61,9 @@ impl File {
         let place = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
         if let Some(first) = errors.iter().min_by_key(|error| place(error)) {
             let spot = Spot { file, offset: place(first) };
-            let (what, wanted) = split_expectation(first.message());
-            complaints.syntax_error(spot, what, wanted);
+            let span = first.span().unwrap_or_default();
+            let (what, remedy) = in_words(first.message(), text.get(span).unwrap_or_default());
+            complaints.syntax_error(spot, what, remedy);
             return File::default();
         }
         let title = match role {
@@ -77,7 +82,8 @@ impl File {
             ..File::default()
         };
         if role == Role::Included {
-            fields.finish_with("it belongs in the main file");
+            fields.refuse_misplaced(&MAIN_KEYS, "it belongs in the main file");
+            fields.finish();
             return file;
         }
         file.shards = fields.get("shards").and_then(ShardsWritten::read);
@@ -105,11 +111,28 @@ impl File {
     }
 }
 
-/// The parser's messages end in what it expected, where it knows.
-fn split_expectation(message: &str) -> (String, String) {
-    match message.split_once(", expected ") {
-        Some((what, expected)) => (what.to_owned(), format!("expected {expected}")),
-        None => (message.to_owned(), String::new()),
+/// A syntax error and its remedy, from the parser's message and the text it points at.
+///
+/// The mistakes that everyone makes get an answer of their own; the rest of the parser's messages
+/// say what was expected, where it knows.
+fn in_words(message: &str, text: &str) -> (String, String) {
+    let (what, expected) = match message.split_once(", expected ") {
+        Some((what, expected)) => (what, format!("expected {expected}")),
+        None => (message, String::new()),
+    };
+    match what {
+        "string values must be quoted" if text.is_empty() => {
+            ("there is no value after the `=`".to_owned(), "add one or remove the key".to_owned())
+        }
+        "string values must be quoted" => {
+            (format!("`{text}` is not a value"), format!("did you mean \"{text}\", in quotes?"))
+        }
+        "invalid basic string" if expected == "expected `\"`" => {
+            ("a string is not closed".to_owned(), "add the `\"`".to_owned())
+        }
+        "invalid literal string" => ("a string is not closed".to_owned(), "add the `'`".to_owned()),
+        "duplicate key" => (format!("`{text}` is there twice"), "keep one".to_owned()),
+        _ => (what.to_owned(), expected),
     }
 }
 
@@ -256,6 +279,8 @@ impl LimitsTable {
     /// `limits` of a route: what is still open once a route is known.
     fn read_of_route(mut fields: Fields<'_>) -> LimitsTable {
         let body = fields.get("body").and_then(BodyLimit::read);
+        let elsewhere = ["header_bytes", "header_fields", "connections"];
+        fields.refuse_misplaced(&elsewhere, "set it in [limits]");
         fields.finish();
         LimitsTable { body, ..LimitsTable::default() }
     }
@@ -330,6 +355,8 @@ impl TimeoutsTable {
                 *slot = value;
             }
         }
+        let elsewhere = TIMEOUTS_GLOBAL.into_iter().filter(|key| !keys.contains(key));
+        fields.refuse_misplaced(&elsewhere.collect::<Vec<_>>(), "set it in [timeouts]");
         fields.finish();
         table
     }

@@ -145,7 +145,7 @@ impl ServerEntry {
 }
 
 fn read_address(field: Field<'_>) -> Option<Located<ServerAddress>> {
-    let text = field.text()?;
+    let text = field.text_or("an address in quotes, such as \"127.0.0.1:3000\"")?;
     match address::server(text.value) {
         Ok(address) => Some(field.located(address)),
         Err(error) => field.refuse(error.what, error.remedy),
