@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Servers: which are usable, how many requests each has, idle connections to them, new ones.
 
 mod connect;
@@ -9,3 +10,8 @@ mod server;
 pub use connect::{ConnectError, Connected};
 pub use group::{Busy, Group, Lease, Tried};
 pub use server::{Server, Verdict};
+=======
+//! Servers, their health, their connections.
+
+pub mod passive;
+>>>>>>> config
