@@ -114,6 +114,21 @@ impl Flow<'_> {
         self.send_bytes(end).await
     }
 
+    /// Sends a head and what came with it: `buf` starts with the head, unless it is in `before`.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub async fn send_first(&self, before: Vec<u8>, buf: Buf, tail: Vec<u8>) -> Result<(), Broken> {
+        if before.is_empty() {
+            self.send(buf).await?;
+        } else {
+            let sending = self.to.socket.send_after(before, buf);
+            let sent = self.within(sending, Broken::SinkTimeout).await?;
+            sent.result.map_err(|_| Broken::Sink)?;
+        }
+        self.send_bytes(&tail).await
+    }
+
     /// Sends the bytes of `buf`.
     pub async fn send(&self, buf: Buf) -> Result<(), Broken> {
         let sent = self.within(self.to.socket.send(buf, false), Broken::SinkTimeout).await?;

@@ -25,13 +25,10 @@ pub struct Request {
     pub group: usize,
     /// What the balancer hashes.
     pub key: u64,
-    /// The head as it goes to the server, followed by the part of the body that is here already.
-    pub head: Outgoing,
-    /// The rest of the body.
-    pub body: Body,
 }
 
-/// Bytes to send first: nearly always one buffer.
+/// The head as it goes to the server, followed by the part of the body that is here already:
+/// nearly always one buffer.
 pub struct Outgoing {
     /// Sent before `buf` where the new head did not fit in front of the body.
     pub before: Vec<u8>,
@@ -44,8 +41,9 @@ impl Request {
     }
 }
 
-/// Receives a head, `buf` being its first bytes, and decides. `Err`: it is answered already.
-pub async fn receive(client: &Client, buf: Buf) -> Result<Request, Next> {
+/// Receives a head, `buf` being its first bytes, and decides. Returns what to forward, its first
+/// bytes and the rest of its body. `Err`: it is answered already.
+pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Outgoing, Body), Next> {
     let service = client.context.service.borrow().clone();
     let limits = head_limits(&service.plan.limits);
     let (mut buf, len) = receive_head(client, buf, &service.plan, &limits).await?;
@@ -72,8 +70,8 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<Request, Next> {
             if let Err(failure) = framed {
                 return Err(reply::fail(client, &failure, facts.is_head, false).await);
             }
-            let head = Outgoing { before, buf };
-            Ok(Request { service, facts, version, route, group, key, head, body })
+            let request = Request { service, facts, version, route, group, key };
+            Ok((request, Outgoing { before, buf }, body))
         }
     }
 }

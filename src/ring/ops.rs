@@ -188,7 +188,10 @@ pub struct Sent {
     pub accepted: usize,
     /// All of them, or why not.
     pub result: io::Result<()>,
-    /// The buffer as it was given, less the accepted bytes where the send was short.
+    /// What was given to be sent before the buffer, and the buffer: both untouched, or `None` where
+    /// the kernel took them in several parts.
+    pub before: Vec<u8>,
+    /// See `before`.
     pub buf: Option<Buf>,
 }
 
@@ -210,8 +213,15 @@ impl Future for SendOp {
                 Hold::Vectored(vectored) => vectored.into_parts(),
                 _ => unreachable!("a send holds a buffer"),
             };
-            let done = |result, buf| Sent { accepted: 0, result, buf: Some(buf) };
-            let sent = match result {
+            let partly = self.sent > accepted;
+            let sent = self.sent;
+            let done = |result, before, buf| Sent {
+                accepted: sent,
+                result,
+                before,
+                buf: (!partly).then_some(buf),
+            };
+            return Poll::Ready(match result {
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {
                     self.resend(rest_of_head, buf, 0);
                     continue;
@@ -220,15 +230,14 @@ impl Future for SendOp {
                     self.wait_for_room(rest_of_head, buf);
                     continue;
                 }
-                Err(error) => done(Err(error), buf),
-                Ok(n) if n >= rest_of_head.len() + buf.len() => done(Ok(()), buf),
-                Ok(0) => done(Err(io::ErrorKind::WriteZero.into()), buf),
+                Err(error) => done(Err(error), rest_of_head, buf),
+                Ok(n) if n >= rest_of_head.len() + buf.len() => done(Ok(()), rest_of_head, buf),
+                Ok(0) => done(Err(io::ErrorKind::WriteZero.into()), rest_of_head, buf),
                 Ok(n) => {
                     self.resend(rest_of_head, buf, n);
                     continue;
                 }
-            };
-            return Poll::Ready(Sent { accepted: self.sent, ..sent });
+            });
         }
     }
 }
@@ -441,7 +450,8 @@ impl Acceptor {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
+    /// As [`Acceptor::accept`].
+    pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
         loop {
             let fd = self.listener.as_raw_fd();
             let multi = self.ring.tier() == Tier::V6_1;
@@ -477,6 +487,20 @@ impl Acceptor {
             })
             .await;
             accepted.extend(uring::accepted(outcome).ok());
+        }
+        accepted
+    }
+}
+
+impl Acceptor {
+    /// Ends listening, and returns every connection that was waiting to be accepted.
+    pub async fn finish(mut self) -> Vec<OwnedFd> {
+        let mut accepted = self.stop().await;
+        if rustix::io::ioctl_fionbio(&self.listener, true).is_ok() {
+            let flags = rustix::net::SocketFlags::CLOEXEC;
+            while let Ok(fd) = rustix::net::accept_with(&self.listener, flags) {
+                accepted.push(fd);
+            }
         }
         accepted
     }

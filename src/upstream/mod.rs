@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Servers: which are usable, how many requests each has, idle connections to them, new ones.
 
 mod connect;
@@ -10,8 +9,3 @@ mod server;
 pub use connect::{ConnectError, Connected};
 pub use group::{Busy, Group, Lease, Tried};
 pub use server::{Server, Verdict};
-=======
-//! Servers, their health, their connections.
-
-pub mod passive;
->>>>>>> config

@@ -111,6 +111,9 @@ impl Server {
 
     pub(super) fn end(&self) {
         self.active.set(self.active.get() - 1);
+        if self.suspect.get() {
+            self.passive.borrow_mut().abandon_trial();
+        }
     }
 
     /// Learns from an attempt.
@@ -121,18 +124,18 @@ impl Server {
         let now = Duration::from_nanos(now);
         let mut passive = self.passive.borrow_mut();
         match verdict {
-            Verdict::Good => {
-                passive.succeeded(now);
-                self.suspect.set(false);
-            }
+            Verdict::Good => passive.succeeded(now),
             Verdict::Refused => passive.failed(now, FailureKind::Refused),
             Verdict::Failed => passive.failed(now, FailureKind::Other),
         }
-        if verdict != Verdict::Good {
-            self.suspect.set(true);
-            if passive.is_down(now) {
+        let was_down = self.suspect.replace(passive.is_down(now));
+        match (was_down, self.suspect.get()) {
+            (false, true) => {
+                tracing::warn!(server = self.name, "server is down");
                 self.pool.borrow_mut().clear();
             }
+            (true, false) => tracing::info!(server = self.name, "server is up again"),
+            _ => {}
         }
     }
 
