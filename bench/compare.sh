@@ -14,13 +14,14 @@ what changes on the machine meets all of them.
   --rounds N        rounds for each workload (3)
   --seconds S       length of one timed pass (5)
   --only ROW,...    only these workloads; --list names them
-  --proxies A,...   of nginx, haproxy, corelane (all three)
+  --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), haproxy, corelane
+                    (nginx,haproxy,corelane)
   --quick           short: 3 rounds of 1 second, no warm-up, no extra passes, nothing written
   --no-write        print the tables, write no files
   --out DIR         where to write (bench/results/<date>-<machine>)
   --proxy-cpu N     CPU of the proxies (0)
   --load-cpu N      CPU of the origin and the load (1)
-  --port-base N     first of four ports on 127.0.0.1 (18480)
+  --port-base N     first of five ports on 127.0.0.1 (18480)
   --list            name the workloads and what is required in each
   -h, --help        this text
 
@@ -95,7 +96,7 @@ set_option() {
             IFS=, read -r -a proxies <<<"$2"
             local proxy
             for proxy in "${proxies[@]}"; do
-                [[ $proxy =~ ^(nginx|haproxy|corelane)$ ]] || usage_error "no proxy named $proxy"
+                [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] || usage_error "no proxy named $proxy"
             done
             ;;
         --out) out=$2 ;;
@@ -127,7 +128,8 @@ need() {
     done
     local proxy
     for proxy in "${proxies[@]}"; do
-        [[ $proxy == corelane ]] || command -v "$proxy" >/dev/null || die "$proxy is not installed"
+        [[ $proxy == corelane ]] || command -v "${proxy%-stock}" >/dev/null ||
+            die "${proxy%-stock} is not installed"
     done
 }
 
@@ -148,6 +150,8 @@ prepare() {
     raw=$run/raw.tsv
     trap 'stop_all; rm -rf "$run"' EXIT
     trap 'exit 130' INT TERM
+    # nginx's worker is another user and has its temporary files here.
+    chmod 711 "$run"
     : >"$raw"
     # Enough for the idle connections; the soft limit of a login shell is 1024.
     ulimit -n 20000 2>/dev/null || ulimit -n "$(ulimit -Hn)"

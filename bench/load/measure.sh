@@ -90,21 +90,21 @@ count_syscalls() {
         "$row" "$proxy" "$calls" "$result" >>"$raw"
 }
 
-# Half of what nginx does in this run, the rate that the open loop keeps.
-half_capacity() {
-    local median
-    median=$(grep -P 'what=load\trow=12B-64\t.*\tproxy=nginx\t' "$raw" |
-        sed -E 's/.*\trequests=([0-9]+).*duration_us=([0-9]+).*/\1 \2/' |
+# Requests a second of each result line on standard input, the median of them.
+median_rate() {
+    sed -E 's/.*requests=([0-9]+).*duration_us=([0-9]+).*/\1 \2/' |
         awk '{ print $1 / $2 * 1e6 }' | sort -n |
-        awk '{ a[NR] = $1 } END { if (NR) printf "%d", a[int((NR + 1) / 2)] }')
-    if [[ -z $median ]]; then
-        local peer=nginx
-        [[ -n ${pid_of[nginx]-} ]] || peer=${proxies[0]}
-        median=$(load get 12 64 "$(port_of "$peer")" 2 |
-            sed -E 's/.*requests=([0-9]+).*duration_us=([0-9]+).*/\1 \2/' |
-            awk '{ printf "%d", $1 / $2 * 1e6 }')
-    fi
-    echo $((median / 2))
+        awk '{ a[NR] = $1 } END { if (NR) printf "%d", a[int((NR + 1) / 2)] }'
+}
+
+# Half of what nginx does in this run, the rate that the open loop keeps. Without nginx in the
+# run the first proxy stands in for it.
+half_capacity() {
+    local peer=nginx rate
+    [[ -n ${pid_of[nginx]-} ]] || peer=${proxies[0]}
+    rate=$({ grep -P "what=load\trow=12B-64\t.*\tproxy=$peer\t" "$raw" || true; } | median_rate)
+    if [[ -z $rate ]]; then rate=$(load get 12 64 "$(port_of "$peer")" 2 | median_rate); fi
+    echo $((rate / 2))
 }
 
 open_loop() {

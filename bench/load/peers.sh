@@ -12,6 +12,7 @@ port_of() {
         nginx) echo $((port_base + 1)) ;;
         haproxy) echo $((port_base + 2)) ;;
         corelane) echo $((port_base + 3)) ;;
+        nginx-stock) echo $((port_base + 4)) ;;
     esac
 }
 
@@ -32,9 +33,10 @@ wait_for() {
     die "$name does not listen on port $port (its last words are above)"
 }
 
+# Fills in the template of a configuration: render PROXY FILE [MORE_SED_OPTIONS].
 render() {
-    sed -e "s|@PORT@|$(port_of "$1")|g" -e "s|@ORIGIN_PORT@|$(port_of origin)|g" \
-        -e "s|@PROXY_CPU@|$proxy_cpu|g" -e "s|@RUN@|$run|g" "$load_dir/$2.in" >"$run/$2"
+    sed "${@:3}" -e "s|@NAME@|$1|g" -e "s|@PORT@|$(port_of "$1")|g" -e "s|@ORIGIN_PORT@|$(port_of origin)|g" \
+        -e "s|@PROXY_CPU@|$proxy_cpu|g" -e "s|@RUN@|$run|g" "$load_dir/$2.in" >"$run/$1.${2##*.}"
 }
 
 start() {
@@ -45,9 +47,13 @@ start() {
             cpu=$load_cpu
             command=("$run/origin" 127.0.0.1 "$(port_of origin)")
             ;;
-        nginx)
-            render nginx nginx.conf
-            command=(nginx -e stderr -c "$run/nginx.conf" -p "$run")
+        nginx | nginx-stock)
+            if [[ $name == nginx ]]; then
+                render "$name" nginx.conf
+            else
+                render "$name" nginx.conf -e '/# tuned$/d'
+            fi
+            command=(nginx -e stderr -c "$run/$name.conf" -p "$run")
             ;;
         haproxy)
             render haproxy haproxy.cfg
@@ -89,7 +95,7 @@ stop_all() {
 # The process that does the work: nginx leaves it to a child, the others do it themselves.
 worker_of() {
     local pid=${pid_of[$1]} children=""
-    if [[ $1 == nginx ]]; then read -r children <"/proc/$pid/task/$pid/children" || true; fi
+    if [[ $1 == nginx* ]]; then read -r children <"/proc/$pid/task/$pid/children" || true; fi
     echo "${children%% *}" | grep . || echo "$pid"
 }
 

@@ -6,7 +6,7 @@ from results import Verdict
 
 WIDTH, LEFT, RIGHT, TOP = 860, 250, 70, 92
 BAR, GAP, GROUP_GAP = 16, 4, 16
-COLOURS = {"nginx": "#2f6f9f", "haproxy": "#7a9e3b"}
+COLOURS = {"nginx": "#2f6f9f", "nginx-stock": "#8fb8d6", "haproxy": "#7a9e3b"}
 MISSED, INK, FAINT = "#c0392b", "#222222", "#d8d8d8"
 
 
@@ -33,15 +33,14 @@ def groups(verdicts: list[Verdict]) -> list[list[Verdict]]:
     return list(found.values())
 
 
-def legend(names: dict[str, str]) -> list[str]:
-    parts, x = [], LEFT
-    for peer, colour in COLOURS.items():
-        parts += [rectangle(x, 50, 12, 12, colour), text(x + 18, 60, f"against {names[peer]}")]
-        x += 130
-    parts += [rectangle(x, 50, 12, 12, MISSED), text(x + 18, 60, "misses what is required")]
-    x += 175
-    parts += [line(x + 6, 48, x + 6, 64, INK, 3), text(x + 16, 60, "at most required")]
-    return parts
+def legend(peers: list[str], names: dict[str, str]) -> list[str]:
+    entries = [(COLOURS[peer], f"against {names[peer]}") for peer in peers]
+    entries.append((MISSED, "above what is required"))
+    parts, x = [], 24.0
+    for colour, label in entries:
+        parts += [rectangle(x, 50, 12, 12, colour), text(x + 18, 60, label)]
+        x += 40 + 7 * len(label)
+    return [*parts, line(x + 6, 48, x + 6, 64, INK, 3), text(x + 16, 60, "at most required")]
 
 
 def axis(scale: float, most: float, bottom: float) -> list[str]:
@@ -84,7 +83,8 @@ def ratios(verdicts: list[Verdict], names: dict[str, str], subtitle: str) -> str
     head = [text(24, 28, "Corelane's CPU time per request, as a share of its peers'",
                  font_size="17", font_weight="600", fill=INK),
             text(WIDTH - 24, 28, subtitle, text_anchor="end", fill="#555555"),
-            *legend(names), *axis(scale, most, bottom)]
+            *legend([p for p in COLOURS if any(v.peer == p for v in verdicts)], names),
+            *axis(scale, most, bottom)]
     height = bottom + 20
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '

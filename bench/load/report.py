@@ -17,7 +17,7 @@ import sys
 import plot
 from results import NAMES, Results, Row, Verdict, read_raw, read_rows
 
-CONFIGS = ("nginx.conf", "haproxy.cfg", "corelane.toml")
+CONFIGS = ("nginx.conf", "nginx-stock.conf", "haproxy.cfg", "corelane.toml")
 MISSED = 3
 
 

@@ -11,8 +11,9 @@ COUNT_BY_BYTES = 1 << 20
 FOREIGN_SHARE_MAX = 0.05
 CLOCKS_DISAGREE_MAX = 0.03
 
-PEERS = ("nginx", "haproxy")
-NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "corelane": "Corelane"}
+PEERS = ("nginx", "nginx-stock", "haproxy")
+NAMES = {"nginx": "nginx", "nginx-stock": "stock nginx", "haproxy": "HAProxy",
+         "corelane": "Corelane"}
 
 
 @dataclasses.dataclass
@@ -55,7 +56,7 @@ def read_rows(path: str) -> list[Row]:
             if line.startswith("#") or not line.strip():
                 continue
             name, kind, size, connections, nginx, haproxy, title = line.rstrip("\n").split("\t")
-            limits = {peer: float(limit) for peer, limit in zip(PEERS, (nginx, haproxy))
+            limits = {peer: float(limit) for peer, limit in zip(PEERS, (nginx, nginx, haproxy))
                       if limit != "-"}
             rows.append(Row(name, kind, int(size), int(connections), limits, title))
     return rows
