@@ -1,5 +1,7 @@
 //! Commands.
 
+pub mod origin;
+
 use std::process::ExitCode;
 
 /// Reads the command line, runs the command and says how it went.
