@@ -72,7 +72,8 @@ read_options() {
                 usage
                 exit
                 ;;
-            --rounds | --seconds | --only | --proxies | --out | --proxy-cpu | --load-cpu | --port-base)
+            --rounds | --seconds | --only | --proxies | --out | \
+                --proxy-cpu | --load-cpu | --port-base)
                 (($# > 1)) || usage_error "$1 needs a value"
                 set_option "$1" "$2"
                 shift
@@ -89,14 +90,15 @@ set_option() {
             only=,$2,
             local row
             for row in ${2//,/ }; do
-                rows | cut -f1 | grep -qxF -- "$row" || usage_error "no workload named $row"
+                rows | cut -f1 | grep -xF -- "$row" >/dev/null || usage_error "no workload $row"
             done
             ;;
         --proxies)
             IFS=, read -r -a proxies <<<"$2"
             local proxy
             for proxy in "${proxies[@]}"; do
-                [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] || usage_error "no proxy named $proxy"
+                [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] ||
+                    usage_error "no proxy $proxy"
             done
             ;;
         --out) out=$2 ;;

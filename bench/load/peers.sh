@@ -35,8 +35,9 @@ wait_for() {
 
 # Fills in the template of a configuration: render PROXY FILE [MORE_SED_OPTIONS].
 render() {
-    sed "${@:3}" -e "s|@NAME@|$1|g" -e "s|@PORT@|$(port_of "$1")|g" -e "s|@ORIGIN_PORT@|$(port_of origin)|g" \
-        -e "s|@PROXY_CPU@|$proxy_cpu|g" -e "s|@RUN@|$run|g" "$load_dir/$2.in" >"$run/$1.${2##*.}"
+    sed "${@:3}" -e "s|@NAME@|$1|g" -e "s|@RUN@|$run|g" -e "s|@PORT@|$(port_of "$1")|g" \
+        -e "s|@ORIGIN_PORT@|$(port_of origin)|g" -e "s|@PROXY_CPU@|$proxy_cpu|g" \
+        "$load_dir/$2.in" >"$run/$1.${2##*.}"
 }
 
 start() {
