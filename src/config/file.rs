@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::LogLevel;
 use super::address;
 use super::complaint::Complaints;
 use super::fields::{Field, Fields};
@@ -46,7 +45,7 @@ pub(super) struct File {
     pub splice: SpliceTable,
     pub limits: LimitsTable,
     pub timeouts: TimeoutsTable,
-    pub log_level: Option<LogLevel>,
+    pub log_level: Option<&'static str>,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
     pub routes: Vec<RouteTable>,
@@ -390,10 +389,8 @@ impl TimeoutsTable {
     }
 }
 
-fn read_log(mut fields: Fields<'_>) -> Option<LogLevel> {
-    let levels =
-        [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
-    let words = levels.map(|level| (level.name(), level));
+fn read_log(mut fields: Fields<'_>) -> Option<&'static str> {
+    let words = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
     let level = fields.get("level").and_then(|field| field.one_of(&words));
     fields.finish();
     level

@@ -42,40 +42,12 @@ pub struct Loaded {
     pub warnings: Vec<Complaint>,
 }
 
-/// `[log]`: where the process's own messages begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+/// `[log]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Messages less important than this are left out.
-    pub level: LogLevel,
-}
-
-/// `log.level`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum LogLevel {
-    /// What keeps the proxy from doing its work.
-    Error,
-    /// What it could work around.
-    Warn,
-    /// What an operator wants to know: start, reload, servers going down and up.
-    #[default]
-    Info,
-    /// Every connection.
-    Debug,
-    /// Every step.
-    Trace,
-}
-
-impl LogLevel {
-    /// The name in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-            LogLevel::Trace => "trace",
-        }
-    }
+    /// Messages less important than this are left out: `error`, `warn`, `info`, `debug` or
+    /// `trace`.
+    pub level: &'static str,
 }
 
 /// What a configuration may ask of the machine it runs on.
@@ -120,7 +92,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     Ok(Loaded {
         summary: compile::summary(&plan),
         plan,
-        log: LogSettings { level: file.log_level.unwrap_or_default() },
+        log: LogSettings { level: file.log_level.unwrap_or("info") },
         warnings: complaints.into_warnings(&sources),
     })
 }
