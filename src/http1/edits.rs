@@ -17,4 +17,40 @@ impl FieldEdits {
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
+
+    /// Whether edits may name this field at all (lower case). The framing of a message and its
+    /// connection are the proxy's own affair; an edit there is ignored.
+    pub fn may_name(lower_name: &str) -> bool {
+        !matches!(
+            lower_name,
+            "connection"
+                | "content-length"
+                | "keep-alive"
+                | "proxy-connection"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    }
+
+    /// Whether what the message has under this name goes; any case.
+    pub(super) fn replaces(&self, name: &str) -> bool {
+        let is_it = |edited: &str| edited.eq_ignore_ascii_case(name) && Self::may_name(edited);
+        self.remove.iter().any(|edited| is_it(edited))
+            || self.set.iter().any(|(edited, _)| is_it(edited))
+    }
+
+    /// Fields to write, in order.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.set.iter().chain(&self.add);
+        all.map(|(name, value)| (&**name, &**value))
+            .filter(|(name, _)| Self::may_name(name))
+    }
+
+    /// The value that this name is set to.
+    pub(super) fn value_of(&self, lower_name: &str) -> Option<&str> {
+        let found = self.set.iter().rev().find(|(name, _)| name == lower_name);
+        found.map(|(_, value)| &**value)
+    }
 }

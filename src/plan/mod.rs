@@ -10,6 +10,7 @@ mod timeouts;
 mod upstream;
 
 pub use listener::{Address, ListenerPlan};
+pub use crate::http1::FieldEdits;
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use timeouts::{Limits, Timeouts};

@@ -1,1 +1,11 @@
-//! To be filled.
+//! One core: its executor's main task, its listeners, its state.
+
+mod drain;
+mod listener;
+mod message;
+#[allow(clippy::module_inception)]
+mod shard;
+
+pub use listener::{BindError, Bound, bind};
+pub use message::{Command, Event};
+pub use shard::{Setup, spawn};

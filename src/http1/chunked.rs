@@ -1,0 +1,258 @@
+//! Chunked transfer coding (RFC 9112 §7.1).
+//!
+//! The decoder delimits, it does not copy: each step says how many bytes of the input are framing
+//! and how many behind them are payload. Payload may also pass it by, through a pipe in the
+//! kernel, and is then reported by [`ChunkedDecoder::skip`]. Only trailers are kept.
+
+use super::{Fault, Refusal, trailers};
+
+/// Bytes of chunk extensions in one body. They are dropped, so a sender that makes each payload
+/// byte cost hundreds of extension bytes is attacking, not informing (RFC 9112 §7.1.1).
+const EXTENSIONS_MAX: usize = 16 * 1024;
+
+/// Bytes of the trailer section.
+const TRAILERS_MAX: usize = 8 * 1024;
+
+/// Hexadecimal digits in `u64::MAX`.
+const SIZE_DIGITS_MAX: u8 = 16;
+
+/// What one step found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkStep {
+    /// All of the input was framing; the body goes on.
+    NeedMore {
+        /// Always the whole input.
+        consumed: usize,
+    },
+    /// Payload was found; consumed are `skip + len` bytes.
+    Payload {
+        /// Bytes of framing before it.
+        skip: usize,
+        /// Bytes of payload in the input after `skip`; more than none.
+        len: usize,
+    },
+    /// The body is complete. Bytes behind `consumed` belong to the next message.
+    Done {
+        /// Bytes of framing.
+        consumed: usize,
+    },
+}
+
+/// Delimits one chunked body.
+#[derive(Clone, Debug, Default)]
+pub struct ChunkedDecoder {
+    state: State,
+    /// The size as far as its digits were read, then the payload bytes still to come.
+    remaining: u64,
+    /// Bytes of chunk extensions so far; <= EXTENSIONS_MAX.
+    extensions: usize,
+    /// Bytes of the trailer section so far; <= TRAILERS_MAX.
+    trailer_bytes: usize,
+    /// Trailer lines that go on, then the line being read.
+    trailers: Vec<u8>,
+    /// Where in `trailers` the line being read begins; <= trailers.len().
+    line: usize,
+}
+
+/// What the next byte must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// The first digit of a size.
+    #[default]
+    SizeStart,
+    /// A digit, white space, `;` or CR; so many digits were read.
+    Size(u8),
+    /// White space or the `;` of an extension.
+    Space,
+    /// In an extension.
+    Extension,
+    /// The LF behind a size line.
+    SizeLf,
+    /// Payload; `remaining` > 0.
+    Payload,
+    /// The CR behind a chunk's payload.
+    PayloadCr,
+    /// The LF behind a chunk's payload.
+    PayloadLf,
+    /// A trailer line's first byte, or the CR of the empty line.
+    LineStart,
+    /// In a trailer line.
+    Line,
+    /// The LF behind a trailer line.
+    LineLf,
+    /// The LF of the empty line.
+    EndLf,
+    /// Nothing: the body is complete.
+    Done,
+}
+
+impl ChunkedDecoder {
+    /// A decoder for one body.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One step over `input`, which starts at the first byte not consumed so far.
+    #[inline]
+    pub fn step(&mut self, input: &[u8]) -> Result<ChunkStep, Refusal> {
+        let mut at = 0;
+        loop {
+            match self.state {
+                State::Payload => return Ok(self.payload(at, input.len() - at)),
+                State::Done => return Ok(ChunkStep::Done { consumed: at }),
+                state => {
+                    let Some(byte) = input.get(at) else {
+                        return Ok(ChunkStep::NeedMore { consumed: at });
+                    };
+                    self.state = self.framing(state, *byte)?;
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    /// Payload bytes of the current chunk still to come.
+    pub fn pending(&self) -> u64 {
+        match self.state {
+            State::Payload => self.remaining,
+            _ => 0,
+        }
+    }
+
+    /// `n` payload bytes were moved without passing through [`step`](Self::step);
+    /// n <= [`pending`](Self::pending).
+    pub fn skip(&mut self, n: u64) {
+        debug_assert!(n <= self.pending(), "skipped more than is pending");
+        if self.state == State::Payload {
+            self.advance(n);
+        }
+    }
+
+    /// The trailer section, complete after [`ChunkStep::Done`]: lines with their CRLF, of fields
+    /// that may be forwarded (RFC 9110 §6.5.1).
+    pub fn trailers(&self) -> &[u8] {
+        &self.trailers[..self.line]
+    }
+
+    /// `available` bytes of input follow the first `skip`.
+    #[inline]
+    fn payload(&mut self, skip: usize, available: usize) -> ChunkStep {
+        if available == 0 {
+            return ChunkStep::NeedMore { consumed: skip };
+        }
+        let len = usize::try_from(self.remaining).map_or(available, |most| most.min(available));
+        self.advance(len as u64);
+        ChunkStep::Payload { skip, len }
+    }
+
+    #[inline]
+    fn advance(&mut self, n: u64) {
+        self.remaining = self.remaining.saturating_sub(n);
+        if self.remaining == 0 {
+            self.state = State::PayloadCr;
+        }
+    }
+
+    /// One byte that is not payload: what must follow it.
+    #[inline]
+    fn framing(&mut self, state: State, byte: u8) -> Result<State, Fault> {
+        match (state, byte) {
+            (State::SizeStart, _) => self.digit(0, byte),
+            (State::Size(_), b'\r') => Ok(State::SizeLf),
+            (State::Size(_) | State::Space, b';' | b' ' | b'\t') => self.extension(byte),
+            (State::Size(digits), _) => self.digit(digits, byte),
+            (State::Space, _) => Err(Fault::ChunkExtension),
+            (State::Extension, b'\r') => Ok(State::SizeLf),
+            (State::Extension, _) => self.extension(byte).map(|_| State::Extension),
+            (State::SizeLf, b'\n') => Ok(self.size_complete()),
+            (State::PayloadCr, b'\r') => Ok(State::PayloadLf),
+            (State::PayloadLf, b'\n') => Ok(State::SizeStart),
+            (State::SizeLf | State::PayloadCr | State::PayloadLf, _) => Err(Fault::ChunkEnd),
+            (State::LineStart, b'\r') => Ok(State::EndLf),
+            (State::LineStart | State::Line, _) => self.trailer_byte(byte),
+            (State::LineLf, b'\n') => self.trailer_line(),
+            (State::EndLf, b'\n') => Ok(State::Done),
+            (State::LineLf | State::EndLf, _) => Err(Fault::BareCr),
+            // Unreachable: `step` handles both.
+            (State::Payload | State::Done, _) => Ok(state),
+        }
+    }
+
+    /// `chunk-size = 1*HEXDIG`; `digits` were read before this one.
+    #[inline]
+    fn digit(&mut self, digits: u8, byte: u8) -> Result<State, Fault> {
+        let value = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => return Err(Fault::ChunkSize),
+        };
+        if digits == SIZE_DIGITS_MAX {
+            return Err(Fault::ChunkTooLarge);
+        }
+        self.remaining = self.remaining << 4 | u64::from(value);
+        Ok(State::Size(digits + 1))
+    }
+
+    #[inline]
+    fn size_complete(&mut self) -> State {
+        match self.remaining {
+            0 => State::LineStart,
+            _ => State::Payload,
+        }
+    }
+
+    /// Extensions are not understood here, and then must be ignored (RFC 9112 §7.1.1). A LF in one
+    /// ends the line for some recipients, so no control byte is let through.
+    #[cold]
+    fn extension(&mut self, byte: u8) -> Result<State, Fault> {
+        if byte.is_ascii_control() && byte != b'\t' {
+            return Err(Fault::ChunkExtension);
+        }
+        if self.extensions == EXTENSIONS_MAX {
+            return Err(Fault::ChunkExtensionsTooLong);
+        }
+        self.extensions += 1;
+        match byte {
+            b' ' | b'\t' => Ok(State::Space),
+            _ => Ok(State::Extension),
+        }
+    }
+
+    #[cold]
+    fn trailer_byte(&mut self, byte: u8) -> Result<State, Fault> {
+        match byte {
+            b'\r' => return Ok(State::LineLf),
+            b'\n' => return Err(Fault::BareLf),
+            0 => return Err(Fault::Nul),
+            _ if self.trailer_bytes == TRAILERS_MAX => return Err(Fault::TrailersTooLarge),
+            _ => {}
+        }
+        self.trailer_bytes += 1;
+        self.trailers.push(byte);
+        Ok(State::Line)
+    }
+
+    /// A trailer line is complete: keeps it if it goes on.
+    #[cold]
+    fn trailer_line(&mut self) -> Result<State, Fault> {
+        if trailers::passes(&self.trailers[self.line..])? {
+            self.trailers.extend_from_slice(b"\r\n");
+            self.line = self.trailers.len();
+        } else {
+            self.trailers.truncate(self.line);
+        }
+        Ok(State::LineStart)
+    }
+}
+
+/// The size line of a chunk of `n` bytes. A chunk of none would end the body.
+pub fn write_chunk_size(out: &mut [u8; 18], n: u64) -> &[u8] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let digits = (u64::BITS - (n | 1).leading_zeros()).div_ceil(4) as usize;
+    for (i, digit) in out[..digits].iter_mut().enumerate() {
+        *digit = HEX[(n >> (4 * (digits - 1 - i)) & 15) as usize];
+    }
+    out[digits..digits + 2].copy_from_slice(b"\r\n");
+    &out[..digits + 2]
+}

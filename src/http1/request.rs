@@ -1,0 +1,182 @@
+//! Request heads.
+
+use super::framing::RequestFraming;
+use super::head::{self, Field, FieldLines, FieldStorage, Version};
+use super::survey::{REQUEST_NAMES, Survey, elements};
+use super::{Fault, HeadLimits, Refusal, Target, diagnosis, target};
+
+/// A request head that may be forwarded; borrows from the bytes it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'b, 's> {
+    /// A token, case-sensitive (RFC 9110 §9.1).
+    pub method: &'b str,
+    /// What is asked for.
+    pub target: Target<'b>,
+    /// The client's version.
+    pub version: Version,
+    /// Host and port that the request is for: the authority of an absolute target, else Host
+    /// (RFC 9112 §3.2.2). Empty if the client sent it so, none only on HTTP/1.0.
+    pub host: Option<&'b str>,
+    /// Fields as received.
+    pub fields: &'s [Field<'b>],
+    /// What decides about the exchange.
+    pub facts: RequestFacts,
+    /// Bytes of the head, with its empty line and any empty lines before it.
+    pub len: usize,
+    /// The head without empty lines before it.
+    head: &'b [u8],
+    pub(super) survey: Survey<'b>,
+}
+
+/// What a request head says about the exchange it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// How the body is delimited.
+    pub framing: RequestFraming,
+    /// The client would keep its connection (RFC 9112 §9.3).
+    pub keep_alive: bool,
+    /// The client may wait for a 100 before it sends the body (RFC 9110 §10.1.1).
+    pub expect_continue: bool,
+    /// The client asks for another protocol. Only on HTTP/1.1 (RFC 9110 §7.8), only without a body
+    /// (bytes behind the head are then clearly the new protocol's), and not for `h2c`.
+    pub upgrade: bool,
+    /// The response has no body (RFC 9110 §9.3.2).
+    pub is_head: bool,
+    /// Sending it twice does what sending it once does (RFC 9110 §9.2.2).
+    pub idempotent: bool,
+}
+
+/// Parses a head that [`HeadScanner`](super::HeadScanner) delimited.
+pub fn parse_request<'b, 's>(
+    head: &'b [u8],
+    storage: &'s mut FieldStorage<'b>,
+    limits: &HeadLimits,
+) -> Result<RequestHead<'b, 's>, Refusal> {
+    let len = head.len();
+    let head = skip_empty_lines(head)?;
+    let mut parsed = httparse::Request::new(&mut []);
+    let slots = storage.slots(limits);
+    let end = head::parser()
+        .parse_request_with_uninit_headers(&mut parsed, head, slots)
+        .map_err(|error| diagnosis::of_request(error, head))?;
+    head::check_end(head, end)?;
+
+    let method = parsed.method.ok_or(Fault::Incomplete)?;
+    let version = Version::from_minor(parsed.version);
+    let fields: &'s [Field<'b>] = parsed.headers;
+    let target = Target::parse(method, parsed.path.ok_or(Fault::Incomplete)?)?;
+    let survey = Survey::of(head, fields, REQUEST_NAMES)?;
+    let host = effective_host(&target, version, survey.host)?;
+    let facts = facts(method, version, &survey)?;
+    if let Target::Authority(_) = target {
+        return Err(Fault::Connect.into());
+    }
+    Ok(RequestHead {
+        method,
+        target,
+        version,
+        host,
+        fields,
+        facts,
+        len,
+        head,
+        survey,
+    })
+}
+
+/// Empty lines before the request line are no part of it (RFC 9112 §2.2).
+#[inline]
+fn skip_empty_lines(mut head: &[u8]) -> Result<&[u8], Fault> {
+    while let [first @ (b'\r' | b'\n'), rest @ ..] = head {
+        head = match (first, rest) {
+            (b'\r', [b'\n', rest @ ..]) => rest,
+            (b'\r', _) => return Err(Fault::BareCr),
+            _ => return Err(Fault::BareLf),
+        };
+    }
+    Ok(head)
+}
+
+/// RFC 9112 §3.2 and §3.3.
+#[inline]
+fn effective_host<'b>(
+    target: &Target<'b>,
+    version: Version,
+    field: Option<&'b [u8]>,
+) -> Result<Option<&'b str>, Fault> {
+    let host = match field {
+        Some(value) => Some(target::host(value)?),
+        None if version == Version::Http11 => return Err(Fault::HostMissing),
+        None => None,
+    };
+    match target {
+        Target::Absolute { authority, .. } => Ok(Some(authority)),
+        _ => Ok(host),
+    }
+}
+
+#[inline]
+fn facts(method: &str, version: Version, survey: &Survey<'_>) -> Result<RequestFacts, Fault> {
+    let framing = survey.declared.check(version)?.of_request();
+    let modern = version == Version::Http11;
+    Ok(RequestFacts {
+        framing,
+        keep_alive: !survey.close && (modern || survey.keep_alive),
+        // RFC 9110 §10.1.1: ignored on HTTP/1.0, and pointless without a body.
+        expect_continue: survey.expect_continue && modern && framing != RequestFraming::None,
+        upgrade: modern
+            && survey.upgrade
+            && survey.upgrade_option
+            && !survey.h2c
+            && framing == RequestFraming::None,
+        is_head: method == "HEAD",
+        idempotent: matches!(
+            method,
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
+        ),
+    })
+}
+
+impl<'b, 's> RequestHead<'b, 's> {
+    /// The target's path, without the query, as sent.
+    pub fn path(&self) -> &'b str {
+        self.target.path()
+    }
+
+    /// The target's query, without the question mark.
+    pub fn query(&self) -> Option<&'b str> {
+        self.target.query()
+    }
+
+    /// The first field with this name; any case.
+    pub fn field(&self, lower_name: &str) -> Option<&'b [u8]> {
+        head::find(self.fields, lower_name)
+    }
+
+    /// The first cookie with this name (RFC 6265 §4.2.1), with quotes if it has them.
+    pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
+        self.fields
+            .iter()
+            .filter(|field| field.name.eq_ignore_ascii_case("cookie"))
+            .flat_map(|field| field.value.split(|byte| *byte == b';'))
+            .find_map(|pair| {
+                let rest = pair.trim_ascii().strip_prefix(name.as_bytes())?;
+                rest.strip_prefix(b"=")
+            })
+    }
+
+    /// Values of all fields with this name, split at commas.
+    pub fn elements(&self, lower_name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(lower_name))
+            .flat_map(|field| elements(field.value))
+    }
+
+    pub(super) fn lines(&self) -> FieldLines<'b, 's> {
+        FieldLines {
+            head: self.head,
+            fields: self.fields,
+        }
+    }
+}

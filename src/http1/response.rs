@@ -1,0 +1,101 @@
+//! Response heads.
+
+use super::framing::ResponseFraming;
+use super::head::{self, Field, FieldLines, FieldStorage, Version};
+use super::survey::{RESPONSE_NAMES, Survey};
+use super::{Fault, HeadLimits, Refusal, diagnosis};
+
+/// A response head that may be forwarded; borrows from the bytes it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'b, 's> {
+    /// 100 to 599.
+    pub status: u16,
+    /// Empty if the server sent none, or one that is not ASCII. Means nothing (RFC 9112 §4).
+    pub reason: &'b str,
+    /// The server's version.
+    pub version: Version,
+    /// Fields as received.
+    pub fields: &'s [Field<'b>],
+    /// What decides about the exchange.
+    pub facts: ResponseFacts,
+    /// Bytes of the head, with its empty line.
+    pub len: usize,
+    head: &'b [u8],
+    pub(super) survey: Survey<'b>,
+}
+
+/// What a response head says about its exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseFacts {
+    /// 100 to 599.
+    pub status: u16,
+    /// How the body is delimited.
+    pub framing: ResponseFraming,
+    /// The server would keep its connection (RFC 9112 §9.3).
+    pub keep_alive: bool,
+    /// Content-Length as declared, also where there is no body (RFC 9110 §8.6: HEAD, 304).
+    pub content_length: Option<u64>,
+    /// Has Upgrade, and Connection says so.
+    pub upgrade: bool,
+}
+
+/// Parses a head that [`HeadScanner`](super::HeadScanner) delimited. `to_head`: the request was
+/// HEAD.
+pub fn parse_response<'b, 's>(
+    head: &'b [u8],
+    storage: &'s mut FieldStorage<'b>,
+    to_head: bool,
+    limits: &HeadLimits,
+) -> Result<ResponseHead<'b, 's>, Refusal> {
+    // RFC 9112 §2.2 tolerates empty lines before requests only; httparse skips them here too.
+    if !head.starts_with(b"HTTP/") {
+        return Err(Fault::StatusLine.into());
+    }
+    let mut parsed = httparse::Response::new(&mut []);
+    let slots = storage.slots(limits);
+    let end = head::parser()
+        .parse_response_with_uninit_headers(&mut parsed, head, slots)
+        .map_err(|error| diagnosis::of_response(error, head))?;
+    head::check_end(head, end)?;
+
+    let status = parsed.code.ok_or(Fault::Incomplete)?;
+    if !(100..=599).contains(&status) {
+        return Err(Fault::Status.into());
+    }
+    let version = Version::from_minor(parsed.version);
+    let fields: &'s [Field<'b>] = parsed.headers;
+    let reason = parsed.reason.unwrap_or_default();
+    let survey = Survey::of(head, fields, RESPONSE_NAMES)?;
+    let declared = survey.declared.check(version)?;
+    let facts = ResponseFacts {
+        status,
+        framing: declared.of_response(status, to_head),
+        keep_alive: !survey.close && (version == Version::Http11 || survey.keep_alive),
+        content_length: declared.length,
+        upgrade: survey.upgrade && survey.upgrade_option,
+    };
+    Ok(ResponseHead {
+        status,
+        reason,
+        version,
+        fields,
+        facts,
+        len: head.len(),
+        head,
+        survey,
+    })
+}
+
+impl<'b, 's> ResponseHead<'b, 's> {
+    /// The first field with this name; any case.
+    pub fn field(&self, lower_name: &str) -> Option<&'b [u8]> {
+        head::find(self.fields, lower_name)
+    }
+
+    pub(super) fn lines(&self) -> FieldLines<'b, 's> {
+        FieldLines {
+            head: self.head,
+            fields: self.fields,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The request as the server gets it.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use super::{RESERVE, Sheet, put_decimal};
+use crate::http1::framing::RequestFraming;
+use crate::http1::name::Known;
+use crate::http1::{FieldEdits, RequestHead, Target, Version};
+
+/// What a forwarded request gets besides its own fields.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestRewrite<'a> {
+    /// Appended to X-Forwarded-For. None for clients without an address (Unix sockets): what an
+    /// earlier proxy wrote there passes unchanged.
+    pub client_ip: Option<IpAddr>,
+    /// `http` or `https`, for X-Forwarded-Proto.
+    pub scheme: &'a str,
+    /// The route's changes; they win over everything but framing.
+    pub edits: &'a FieldEdits,
+    /// X-Request-Id for a request that has none.
+    pub request_id: Option<&'a str>,
+}
+
+/// Appends the head to forward to `out`: HTTP/1.1 whatever the client spoke (RFC 9110 §2.5), and
+/// for a connection that stays open.
+pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
+    out.reserve(head.len + RESERVE);
+    let mut sheet = Sheet::new(out, how.edits);
+    request_line(&mut sheet, head);
+    host(&mut sheet, head);
+    let (upgrade, modern) = (head.facts.upgrade, head.version == Version::Http11);
+    sheet.copy(head.lines(), head.survey.marks, |name| match name {
+        Known::Upgrade => upgrade,
+        // The 100 that it asks for would have no way back to an HTTP/1.0 client.
+        Known::Expect => modern,
+        Known::XRequestId => true,
+        _ => false,
+    });
+    framing(&mut sheet, head);
+    connection(&mut sheet, head);
+    forwarded(&mut sheet, head, how);
+    sheet.via(head.version);
+    if let Some(id) = how.request_id
+        && !head.survey.request_id
+        && sheet.owns("x-request-id")
+    {
+        sheet.put(b"X-Request-Id: ");
+        sheet.put(id.as_bytes());
+        sheet.put(b"\r\n");
+    }
+    sheet.finish("host");
+}
+
+/// An absolute target goes on in origin form: the server is no proxy (RFC 9112 §3.2.1).
+#[inline]
+fn request_line(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
+    sheet.put(head.method.as_bytes());
+    sheet.put(b" ");
+    match head.target {
+        Target::Origin(target) | Target::Authority(target) => sheet.put(target.as_bytes()),
+        Target::Asterisk => sheet.put(b"*"),
+        Target::Absolute { path_and_query, .. } => {
+            if path_and_query.starts_with('?') {
+                sheet.put(b"/");
+            }
+            sheet.put(path_and_query.as_bytes());
+        }
+    }
+    sheet.put(b" HTTP/1.1\r\n");
+}
+
+/// First of all fields, as RFC 9112 §3.2 wishes; empty if an HTTP/1.0 client sent none.
+#[inline]
+fn host(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
+    let set = match sheet.plain {
+        true => None,
+        false => sheet.edits.value_of("host"),
+    };
+    sheet.put(b"Host: ");
+    sheet.put(set.or(head.host).unwrap_or_default().as_bytes());
+    sheet.put(b"\r\n");
+}
+
+/// `Content-Length: 0` goes on as well: some servers want it with POST (RFC 9110 §8.6).
+#[inline]
+fn framing(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
+    if head.facts.framing == RequestFraming::Chunked {
+        sheet.chunked();
+    } else if let Some(length) = head.survey.declared.length {
+        sheet.content_length(length);
+    }
+}
+
+/// Whoever sends TE or Upgrade must name it in Connection (RFC 9110 §10.1.4, §7.8).
+#[inline]
+fn connection(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
+    match (head.facts.upgrade, head.survey.te_trailers) {
+        (false, false) => {}
+        (true, false) => sheet.put(b"Connection: upgrade\r\n"),
+        (false, true) => sheet.put(b"Connection: TE\r\nTE: trailers\r\n"),
+        (true, true) => sheet.put(b"Connection: upgrade, TE\r\nTE: trailers\r\n"),
+    }
+}
+
+#[inline]
+fn forwarded(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
+    if sheet.owns("x-forwarded-for") {
+        forwarded_for(sheet, head, how.client_ip);
+    }
+    if let Some(host) = head.host
+        && !host.is_empty()
+        && sheet.owns("x-forwarded-host")
+    {
+        sheet.put(b"X-Forwarded-Host: ");
+        sheet.put(host.as_bytes());
+        sheet.put(b"\r\n");
+    }
+    if sheet.owns("x-forwarded-proto") {
+        sheet.put(b"X-Forwarded-Proto: ");
+        sheet.put(how.scheme.as_bytes());
+        sheet.put(b"\r\n");
+    }
+}
+
+/// One field: many applications read only the first or only the last of several.
+#[inline]
+fn forwarded_for(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, client: Option<IpAddr>) {
+    const NAME: &[u8] = b"X-Forwarded-For: ";
+    let mut separator = NAME;
+    if head.survey.forwarded_for {
+        for i in head.survey.marks.below(head.fields.len()) {
+            let field = &head.fields[i];
+            if Known::of(field.name) == Known::XForwardedFor && !field.value.is_empty() {
+                sheet.put(separator);
+                sheet.put(field.value);
+                separator = b", ";
+            }
+        }
+    }
+    if let Some(client) = client {
+        sheet.put(separator);
+        put_address(sheet.out, client);
+    } else if separator == NAME {
+        return;
+    }
+    sheet.put(b"\r\n");
+}
+
+/// Appends an address; an IPv4 client of a dual-stack socket as IPv4.
+#[inline]
+fn put_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            put_decimal(out, u64::from(a));
+            for octet in [b, c, d] {
+                out.push(b'.');
+                put_decimal(out, u64::from(octet));
+            }
+        }
+        // Writing to a Vec cannot fail.
+        IpAddr::V6(v6) => _ = write!(out, "{v6}"),
+    }
+}

@@ -1,0 +1,215 @@
+//! One pass over the fields of a head: what they say about the message, and which of them a
+//! forwarding proxy cannot pass on as they are.
+
+use super::framing::Declared;
+use super::name::{Known, Names, may_be_nominated};
+use super::{Fault, Field, MAX_FIELDS};
+
+/// How many names Connection may nominate; comparing each with each field must stay cheap.
+const NOMINATIONS_MAX: usize = 32;
+
+/// Names that mean something in a request. What is not here passes unread.
+pub(super) const REQUEST_NAMES: Names = Names::new(&[
+    Known::Connection,
+    Known::ContentLength,
+    Known::Expect,
+    Known::Host,
+    Known::KeepAlive,
+    Known::Lookalike,
+    Known::ProxyAuthenticate,
+    Known::ProxyAuthorization,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::TransferEncoding,
+    Known::Upgrade,
+    Known::XForwardedFor,
+    Known::XForwardedHost,
+    Known::XForwardedProto,
+    Known::XRequestId,
+]);
+
+/// Names that mean something in a response.
+pub(super) const RESPONSE_NAMES: Names = Names::new(&[
+    Known::Connection,
+    Known::ContentLength,
+    Known::KeepAlive,
+    Known::ProxyAuthenticate,
+    Known::ProxyAuthorization,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::TransferEncoding,
+    Known::Upgrade,
+]);
+
+/// A set of fields, by their place in the head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks([u64; MAX_FIELDS / 64]);
+
+impl Marks {
+    #[inline]
+    pub(super) fn set(&mut self, i: usize) {
+        self.0[i / 64] |= 1 << (i % 64);
+    }
+
+    pub(super) fn has(&self, i: usize) -> bool {
+        self.0[i / 64] >> (i % 64) & 1 == 1
+    }
+
+    pub(super) fn union(mut self, other: Marks) -> Marks {
+        for (word, others) in self.0.iter_mut().zip(other.0) {
+            *word |= others;
+        }
+        self
+    }
+
+    /// The marked places below `count`, ascending.
+    #[inline]
+    pub(super) fn below(self, count: usize) -> impl Iterator<Item = usize> {
+        self.0
+            .into_iter()
+            .take(count.div_ceil(64))
+            .enumerate()
+            .flat_map(|(word, bits)| {
+                std::iter::successors(Some(bits), |bits| Some(bits & (bits - 1)))
+                    .take_while(|bits| *bits != 0)
+                    .map(move |bits| word * 64 + bits.trailing_zeros() as usize)
+            })
+    }
+}
+
+/// What the fields of one head say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Survey<'b> {
+    /// Fields that the forwarded head has otherwise or not at all.
+    pub marks: Marks,
+    pub declared: Declared,
+    pub host: Option<&'b [u8]>,
+    pub close: bool,
+    pub keep_alive: bool,
+    /// Connection has `upgrade`.
+    pub upgrade_option: bool,
+    /// There is an Upgrade, and none of its protocols is `h2c`: HTTP/2 over a tunnel would pass
+    /// every rule by, and RFC 9113 §3.1 has retired that way to ask for it.
+    pub upgrade: bool,
+    pub h2c: bool,
+    /// `Expect: 100-continue`
+    pub expect_continue: bool,
+    /// `TE: trailers`
+    pub te_trailers: bool,
+    pub forwarded_for: bool,
+    pub request_id: bool,
+    /// Connection names fields.
+    nominates: bool,
+}
+
+impl<'b> Survey<'b> {
+    /// Reads the fields of `head` whose names are among `names`. The fields must lie in `head`,
+    /// one a line.
+    #[inline]
+    pub(super) fn of(
+        head: &'b [u8],
+        fields: &[Field<'b>],
+        names: Names,
+    ) -> Result<Survey<'b>, Fault> {
+        let mut survey = Survey::default();
+        for (i, field) in fields.iter().enumerate() {
+            if !begins_after_crlf(head, field) {
+                return Err(Fault::BareLf);
+            }
+            let name = Known::of(field.name);
+            if name != Known::Other && names.has(name) {
+                survey.marks.set(i);
+                survey.note(name, field.value)?;
+            }
+        }
+        if survey.nominates {
+            survey.mark_nominated(fields)?;
+        }
+        Ok(survey)
+    }
+
+    /// Takes in one field.
+    fn note(&mut self, name: Known, value: &'b [u8]) -> Result<(), Fault> {
+        match name {
+            Known::Connection => self.connection(value),
+            Known::ContentLength => self.declared.content_length(value)?,
+            Known::Expect if value.eq_ignore_ascii_case(b"100-continue") => {
+                self.expect_continue = true;
+            }
+            Known::Expect => return Err(Fault::Expectation),
+            Known::Host if self.host.is_some() => return Err(Fault::HostRepeated),
+            Known::Host => self.host = Some(value),
+            Known::Te => {
+                self.te_trailers |= elements(value).any(|e| e.eq_ignore_ascii_case(b"trailers"));
+            }
+            Known::TransferEncoding => self.declared.transfer_encoding(value)?,
+            Known::Upgrade => {
+                self.upgrade = true;
+                self.h2c |= elements(value).any(|e| e.eq_ignore_ascii_case(b"h2c"));
+            }
+            Known::XForwardedFor => self.forwarded_for = true,
+            Known::XRequestId => self.request_id = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in one Connection (RFC 9110 §7.6.1).
+    fn connection(&mut self, value: &[u8]) {
+        for option in elements(value) {
+            match option.len() {
+                5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
+                7 if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade_option = true,
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+                _ => self.nominates = true,
+            }
+        }
+    }
+
+    /// Marks the fields that Connection names, except those it has no say over.
+    #[cold]
+    fn mark_nominated(&mut self, fields: &[Field<'b>]) -> Result<(), Fault> {
+        let options = fields
+            .iter()
+            .filter(|field| Known::of(field.name) == Known::Connection)
+            .flat_map(|field| elements(field.value));
+        for (count, option) in options.enumerate() {
+            if count >= NOMINATIONS_MAX {
+                return Err(Fault::ConnectionOptions);
+            }
+            for (i, field) in fields.iter().enumerate() {
+                if field.name.as_bytes().eq_ignore_ascii_case(option)
+                    && may_be_nominated(field.name)
+                {
+                    self.marks.set(i);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The elements of a comma-separated list (RFC 9110 §5.6.1), without empty ones.
+pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|e| !e.is_empty())
+}
+
+/// Where the line of `field` begins in `head`.
+#[inline]
+pub(super) fn line_start(head: &[u8], field: &Field<'_>) -> usize {
+    field
+        .name
+        .as_ptr()
+        .addr()
+        .wrapping_sub(head.as_ptr().addr())
+}
+
+/// Whether the line before this field ends with CRLF. httparse takes a bare LF for a line's end.
+#[inline]
+fn begins_after_crlf(head: &[u8], field: &Field<'_>) -> bool {
+    let start = line_start(head, field);
+    start >= 2 && head.get(start - 2..start) == Some(b"\r\n")
+}
