@@ -15,6 +15,8 @@ mod exchange;
 mod framing;
 mod head;
 mod name;
+#[cfg(test)]
+mod properties;
 #[cfg(any(test, fuzzing))]
 mod reference;
 mod refusal;
