@@ -73,6 +73,22 @@ const VALUES: &[&str] = &[
     "\u{e9}",
 ];
 
+/// Lines that mean something together.
+const LINES: &[&str] = &[
+    "Connection: close",
+    "Connection: keep-alive",
+    "Connection: upgrade",
+    "Connection: upgrade, x-a",
+    "Connection: TE, Upgrade",
+    "Upgrade: websocket",
+    "Upgrade: h2c, websocket",
+    "TE: trailers, deflate",
+    "Content-Length: 5",
+    "Transfer-Encoding: chunked",
+    "Expect: 100-continue",
+    "X-Forwarded-For: 203.0.113.7, 203.0.113.8",
+];
+
 const CHUNKS: &[&str] = &[
     "0\r\n\r\n",
     "5\r\nhello\r\n",
@@ -129,7 +145,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 fn damaged(whole: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    (whole, vec(damage(), 0..4)).prop_map(|(mut data, damages)| {
+    (whole, vec(damage(), 0..3)).prop_map(|(mut data, damages)| {
         damages.iter().for_each(|damage| damage.apply(&mut data));
         data
     })
@@ -140,7 +156,7 @@ fn head(
     start_lines: &'static [&'static str],
     host: &'static str,
 ) -> impl Strategy<Value = Vec<u8>> {
-    let field = (select(NAMES), select(VALUES), any::<bool>()).prop_map(|(name, value, upper)| {
+    let pair = (select(NAMES), select(VALUES), any::<bool>()).prop_map(|(name, value, upper)| {
         let name = if upper {
             name.to_ascii_uppercase()
         } else {
@@ -148,12 +164,16 @@ fn head(
         };
         format!("{name}: {value}\r\n")
     });
-    (select(start_lines), any::<bool>(), vec(field, 0..5)).prop_map(
-        move |(line, hostless, fields)| {
+    let field = prop_oneof![pair, select(LINES).prop_map(|line| format!("{line}\r\n"))];
+    (
+        select(start_lines),
+        proptest::bool::weighted(0.2),
+        vec(field, 0..6),
+    )
+        .prop_map(move |(line, hostless, fields)| {
             let host = if hostless { "" } else { host };
             format!("{line}\r\n{host}{}\r\n", fields.concat()).into_bytes()
-        },
-    )
+        })
 }
 
 fn chunks() -> impl Strategy<Value = Vec<u8>> {
@@ -161,7 +181,7 @@ fn chunks() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4096) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20_000) })]
 
     #[test]
     fn request_heads(data in damaged(head(REQUEST_LINES, "Host: a\r\n"))) {
