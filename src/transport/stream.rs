@@ -75,7 +75,7 @@ impl Stream {
 
     /// Puts back bytes that belong to something later; they come before what is still to arrive.
     pub fn put_back(&self, buf: Buf) {
-        self.ahead.borrow_mut().push_back(buf);
+        self.ahead.borrow_mut().push_front(buf);
     }
 
     /// Asks the kernel for bytes now, so that they are there when polled for.
