@@ -186,14 +186,12 @@ fn three_failures_mark_a_server_down(tier: Tier) {
 
 fn a_refusing_server_is_left_alone(tier: Tier) {
     let (refusing, good) = (origin_refuses(), Origin::named("good"));
-    let address = refusing.address();
     let servers = [refusing.server(), good.server()];
     let proxy = Config::new(tier).upstream("app", &servers, "balance = \"round_robin\"").start();
     for _ in 0..4 {
         assert_eq!(proxy.get("/").text(), "good");
     }
-    drop(refusing);
-    let recovered = Origin::at(&address, |conn| conn.request().map(drop));
+    let recovered = refusing.recovers(|conn| conn.request().map(drop));
     for _ in 0..20 {
         assert_eq!(proxy.get("/").text(), "good");
     }
@@ -213,13 +211,11 @@ fn when_all_are_down_all_are_tried(tier: Tier) {
 #[test]
 fn a_server_comes_back_after_a_trial() {
     let (refusing, good) = (origin_refuses(), Origin::named("good"));
-    let address = refusing.address();
     let servers = [refusing.server(), good.server()];
     let tier = tiers()[0];
     let proxy = Config::new(tier).upstream("app", &servers, "balance = \"round_robin\"").start();
     assert_eq!((proxy.get("/").text(), proxy.get("/").text()), ("good", "good"));
-    drop(refusing);
-    let recovered = Origin::at(&address, |conn| {
+    let recovered = refusing.recovers(|conn| {
         loop {
             conn.request()?;
             conn.send(ok("recovered"))?;

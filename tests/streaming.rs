@@ -290,6 +290,7 @@ fn a_client_that_resets_cancels_its_upload(tier: Tier) {
     by_splice_and_copy(tier, &origin, |proxy| {
         let mut client = proxy.client();
         client.send(&post("/", vec![b'x'; 4 << 20])[..3 << 20]);
+        origin.await_head(index);
         reset(client);
         assert!(origin.await_end(index).is_over());
         index += 1;

@@ -110,6 +110,14 @@ impl Origin {
             listener.set_reuse_address(true).expect("SO_REUSEADDR");
         }
         listener.bind(&bind_to).unwrap_or_else(|error| panic!("cannot bind {address}: {error}"));
+        Origin::on(listener, script)
+    }
+
+    /// Listens on this socket, which is bound.
+    pub fn on(
+        listener: Socket,
+        script: impl Fn(&mut Conn) -> Script + Send + Sync + 'static,
+    ) -> Origin {
         listener.listen(1024).expect("a listening socket");
         let address = Address::bound(&listener);
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });

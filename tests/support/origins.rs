@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
 
-use super::origin::{Gate, Origin};
+use super::origin::{Conn, Gate, Origin, Script};
 use super::wire::{Address, End};
 use super::{Pattern, ok};
 
@@ -194,6 +194,14 @@ impl Refusing {
     /// The address.
     pub fn address(&self) -> Address {
         Address::bound(&self.socket)
+    }
+
+    /// Listens from now on. The port was never free, so no one else can have taken it.
+    pub fn recovers(
+        self,
+        script: impl Fn(&mut Conn) -> Script + Send + Sync + 'static,
+    ) -> Origin {
+        Origin::on(self.socket, script)
     }
 }
 
