@@ -1,0 +1,65 @@
+//! Chunked bodies, and how many bytes of payload they have.
+
+use super::Row;
+use crate::http1::Fault as F;
+
+pub(super) const ROWS: &[Row<usize>] = &[
+    ("7.1", b"0\r\n\r\n", Ok(0)),
+    ("7.1", b"5\r\nhello\r\n0\r\n\r\n", Ok(5)),
+    ("7.1", b"00000005\r\nhello\r\n000\r\n\r\n", Ok(5)),
+    (
+        "7.1",
+        b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n",
+        Ok(20),
+    ),
+    ("7.1", b"\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"0x5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"+5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"-5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b" 5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"5_0\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"g\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"5\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"5\0\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
+    ("7.1", b"5\rhello\r\n0\r\n\r\n", Err(F::ChunkEnd)),
+    ("7.1", b"5\r\r\nhello\r\n0\r\n\r\n", Err(F::ChunkEnd)),
+    ("7.1", b"5\r\nhello\n0\r\n\r\n", Err(F::ChunkEnd)),
+    ("7.1", b"5\r\nhello0\r\n\r\n", Err(F::ChunkEnd)),
+    ("7.1", b"5\r\nhello\r0\r\n\r\n", Err(F::ChunkEnd)),
+    ("7.1", b"5\r\nhelloXX0\r\n\r\n", Err(F::ChunkEnd)),
+    ("7.1", b"10000000000000000\r\n", Err(F::ChunkTooLarge)),
+    (
+        "7.1",
+        b"00000000000000005\r\nhello\r\n0\r\n\r\n",
+        Err(F::ChunkTooLarge),
+    ),
+    ("7.1.1", b"5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n", Ok(5)),
+    ("7.1.1", b"5 \t; a=b\r\nhello\r\n0\r\n\r\n", Ok(5)),
+    ("7.1.1", b"5 \r\nhello\r\n0\r\n\r\n", Err(F::ChunkExtension)),
+    (
+        "7.1.1",
+        b"5 5\r\nhello\r\n0\r\n\r\n",
+        Err(F::ChunkExtension),
+    ),
+    ("7.1.1", b"5;\nhello\r\n0\r\n\r\n", Err(F::ChunkExtension)),
+    (
+        "7.1.1",
+        b"5;a\0\r\nhello\r\n0\r\n\r\n",
+        Err(F::ChunkExtension),
+    ),
+    ("7.1.1", b"5;a\rX\r\nhello\r\n0\r\n\r\n", Err(F::ChunkEnd)),
+    (
+        "7.1.2",
+        b"0\r\nX-Sum: 1\r\nContent-Length: 5\r\n\r\n",
+        Ok(0),
+    ),
+    ("7.1.2", b"0\n\r\n", Err(F::ChunkSize)),
+    ("7.1.2", b"0\r\n\n", Err(F::BareLf)),
+    ("7.1.2", b"0\r\nX: a\n\r\n", Err(F::BareLf)),
+    ("7.1.2", b"0\r\n\rX", Err(F::BareCr)),
+    ("7.1.2", b"0\r\nX: a\rY: b\r\n\r\n", Err(F::BareCr)),
+    ("7.1.2", b"0\r\nX: \0\r\n\r\n", Err(F::Nul)),
+    ("7.1.2", b"0\r\nX : a\r\n\r\n", Err(F::SpaceBeforeColon)),
+    ("7.1.2", b"0\r\nX: a\r\n b\r\n\r\n", Err(F::Folded)),
+    ("7.1.2", b"0\r\nGET / HTTP/1.1\r\n\r\n", Err(F::FieldName)),
+];
