@@ -65,7 +65,8 @@ pub fn parse_response<'b, 's>(
     let version = Version::from_minor(parsed.version);
     let fields: &'s [Field<'b>] = parsed.headers;
     let reason = parsed.reason.unwrap_or_default();
-    let survey = Survey::of(head, fields, RESPONSE_NAMES)?;
+    let mut survey = Survey::default();
+    survey.read(head, fields, RESPONSE_NAMES)?;
     let declared = survey.declared.check(version)?;
     let facts = ResponseFacts {
         status,
