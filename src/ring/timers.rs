@@ -162,7 +162,8 @@ impl Timer {
     pub async fn idle<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
         self.with_slot(|slot| slot.idle = true);
         let result = self.within(limit, future).await;
-        self.with_slot(|slot| slot.idle = false);
+        // A call that came together with the result must not end a later wait.
+        self.with_slot(|slot| (slot.idle, slot.called) = (false, false));
         result
     }
 
