@@ -15,6 +15,7 @@ mod file;
 mod include;
 mod quantity;
 mod source;
+mod syntax;
 
 #[cfg(test)]
 mod tests;
