@@ -311,9 +311,9 @@ fn hosts_and_paths() {
             "upstream = \"app\"\n[[route]]\nhost = \"*\"\nupstream = \"app\"\n[[route]]\n\
              host = [\"a.com\", \"A.com.\"]\npath = \"/x/../api\"\nupstream = \"app\"",
             &[
-                "8:1: there is already a route for any host and `/`; this one could never answer: \
+                "9:8: there is already a route for any host and `/`; this one could never answer: \
                  remove one of them",
-                "13:8: there is already a route for a.com and `/api`; this one could never answer: \
+                "12:18: there is already a route for a.com and `/api`; this one could never answer: \
                  remove one of them",
             ],
         ),
