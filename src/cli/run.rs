@@ -17,7 +17,7 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
-    logging::start(&loaded.log.level);
+    logging::start(loaded.log.level);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

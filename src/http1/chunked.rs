@@ -225,7 +225,7 @@ impl ChunkedDecoder {
             b'\r' => return Ok(State::LineLf),
             b'\n' => return Err(Fault::BareLf),
             0 => return Err(Fault::Nul),
-            _ if self.trailer_bytes == TRAILERS_MAX => return Err(Fault::TrailersTooLarge),
+            _ if self.trailer_bytes >= TRAILERS_MAX => return Err(Fault::TrailersTooLarge),
             _ => {}
         }
         self.trailer_bytes += 1;
@@ -236,6 +236,10 @@ impl ChunkedDecoder {
     /// A trailer line is complete: keeps it if it goes on.
     #[cold]
     fn trailer_line(&mut self) -> Result<State, Fault> {
+        self.trailer_bytes += 2;
+        if self.trailer_bytes > TRAILERS_MAX {
+            return Err(Fault::TrailersTooLarge);
+        }
         if trailers::passes(&self.trailers[self.line..])? {
             self.trailers.extend_from_slice(b"\r\n");
             self.line = self.trailers.len();
@@ -255,4 +259,97 @@ pub fn write_chunk_size(out: &mut [u8; 18], n: u64) -> &[u8] {
     }
     out[digits..digits + 2].copy_from_slice(b"\r\n");
     &out[..digits + 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::differential::decode;
+
+    #[test]
+    fn steps() {
+        let mut decoder = ChunkedDecoder::new();
+        let input = b"5\r\nhello\r\n0\r\n\r\nGET";
+        assert_eq!(
+            decoder.step(&input[..4]),
+            Ok(ChunkStep::Payload { skip: 3, len: 1 })
+        );
+        assert_eq!(decoder.pending(), 4);
+        assert_eq!(decoder.step(b""), Ok(ChunkStep::NeedMore { consumed: 0 }));
+        assert_eq!(
+            decoder.step(&input[4..]),
+            Ok(ChunkStep::Payload { skip: 0, len: 4 })
+        );
+        assert_eq!(decoder.pending(), 0);
+        assert_eq!(
+            decoder.step(&input[8..10]),
+            Ok(ChunkStep::NeedMore { consumed: 2 })
+        );
+        assert_eq!(
+            decoder.step(&input[10..]),
+            Ok(ChunkStep::Done { consumed: 5 })
+        );
+        assert_eq!(
+            decoder.step(&input[15..]),
+            Ok(ChunkStep::Done { consumed: 0 })
+        );
+    }
+
+    /// Payload may go through a pipe instead of a buffer.
+    #[test]
+    fn skipped_payload() {
+        let mut decoder = ChunkedDecoder::new();
+        assert_eq!(
+            decoder.step(b"ffffffffffffffff\r\n"),
+            Ok(ChunkStep::NeedMore { consumed: 18 })
+        );
+        decoder.skip(u64::MAX - 1);
+        assert_eq!(decoder.pending(), 1);
+        decoder.skip(1);
+        assert_eq!(
+            decoder.step(b"\r\n0\r\n\r\n"),
+            Ok(ChunkStep::Done { consumed: 7 })
+        );
+    }
+
+    #[test]
+    fn trailers() {
+        let body = b"0\r\nX-Sum: 1\r\nHost: b\r\nX_Forwarded_For: c\r\nset-cookie: d\r\ny:\r\n\r\n";
+        for piece in [1, 2, usize::MAX] {
+            let (_, end) = decode(body, piece).unwrap();
+            assert_eq!(end, Some((body.len(), b"X-Sum: 1\r\ny:\r\n".to_vec())));
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let fault = |body: String| decode(body.as_bytes(), usize::MAX).unwrap_err();
+        let extensions = format!("1;{}\r\nx\r\n", "e".repeat(999)).repeat(17);
+        assert_eq!(fault(extensions), Fault::ChunkExtensionsTooLong);
+        let long = format!("0\r\nX: {}\r\n", "t".repeat(TRAILERS_MAX));
+        assert_eq!(fault(long), Fault::TrailersTooLarge);
+        // Fields that are dropped count as well.
+        let many = format!("0\r\n{}", "Host: a\r\n".repeat(TRAILERS_MAX));
+        assert_eq!(fault(many), Fault::TrailersTooLarge);
+        // So do the ends of lines: names of one byte must not come for less than they cost.
+        let short = format!("0\r\n{}", "a:\r\n".repeat(TRAILERS_MAX));
+        assert_eq!(fault(short), Fault::TrailersTooLarge);
+    }
+
+    #[test]
+    fn size_lines() {
+        let mut out = [0; 18];
+        for (n, line) in [
+            (0, "0\r\n"),
+            (15, "f\r\n"),
+            (16, "10\r\n"),
+            (0xabc, "abc\r\n"),
+        ] {
+            assert_eq!(write_chunk_size(&mut out, n), line.as_bytes());
+        }
+        assert_eq!(
+            write_chunk_size(&mut out, u64::MAX),
+            b"ffffffffffffffff\r\n"
+        );
+    }
 }

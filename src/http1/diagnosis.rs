@@ -21,13 +21,7 @@ pub(super) fn of_response(error: Error, head: &[u8]) -> Fault {
     match error {
         Error::TooManyHeaders => Fault::TooManyFields,
         Error::HeaderName | Error::HeaderValue => of_fields(head),
-        Error::Version
-            if head
-                .get(..9)
-                .is_some_and(|start| is_version(start.trim_ascii_end())) =>
-        {
-            Fault::Version
-        }
+        Error::Version if head.get(8) == Some(&b' ') && is_version(&head[..8]) => Fault::Version,
         Error::Token | Error::Version | Error::NewLine | Error::Status => Fault::StatusLine,
     }
 }

@@ -54,3 +54,30 @@ impl FieldEdits {
         found.map(|(_, value)| &**value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A route must not be able to break a message's framing.
+    #[test]
+    fn framing_is_out_of_reach() {
+        let edits = FieldEdits {
+            remove: vec!["content-length".into(), "x-a".into()],
+            set: vec![
+                ("transfer-encoding".into(), "chunked".into()),
+                ("x-b".into(), "1".into()),
+            ],
+            add: vec![
+                ("connection".into(), "close".into()),
+                ("x-c".into(), "2".into()),
+            ],
+        };
+        assert!(!edits.replaces("Content-Length") && !edits.replaces("Transfer-Encoding"));
+        assert!(edits.replaces("X-A") && edits.replaces("X-B") && !edits.replaces("X-C"));
+        assert_eq!(
+            edits.written().collect::<Vec<_>>(),
+            [("x-b", "1"), ("x-c", "2")]
+        );
+    }
+}

@@ -166,3 +166,236 @@ fn body_out(body_in: ResponseFraming, client: Version) -> BodyOut {
         (In::Chunked | In::UntilClose, Version::Http10) => BodyOut::UntilClose,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: RequestFacts = RequestFacts {
+        framing: RequestFraming::None,
+        keep_alive: true,
+        expect_continue: false,
+        upgrade: false,
+        is_head: false,
+        idempotent: true,
+    };
+    const POST: RequestFacts = RequestFacts {
+        framing: RequestFraming::Chunked,
+        idempotent: false,
+        ..GET
+    };
+    const OK: ResponseFacts = ResponseFacts {
+        status: 200,
+        framing: ResponseFraming::Length(5),
+        keep_alive: true,
+        content_length: Some(5),
+        upgrade: false,
+    };
+
+    fn is_final(step: ResponseStep) -> (BodyOut, bool) {
+        match step {
+            ResponseStep::Final {
+                body_out,
+                keep_alive,
+                ..
+            } => (body_out, keep_alive),
+            other => panic!("not final: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_connections_stay() {
+        let mut exchange = Exchange::new(GET, Version::Http11, false);
+        assert_eq!(
+            is_final(exchange.response(&OK).unwrap()),
+            (BodyOut::AsDeclared, true)
+        );
+        assert!(!exchange.client_may_continue() && !exchange.upstream_reusable());
+        exchange.response_body_ended();
+        assert!(exchange.client_may_continue() && exchange.upstream_reusable());
+        assert_eq!(
+            exchange.response(&OK).unwrap_err().fault,
+            Fault::ResponseUnasked
+        );
+    }
+
+    /// Framing from the server, client's version, what the client gets, and whether the client's
+    /// and the server's connection stay.
+    #[test]
+    fn bodies() {
+        use ResponseFraming as In;
+        for (framing, version, body, client, server) in [
+            (In::None, Version::Http11, BodyOut::None, true, true),
+            (
+                In::Length(1),
+                Version::Http11,
+                BodyOut::AsDeclared,
+                true,
+                true,
+            ),
+            (In::Chunked, Version::Http11, BodyOut::Chunked, true, true),
+            (
+                In::UntilClose,
+                Version::Http11,
+                BodyOut::Chunked,
+                true,
+                false,
+            ),
+            (In::None, Version::Http10, BodyOut::None, true, true),
+            (
+                In::Length(1),
+                Version::Http10,
+                BodyOut::AsDeclared,
+                true,
+                true,
+            ),
+            (
+                In::Chunked,
+                Version::Http10,
+                BodyOut::UntilClose,
+                false,
+                true,
+            ),
+            (
+                In::UntilClose,
+                Version::Http10,
+                BodyOut::UntilClose,
+                false,
+                false,
+            ),
+        ] {
+            let mut exchange = Exchange::new(GET, version, false);
+            let step = exchange.response(&ResponseFacts { framing, ..OK }).unwrap();
+            assert_eq!(is_final(step), (body, client), "{framing:?} to {version:?}");
+            exchange.response_body_ended();
+            assert_eq!(
+                exchange.client_may_continue(),
+                client,
+                "{framing:?} to {version:?}"
+            );
+            assert_eq!(
+                exchange.upstream_reusable(),
+                server,
+                "{framing:?} to {version:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn connections_that_end() {
+        for (request, facts, draining, client, server) in [
+            (
+                RequestFacts {
+                    keep_alive: false,
+                    ..GET
+                },
+                OK,
+                false,
+                false,
+                true,
+            ),
+            (
+                GET,
+                ResponseFacts {
+                    keep_alive: false,
+                    ..OK
+                },
+                false,
+                true,
+                false,
+            ),
+            (GET, OK, true, false, true),
+        ] {
+            let mut exchange = Exchange::new(request, Version::Http11, draining);
+            assert_eq!(is_final(exchange.response(&facts).unwrap()).1, client);
+            exchange.response_body_ended();
+            assert_eq!(
+                (exchange.client_may_continue(), exchange.upstream_reusable()),
+                (client, server)
+            );
+        }
+    }
+
+    /// A response may overtake the request's body; no connection goes on without the rest of it.
+    #[test]
+    fn early_response() {
+        let mut exchange = Exchange::new(POST, Version::Http11, false);
+        assert!(is_final(exchange.response(&OK).unwrap()).1);
+        exchange.response_body_ended();
+        assert!(!exchange.client_may_continue() && !exchange.upstream_reusable());
+        exchange.request_body_ended();
+        assert!(exchange.client_may_continue() && exchange.upstream_reusable());
+
+        let closing = ResponseFacts {
+            keep_alive: false,
+            ..OK
+        };
+        let mut exchange = Exchange::new(POST, Version::Http11, false);
+        assert!(
+            !is_final(exchange.response(&closing).unwrap()).1,
+            "the body has nowhere to go"
+        );
+    }
+
+    #[test]
+    fn expectation() {
+        let request = RequestFacts {
+            expect_continue: true,
+            ..POST
+        };
+        let interim = ResponseFacts {
+            status: 100,
+            framing: ResponseFraming::None,
+            ..OK
+        };
+        let mut exchange = Exchange::new(request, Version::Http11, false);
+        assert!(
+            !is_final(exchange.response(&OK).unwrap()).1,
+            "nobody knows if the body comes"
+        );
+
+        let mut exchange = Exchange::new(request, Version::Http11, false);
+        let step = exchange.response(&interim);
+        assert_eq!(step, Ok(ResponseStep::Interim { forward: true }));
+        assert!(is_final(exchange.response(&OK).unwrap()).1);
+
+        let mut exchange = Exchange::new(GET, Version::Http10, false);
+        let step = exchange.response(&interim);
+        assert_eq!(step, Ok(ResponseStep::Interim { forward: false }));
+    }
+
+    #[test]
+    fn switching() {
+        let asked = RequestFacts {
+            upgrade: true,
+            ..GET
+        };
+        let switching = ResponseFacts {
+            status: 101,
+            framing: ResponseFraming::None,
+            upgrade: true,
+            ..OK
+        };
+        let silent = ResponseFacts {
+            upgrade: false,
+            ..switching
+        };
+        for (request, facts, expected) in [
+            (asked, switching, Ok(ResponseStep::Tunnel)),
+            (GET, switching, Err(Fault::SwitchingUnasked.into())),
+            (asked, silent, Err(Fault::SwitchingUnasked.into())),
+        ] {
+            let mut exchange = Exchange::new(request, Version::Http11, false);
+            assert_eq!(exchange.response(&facts), expected);
+            exchange.response_body_ended();
+            assert!(!exchange.client_may_continue() && !exchange.upstream_reusable());
+        }
+    }
+
+    #[test]
+    fn drain_before_the_head() {
+        let mut exchange = Exchange::new(GET, Version::Http11, false);
+        exchange.drain();
+        assert!(!is_final(exchange.response(&OK).unwrap()).1);
+    }
+}

@@ -127,3 +127,70 @@ pub(super) fn find<'b>(fields: &[Field<'b>], name: &str) -> Option<&'b [u8]> {
         .find(|field| field.name.eq_ignore_ascii_case(name))
         .map(|field| field.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http1::{
+        Fault, FieldStorage, HeadLimits, MAX_FIELDS, parse_request, parse_response,
+    };
+
+    const LIMITS: HeadLimits = HeadLimits {
+        bytes: 4096,
+        fields: 4,
+    };
+
+    fn request(head: &[u8], limits: HeadLimits) -> Result<usize, Fault> {
+        let mut storage = FieldStorage::new();
+        let parsed = parse_request(head, &mut storage, &limits);
+        parsed
+            .map(|head| head.fields.len())
+            .map_err(|refusal| refusal.fault)
+    }
+
+    /// The parser does not count on the scanner to have seen every line end.
+    #[test]
+    fn line_ends_without_the_scanner() {
+        for (head, fault) in [
+            (&b"GET / HTTP/1.1\nHost: a\r\n\r\n"[..], Fault::BareLf),
+            (b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", Fault::BareLf),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Fault::BareLf),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Fault::BareLf),
+            (b"GET / HTTP/1.0\r\n\n", Fault::BareLf),
+            (b"GET / HTTP/1.0\n\r\n", Fault::BareLf),
+            (b"\nGET / HTTP/1.0\r\n\r\n", Fault::BareLf),
+            (b"\r\rGET / HTTP/1.0\r\n\r\n", Fault::BareCr),
+            (b"GET / HTTP/1.0\r\n", Fault::Incomplete),
+            (b"GET / HTTP/1.0\r\n\r\n\r\n", Fault::Incomplete),
+            (b"\r\n", Fault::Incomplete),
+            (b"", Fault::Incomplete),
+        ] {
+            assert_eq!(request(head, LIMITS), Err(fault), "{}", head.escape_ascii());
+        }
+        let mut storage = FieldStorage::new();
+        let head = b"HTTP/1.1 200 OK\nX: a\r\n\r\n";
+        let refusal = parse_response(head, &mut storage, false, &LIMITS).unwrap_err();
+        assert_eq!(refusal.fault, Fault::BareLf);
+    }
+
+    #[test]
+    fn field_limits() {
+        let head = |count| format!("GET / HTTP/1.0\r\n{}\r\n", "X: a\r\n".repeat(count));
+        assert_eq!(request(head(4).as_bytes(), LIMITS), Ok(4));
+        assert_eq!(
+            request(head(5).as_bytes(), LIMITS),
+            Err(Fault::TooManyFields)
+        );
+        let unlimited = HeadLimits {
+            bytes: usize::MAX,
+            fields: usize::MAX,
+        };
+        assert_eq!(
+            request(head(MAX_FIELDS).as_bytes(), unlimited),
+            Ok(MAX_FIELDS)
+        );
+        assert_eq!(
+            request(head(MAX_FIELDS + 1).as_bytes(), unlimited),
+            Err(Fault::TooManyFields)
+        );
+    }
+}

@@ -8,16 +8,24 @@
 
 mod chunked;
 mod diagnosis;
+#[cfg(any(test, fuzzing))]
+pub mod differential;
 mod edits;
 mod exchange;
 mod framing;
 mod head;
 mod name;
+#[cfg(test)]
+mod properties;
+#[cfg(any(test, fuzzing))]
+mod reference;
 mod refusal;
 mod request;
 mod response;
 mod rewrite;
 mod scanner;
+#[cfg(test)]
+mod smuggling;
 mod survey;
 mod target;
 mod trailers;

@@ -192,3 +192,76 @@ pub(super) fn may_be_nominated(name: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(name))
         && !END_TO_END_PREFIXES.iter().any(begins)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[(&str, Known)] = &[
+        ("connection", Known::Connection),
+        ("content-length", Known::ContentLength),
+        ("expect", Known::Expect),
+        ("host", Known::Host),
+        ("keep-alive", Known::KeepAlive),
+        ("proxy-authenticate", Known::ProxyAuthenticate),
+        ("proxy-authorization", Known::ProxyAuthorization),
+        ("proxy-connection", Known::ProxyConnection),
+        ("te", Known::Te),
+        ("transfer-encoding", Known::TransferEncoding),
+        ("upgrade", Known::Upgrade),
+        ("x-forwarded-for", Known::XForwardedFor),
+        ("x-forwarded-host", Known::XForwardedHost),
+        ("x-forwarded-proto", Known::XForwardedProto),
+        ("x-request-id", Known::XRequestId),
+    ];
+
+    #[test]
+    fn any_case() {
+        for (lower, known) in ALL {
+            assert_eq!(Known::of(lower), *known);
+            assert_eq!(Known::of(&lower.to_ascii_uppercase()), *known);
+        }
+    }
+
+    /// One token byte exchanged for any other makes another name, whatever bit folding does.
+    #[test]
+    fn nothing_else() {
+        for (lower, known) in ALL {
+            for at in 0..lower.len() {
+                for byte in (0x21..0x7f).filter(|byte| *byte != b'_').map(char::from) {
+                    let mut name = (*lower).to_owned();
+                    name.replace_range(at..=at, &byte.to_string());
+                    if name.to_ascii_lowercase() != *lower {
+                        assert_ne!(Known::of(&name), *known, "{name}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn underscores() {
+        assert_eq!(Known::of("Content_Length"), Known::Lookalike);
+        assert_eq!(Known::of("TRANSFER_ENCODING"), Known::Lookalike);
+        assert_eq!(Known::of("x-forwarded_for"), Known::Lookalike);
+        assert_eq!(Known::of("x_request_id"), Known::Other);
+        assert_eq!(Known::of("content_lengti"), Known::Other);
+        assert_eq!(Known::of("content_lengt_"), Known::Other);
+    }
+
+    #[test]
+    fn end_to_end_names_stay() {
+        for name in [
+            "Cookie",
+            "CONTENT-TYPE",
+            "X-Forwarded-Port",
+            "Sec-WebSocket-Key",
+            "if-match",
+        ] {
+            assert!(!may_be_nominated(name), "{name}");
+        }
+        for name in ["HTTP2-Settings", "X-Hop", "secret", "i"] {
+            assert!(may_be_nominated(name), "{name}");
+        }
+    }
+}

@@ -180,3 +180,126 @@ impl<'b, 's> RequestHead<'b, 's> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::{FieldStorage, HeadLimits, RequestFraming};
+
+    const LIMITS: HeadLimits = HeadLimits {
+        bytes: 4096,
+        fields: 64,
+    };
+
+    fn with<T>(head: &str, look: impl FnOnce(&RequestHead<'_, '_>) -> T) -> T {
+        let mut storage = FieldStorage::new();
+        look(&parse_request(head.as_bytes(), &mut storage, &LIMITS).unwrap())
+    }
+
+    fn facts(version: &str, fields: &str) -> RequestFacts {
+        with(
+            &format!("PUT / HTTP/{version}\r\nHost: a\r\n{fields}\r\n"),
+            |head| head.facts,
+        )
+    }
+
+    #[test]
+    fn keep_alive() {
+        for (version, fields, expected) in [
+            ("1.1", "", true),
+            ("1.1", "Connection: Close\r\n", false),
+            ("1.1", "Connection: x-a,, close\r\n", false),
+            ("1.1", "Connection: x-a\r\nConnection: close\r\n", false),
+            ("1.1", "Connection: keep-alive, close\r\n", false),
+            ("1.1", "Proxy-Connection: close\r\n", true),
+            ("1.0", "", false),
+            ("1.0", "Connection: Keep-Alive\r\n", true),
+            ("1.0", "Keep-Alive: timeout=5\r\n", false),
+        ] {
+            assert_eq!(
+                facts(version, fields).keep_alive,
+                expected,
+                "{version} {fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn upgrade() {
+        for (version, fields, expected) in [
+            (
+                "1.1",
+                "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+                true,
+            ),
+            (
+                "1.0",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+                false,
+            ),
+            ("1.1", "Upgrade: websocket\r\n", false),
+            ("1.1", "Connection: Upgrade\r\n", false),
+            (
+                "1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n",
+                false,
+            ),
+            (
+                "1.1",
+                "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n",
+                false,
+            ),
+        ] {
+            assert_eq!(
+                facts(version, fields).upgrade,
+                expected,
+                "{version} {fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn expectations() {
+        let expect = "Expect: 100-continue\r\nContent-Length: 1\r\n";
+        assert!(facts("1.1", expect).expect_continue);
+        assert!(!facts("1.0", expect).expect_continue);
+        assert!(!facts("1.1", "Expect: 100-continue\r\n").expect_continue);
+        assert_eq!(facts("1.1", expect).framing, RequestFraming::Length(1));
+    }
+
+    #[test]
+    fn hosts() {
+        let host = |head: &str| with(head, |head| head.host.map(str::to_owned));
+        assert_eq!(host("GET / HTTP/1.0\r\n\r\n"), None);
+        assert_eq!(host("GET / HTTP/1.1\r\nHost:\r\n\r\n").as_deref(), Some(""));
+        assert_eq!(
+            host("GET http://b:1 HTTP/1.1\r\nHost: a\r\n\r\n").as_deref(),
+            Some("b:1")
+        );
+    }
+
+    #[test]
+    fn lookups() {
+        let head =
+            "GET /p?q HTTP/1.1\r\nhOST: a\r\nCookie: a=1; ab=2\r\nCookie: b=\"3\"; a=4\r\n\r\n";
+        with(head, |head| {
+            assert_eq!(head.field("host"), Some(&b"a"[..]));
+            assert_eq!(head.field("hos"), None);
+            assert_eq!(head.cookie("a"), Some(&b"1"[..]));
+            assert_eq!(head.cookie("ab"), Some(&b"2"[..]));
+            assert_eq!(head.cookie("b"), Some(&b"\"3\""[..]));
+            assert_eq!(head.cookie("A"), None);
+            assert_eq!((head.path(), head.query()), ("/p", Some("q")));
+        });
+    }
+
+    #[test]
+    fn connection_names_are_counted() {
+        let named = |count| format!("Connection: {}\r\n", vec!["x"; count].join(","));
+        facts("1.1", &named(32));
+        let head = format!("GET / HTTP/1.0\r\n{}\r\n", named(33));
+        let mut storage = FieldStorage::new();
+        let refusal = parse_request(head.as_bytes(), &mut storage, &LIMITS).unwrap_err();
+        assert_eq!(refusal.fault, Fault::ConnectionOptions);
+    }
+}

@@ -97,3 +97,66 @@ impl HeadScanner {
         Err(Fault::HeadTooLarge.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find_end(bytes: &[u8], limit: usize) -> Result<Option<usize>, Fault> {
+        let limits = HeadLimits {
+            bytes: limit,
+            fields: 10,
+        };
+        let whole = HeadScanner::new().find_end(bytes, &limits);
+        let mut scanner = HeadScanner::new();
+        let by_bytes = (0..=bytes.len())
+            .map(|len| scanner.find_end(&bytes[..len], &limits))
+            .find(|verdict| *verdict != Ok(None));
+        assert_eq!(whole, by_bytes.unwrap_or(Ok(None)));
+        whole.map_err(|refusal| refusal.fault)
+    }
+
+    #[test]
+    fn ends_at_the_first_empty_line() {
+        assert_eq!(find_end(b"a\r\nb\r\n\r\n", 100), Ok(Some(8)));
+        assert_eq!(
+            find_end(b"a\r\n\r\nGET / HTTP/1.1\r\n\r\n", 100),
+            Ok(Some(5))
+        );
+        assert_eq!(find_end(b"a\r\n\r", 100), Ok(None));
+        assert_eq!(find_end(b"", 100), Ok(None));
+    }
+
+    #[test]
+    fn head_may_fill_the_limit() {
+        assert_eq!(find_end(b"a\r\nb\r\n\r\n", 8), Ok(Some(8)));
+        assert_eq!(find_end(b"a\r\nb\r\n\r\n", 7), Err(Fault::HeadTooLarge));
+        assert_eq!(find_end(b"a\r\nb\r\n", 7), Ok(None));
+    }
+
+    /// 414 where the request line is to blame, 431 where fields are.
+    #[test]
+    fn limit_names_the_culprit() {
+        assert_eq!(
+            find_end(b"GET /aaaaaaaaaaaaaaa", 16),
+            Err(Fault::TargetTooLong)
+        );
+        assert_eq!(
+            find_end(b"\r\nGET /aaaaaaaaaaaaaaa", 16),
+            Err(Fault::TargetTooLong)
+        );
+        assert_eq!(
+            find_end(b"GET / \r\naaaaaaaaaaaaaaa", 16),
+            Err(Fault::HeadTooLarge)
+        );
+        assert_eq!(Refusal::from(Fault::TargetTooLong).status(), 414);
+        assert_eq!(Refusal::from(Fault::HeadTooLarge).status(), 431);
+    }
+
+    /// Whoever speaks another protocol hears so at once, not at the header timeout.
+    #[test]
+    fn refuses_without_waiting() {
+        assert_eq!(find_end(b"GET / HTTP/1.1\n", 100), Err(Fault::BareLf));
+        assert_eq!(find_end(b"\x16\x03\x01\0", 100), Err(Fault::Nul));
+    }
+}

@@ -65,15 +65,14 @@ impl Marks {
     /// The marked places below `count`, ascending.
     #[inline]
     pub(super) fn below(self, count: usize) -> impl Iterator<Item = usize> {
-        self.0
-            .into_iter()
-            .take(count.div_ceil(64))
-            .enumerate()
-            .flat_map(|(word, bits)| {
-                std::iter::successors(Some(bits), |bits| Some(bits & (bits - 1)))
-                    .take_while(|bits| *bits != 0)
-                    .map(move |bits| word * 64 + bits.trailing_zeros() as usize)
+        let words = self.0.into_iter().take(count.div_ceil(64)).enumerate();
+        words.flat_map(|(word, mut bits)| {
+            std::iter::from_fn(move || {
+                let i = (bits != 0).then(|| word * 64 + bits.trailing_zeros() as usize);
+                bits &= bits.wrapping_sub(1);
+                i
             })
+        })
     }
 }
 
@@ -88,9 +87,10 @@ pub(super) struct Survey<'b> {
     pub keep_alive: bool,
     /// Connection has `upgrade`.
     pub upgrade_option: bool,
-    /// There is an Upgrade, and none of its protocols is `h2c`: HTTP/2 over a tunnel would pass
-    /// every rule by, and RFC 9113 §3.1 has retired that way to ask for it.
+    /// Upgrade names a protocol.
     pub upgrade: bool,
+    /// Upgrade names `h2c`: HTTP/2 in a tunnel would pass every rule by, and RFC 9113 §3.1 has
+    /// retired this way to ask for it.
     pub h2c: bool,
     /// `Expect: 100-continue`
     pub expect_continue: bool,
@@ -144,7 +144,7 @@ impl<'b> Survey<'b> {
             }
             Known::TransferEncoding => self.declared.transfer_encoding(value)?,
             Known::Upgrade => {
-                self.upgrade = true;
+                self.upgrade |= elements(value).next().is_some();
                 self.h2c |= elements(value).any(|e| e.eq_ignore_ascii_case(b"h2c"));
             }
             Known::XForwardedFor => self.forwarded_for = true,

@@ -152,3 +152,41 @@ static HOST_BYTES: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts() {
+        let parts = |method, target| {
+            let target = Target::parse(method, target).unwrap();
+            (target.path(), target.query())
+        };
+        assert_eq!(parts("GET", "/a/b?c?d"), ("/a/b", Some("c?d")));
+        assert_eq!(parts("GET", "/a?"), ("/a", Some("")));
+        assert_eq!(parts("GET", "/"), ("/", None));
+        assert_eq!(parts("GET", "http://b"), ("/", None));
+        assert_eq!(parts("GET", "http://b?q"), ("/", Some("q")));
+        assert_eq!(parts("GET", "http://b/p?q"), ("/p", Some("q")));
+        assert_eq!(parts("OPTIONS", "http://b"), ("*", None));
+        assert_eq!(parts("OPTIONS", "http://b/"), ("/", None));
+        assert_eq!(parts("OPTIONS", "*"), ("*", None));
+    }
+
+    #[test]
+    fn hosts() {
+        let good = [
+            "", "a", "a.b:", "a:0", "a:65535", "a:00080", "1.2.3.4", "[::1]", "[::1]:80", "a_b",
+        ];
+        for value in good {
+            assert_eq!(host(value.as_bytes()), Ok(value));
+        }
+        let bad = [
+            "a b", "a,b", "a/", ":", ":1", "a:65536", "a:b", "[", "[]", "[:", "[::1]a", "a]",
+        ];
+        for value in bad {
+            assert_eq!(host(value.as_bytes()), Err(Fault::Host), "{value}");
+        }
+    }
+}

@@ -19,3 +19,6 @@ pub use splice::{Pipe, Pipes, Spliced};
 pub use sys::buffers::{BUF_CAPACITY, Buf, HEADROOM};
 pub use tier::{Tier, Unavailable};
 pub use timers::{Elapsed, Tick, Timer};
+
+#[cfg(test)]
+mod tests;

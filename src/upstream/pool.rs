@@ -60,12 +60,7 @@ impl Pool {
     }
 
     /// How many are idle.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.idle.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.idle.is_empty()
     }
 }

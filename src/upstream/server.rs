@@ -85,7 +85,7 @@ impl Server {
 
     /// Idle connections.
     pub fn idle(&self) -> usize {
-        self.pool.borrow().len()
+        self.pool.borrow().count()
     }
 
     pub(super) fn is_resolved(&self) -> bool {

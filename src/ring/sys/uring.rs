@@ -602,3 +602,55 @@ pub fn probe(tier: Tier) -> io::Result<()> {
     if has_all { Ok(()) } else { Err(Errno::NOSYS.into()) }
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    /// Dropping the ring waits until the kernel has let go of every buffer, and frees them all.
+    #[test]
+    fn a_ring_dropped_with_operations_in_flight_gets_its_memory_back() {
+        for tier in [Tier::V5_8, Tier::V5_19, Tier::V6_1] {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let mut uring = Uring::new(tier, 16, 64).unwrap();
+            let stock = Rc::downgrade(uring.stock());
+            let fd = ours.as_raw_fd();
+            for _ in 0..4 {
+                let buf = stock.upgrade().unwrap().lease().unwrap();
+                uring.start(Request::Poll { fd, events: libc::POLLIN as u32 });
+                uring.start(Request::RecvInto { fd, buf });
+                if tier != Tier::V5_8 {
+                    uring.start(Request::Recv { fd, multi: tier == Tier::V6_1 });
+                }
+            }
+            uring.enter(false, 0, None).unwrap();
+            assert!(uring.in_flight() > 0);
+            drop(uring);
+            assert!(stock.upgrade().is_none(), "leaked in tier {tier}");
+            theirs.write_all(&[1; 4096]).unwrap();
+        }
+    }
+
+    /// An abandoned operation's slot, and the descriptor it brings, are not lost.
+    #[test]
+    fn an_abandoned_accept_closes_what_it_accepted() {
+        for tier in [Tier::V5_8, Tier::V5_19, Tier::V6_1] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut uring = Uring::new(tier, 16, 8).unwrap();
+            let multi = tier == Tier::V6_1;
+            let key = uring.start(Request::Accept { fd: listener.as_raw_fd(), multi });
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            uring.enter(true, 0, Some(Duration::from_secs(5))).unwrap();
+            uring.reap(&mut Vec::new());
+            uring.abandon(key);
+            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let end = std::io::Read::read(&mut client, &mut [0; 1]).unwrap();
+            assert_eq!(end, 0, "closed");
+            drop(uring);
+        }
+    }
+}
