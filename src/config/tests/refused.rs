@@ -313,8 +313,8 @@ fn hosts_and_paths() {
             &[
                 "9:8: there is already a route for any host and `/`; this one could never answer: \
                  remove one of them",
-                "12:18: there is already a route for a.com and `/api`; this one could never answer: \
-                 remove one of them",
+                "12:18: there is already a route for a.com and `/api`; this one could never \
+                 answer: remove one of them",
             ],
         ),
     ]);
