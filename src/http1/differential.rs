@@ -6,16 +6,9 @@ use super::name::may_be_nominated;
 use super::reference::{self, Chunked, Head};
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 16 * 1024,
-    fields: MAX_FIELDS,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: MAX_FIELDS };
 
-const EDITS: &FieldEdits = &FieldEdits {
-    remove: Vec::new(),
-    set: Vec::new(),
-    add: Vec::new(),
-};
+const EDITS: &FieldEdits = &FieldEdits { remove: Vec::new(), set: Vec::new(), add: Vec::new() };
 
 /// Checks request heads.
 pub fn request_head(data: &[u8]) {
@@ -49,12 +42,7 @@ pub fn request_head(data: &[u8]) {
     let mut out = Vec::new();
     let client_ip = Some([192, 0, 2, 1].into());
     let request_id = Some("id-1");
-    let how = RequestRewrite {
-        client_ip,
-        scheme: "http",
-        edits: EDITS,
-        request_id,
-    };
+    let how = RequestRewrite { client_ip, scheme: "http", edits: EDITS, request_id };
     write_request(&mut out, &head, &how);
     let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
     assert_eq!(forwarded.len, out.len());
@@ -66,21 +54,14 @@ pub fn request_head(data: &[u8]) {
 
 /// What is forwarded must mean the same to the next reader of our own kind.
 fn read_again(forwarded: &[u8], facts: &RequestFacts) {
-    let limits = HeadLimits {
-        bytes: forwarded.len() + 1,
-        fields: MAX_FIELDS,
-    };
+    let limits = HeadLimits { bytes: forwarded.len() + 1, fields: MAX_FIELDS };
     let found = HeadScanner::new().find_end(forwarded, &limits);
     assert_eq!(found, Ok(Some(forwarded.len())));
     let mut storage = FieldStorage::new();
     match parse_request(forwarded, &mut storage, &limits) {
-        Ok(again) => assert_eq!(
-            RequestFacts {
-                keep_alive: facts.keep_alive,
-                ..again.facts
-            },
-            *facts
-        ),
+        Ok(again) => {
+            assert_eq!(RequestFacts { keep_alive: facts.keep_alive, ..again.facts }, *facts)
+        }
         Err(refusal) => assert_eq!(refusal.fault, Fault::TooManyFields),
     }
 }
@@ -92,11 +73,7 @@ pub fn response_head(data: &[u8]) {
         return;
     };
     let to_head = flags & 1 == 1;
-    let client_version = if flags & 2 == 2 {
-        Version::Http10
-    } else {
-        Version::Http11
-    };
+    let client_version = if flags & 2 == 2 { Version::Http10 } else { Version::Http11 };
     let expected = Response::of(data, to_head);
     let found = find_end_both_ways(data);
     let Ok(Some(end)) = found else {
@@ -125,30 +102,17 @@ pub fn response_head(data: &[u8]) {
         idempotent: true,
     };
     let step = Exchange::new(request, client_version, false).response(&head.facts);
-    let Ok(ResponseStep::Final {
-        body_out: body,
-        keep_alive,
-        ..
-    }) = step
-    else {
+    let Ok(ResponseStep::Final { body_out: body, keep_alive, .. }) = step else {
         panic!("a final head is final: {step:?}");
     };
     let mut out = Vec::new();
     write_response(
         &mut out,
         &head,
-        &ResponseRewrite {
-            client_version,
-            keep_alive,
-            body,
-            edits: EDITS,
-        },
+        &ResponseRewrite { client_version, keep_alive, body, edits: EDITS },
     );
     let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
-    assert_eq!(
-        forwarded.fields,
-        expected.forwarded_fields(client_version, body)
-    );
+    assert_eq!(forwarded.fields, expected.forwarded_fields(client_version, body));
     assert_eq!(forwarded.len, out.len());
 }
 
@@ -193,10 +157,7 @@ pub(super) fn decode(data: &[u8], piece: usize) -> Result<Decoded, Fault> {
             at += pending;
             continue;
         }
-        match decoder
-            .step(&data[at..end])
-            .map_err(|refusal| refusal.fault)?
-        {
+        match decoder.step(&data[at..end]).map_err(|refusal| refusal.fault)? {
             ChunkStep::NeedMore { consumed } => {
                 assert_eq!(at + consumed, end, "framing is consumed whole");
                 at = end;
@@ -247,9 +208,7 @@ impl Request {
             "HTTP/1.1" => 1,
             _ => return None,
         };
-        let printable = target
-            .bytes()
-            .all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
+        let printable = target.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
         if !reference::is_token(&method) || !printable || method == "CONNECT" {
             return None;
         }
@@ -263,13 +222,7 @@ impl Request {
         let (authority, forwarded_target) = target_of(&method, &target)?;
         let facts = facts_of(&head, &method, minor)?;
         let host = authority.or(hosts.into_iter().next());
-        Some(Request {
-            head,
-            minor,
-            host,
-            forwarded_target,
-            facts,
-        })
+        Some(Request { head, minor, host, forwarded_target, facts })
     }
 
     /// All fields of the forwarded head, in order.
@@ -361,10 +314,7 @@ fn target_of(method: &str, target: &str) -> Option<(Option<String>, String)> {
         return None;
     }
     let rest = rest.strip_prefix("//")?;
-    let authority: String = rest
-        .chars()
-        .take_while(|c| *c != '/' && *c != '?')
-        .collect();
+    let authority: String = rest.chars().take_while(|c| *c != '/' && *c != '?').collect();
     let tail = match &rest[authority.len()..] {
         "" if method == "OPTIONS" => "*".to_owned(),
         tail if tail.starts_with('/') => tail.to_owned(),
@@ -381,22 +331,11 @@ fn is_host(host: &str) -> bool {
     let port_fits = port.is_empty()
         || (port.chars().all(|c| c.is_ascii_digit())
             && port.trim_start_matches('0').len() <= 5
-            && format!("0{port}")
-                .parse::<u128>()
-                .is_ok_and(|port| port <= 65535));
-    let inside = name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'));
+            && format!("0{port}").parse::<u128>().is_ok_and(|port| port <= 65535));
+    let inside = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let name_fits = match inside {
-        Some(ip) => {
-            ip.len() >= 2
-                && ip
-                    .chars()
-                    .all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
-        }
-        None => name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c)),
+        Some(ip) => ip.len() >= 2 && ip.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c)),
+        None => name.chars().all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c)),
     };
     port_fits && name_fits && (!name.is_empty() || host.is_empty())
 }
@@ -409,10 +348,7 @@ fn facts_of(head: &Head, method: &str, minor: u8) -> Option<RequestFacts> {
         (false, length) => RequestFraming::Length(length),
     };
     let expectations = head.values("expect");
-    if expectations
-        .iter()
-        .any(|e| !e.eq_ignore_ascii_case("100-continue"))
-        || too_many_named(head)
+    if expectations.iter().any(|e| !e.eq_ignore_ascii_case("100-continue")) || too_many_named(head)
     {
         return None;
     }

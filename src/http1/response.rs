@@ -74,16 +74,7 @@ pub fn parse_response<'b, 's>(
         content_length: declared.length,
         upgrade: survey.upgrade && survey.upgrade_option,
     };
-    Ok(ResponseHead {
-        status,
-        reason,
-        version,
-        fields,
-        facts,
-        len: head.len(),
-        head,
-        survey,
-    })
+    Ok(ResponseHead { status, reason, version, fields, facts, len: head.len(), head, survey })
 }
 
 impl<'b, 's> ResponseHead<'b, 's> {
@@ -93,9 +84,6 @@ impl<'b, 's> ResponseHead<'b, 's> {
     }
 
     pub(super) fn lines(&self) -> FieldLines<'b, 's> {
-        FieldLines {
-            head: self.head,
-            fields: self.fields,
-        }
+        FieldLines { head: self.head, fields: self.fields }
     }
 }

@@ -4,10 +4,7 @@
 use super::Fault as F;
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 4096,
-    fields: 64,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 64 };
 
 /// Section of the RFC, what is sent, and what comes of it.
 type Row<T> = (&'static str, &'static [u8], Result<T, Fault>);
@@ -241,54 +238,18 @@ use ResponseFraming as R;
 /// Answers to GET.
 const RESPONSES: &[Row<ResponseFraming>] = &[
     ("6.3", b"HTTP/1.1 200 OK\r\n\r\n", Ok(R::UntilClose)),
-    (
-        "6.3",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-        Ok(R::Length(5)),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        Ok(R::None),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        Ok(R::Chunked),
-    ),
+    ("6.3", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Ok(R::Length(5))),
+    ("6.3", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Ok(R::None)),
+    ("6.3", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Ok(R::Chunked)),
     ("6.3", b"HTTP/1.0 200 OK\r\n\r\n", Ok(R::UntilClose)),
-    (
-        "6.3",
-        b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
-        Ok(R::None),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
-        Ok(R::None),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
-        Ok(R::None),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
-        Ok(R::None),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\n",
-        Ok(R::Length(5)),
-    ),
+    ("6.3", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Ok(R::None)),
+    ("6.3", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", Ok(R::None)),
+    ("6.3", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Ok(R::None)),
+    ("6.3", b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n", Ok(R::None)),
+    ("6.3", b"HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\n", Ok(R::Length(5))),
     ("4", b"HTTP/1.1 200\r\n\r\n", Ok(R::UntilClose)),
     ("4", b"HTTP/1.1 200 \r\n\r\n", Ok(R::UntilClose)),
-    (
-        "4",
-        b"HTTP/1.1 200 D\xe9j\xe0 vu\r\n\r\n",
-        Ok(R::UntilClose),
-    ),
+    ("4", b"HTTP/1.1 200 D\xe9j\xe0 vu\r\n\r\n", Ok(R::UntilClose)),
     ("4", b"HTTP/1.1  200 OK\r\n\r\n", Err(F::StatusLine)),
     ("4", b"HTTP/1.1 20 OK\r\n\r\n", Err(F::StatusLine)),
     ("4", b"HTTP/1.1 2000 OK\r\n\r\n", Err(F::StatusLine)),
@@ -302,59 +263,19 @@ const RESPONSES: &[Row<ResponseFraming>] = &[
     ("2.3", b"HTTP/1.2 200 OK\r\n\r\n", Err(F::Version)),
     ("9110 15", b"HTTP/1.1 099 Low\r\n\r\n", Err(F::Status)),
     ("9110 15", b"HTTP/1.1 600 High\r\n\r\n", Err(F::Status)),
-    (
-        "9110 15",
-        b"HTTP/1.1 599 High\r\nContent-Length: 1\r\n\r\n",
-        Ok(R::Length(1)),
-    ),
+    ("9110 15", b"HTTP/1.1 599 High\r\nContent-Length: 1\r\n\r\n", Ok(R::Length(1))),
     ("2.2", b"\r\nHTTP/1.1 200 OK\r\n\r\n", Err(F::StatusLine)),
-    (
-        "2.2",
-        b"HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n",
-        Err(F::BareLf),
-    ),
-    (
-        "2.2",
-        b"HTTP/1.1 200 OK\r\nX: a\nContent-Length: 5\r\n\r\n",
-        Err(F::BareLf),
-    ),
-    (
-        "2.2",
-        b"HTTP/1.1 200 OK\r\nX: a\rY: b\r\n\r\n",
-        Err(F::BareCr),
-    ),
-    (
-        "9110 5.5",
-        b"HTTP/1.1 200 OK\r\nX: a\0\r\n\r\n",
-        Err(F::Nul),
-    ),
-    (
-        "5.1",
-        b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
-        Err(F::SpaceBeforeColon),
-    ),
-    (
-        "5.2",
-        b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
-        Err(F::Folded),
-    ),
+    ("2.2", b"HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n", Err(F::BareLf)),
+    ("2.2", b"HTTP/1.1 200 OK\r\nX: a\nContent-Length: 5\r\n\r\n", Err(F::BareLf)),
+    ("2.2", b"HTTP/1.1 200 OK\r\nX: a\rY: b\r\n\r\n", Err(F::BareCr)),
+    ("9110 5.5", b"HTTP/1.1 200 OK\r\nX: a\0\r\n\r\n", Err(F::Nul)),
+    ("5.1", b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n", Err(F::SpaceBeforeColon)),
+    ("5.2", b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", Err(F::Folded)),
     ("5.2", b"HTTP/1.1 200 OK\r\n X: a\r\n\r\n", Err(F::Folded)),
     ("5", b"HTTP/1.1 200 OK\r\nX\r\n\r\n", Err(F::FieldName)),
-    (
-        "6.3",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
-        Err(F::ContentLength),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
-        Err(F::ContentLength),
-    ),
-    (
-        "6.3",
-        b"HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n",
-        Err(F::ContentLength),
-    ),
+    ("6.3", b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n", Err(F::ContentLength)),
+    ("6.3", b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n", Err(F::ContentLength)),
+    ("6.3", b"HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n", Err(F::ContentLength)),
     (
         "6.3",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
@@ -365,26 +286,14 @@ const RESPONSES: &[Row<ResponseFraming>] = &[
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         Err(F::LengthAndEncoding),
     ),
-    (
-        "6.1",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-        Err(F::TransferEncoding),
-    ),
+    ("6.1", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", Err(F::TransferEncoding)),
     (
         "6.1",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         Err(F::TransferEncoding),
     ),
-    (
-        "6.1",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n",
-        Err(F::TransferEncoding),
-    ),
-    (
-        "6.1",
-        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        Err(F::EncodingOn10),
-    ),
+    ("6.1", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", Err(F::TransferEncoding)),
+    ("6.1", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Err(F::EncodingOn10)),
 ];
 
 /// Chunked bodies: how many bytes of payload.
@@ -392,11 +301,7 @@ const BODIES: &[Row<usize>] = &[
     ("7.1", b"0\r\n\r\n", Ok(0)),
     ("7.1", b"5\r\nhello\r\n0\r\n\r\n", Ok(5)),
     ("7.1", b"00000005\r\nhello\r\n000\r\n\r\n", Ok(5)),
-    (
-        "7.1",
-        b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n",
-        Ok(20),
-    ),
+    ("7.1", b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", Ok(20)),
     ("7.1", b"\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
     ("7.1", b"0x5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
     ("7.1", b"+5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkSize)),
@@ -413,31 +318,15 @@ const BODIES: &[Row<usize>] = &[
     ("7.1", b"5\r\nhello\r0\r\n\r\n", Err(F::ChunkEnd)),
     ("7.1", b"5\r\nhelloXX0\r\n\r\n", Err(F::ChunkEnd)),
     ("7.1", b"10000000000000000\r\n", Err(F::ChunkTooLarge)),
-    (
-        "7.1",
-        b"00000000000000005\r\nhello\r\n0\r\n\r\n",
-        Err(F::ChunkTooLarge),
-    ),
+    ("7.1", b"00000000000000005\r\nhello\r\n0\r\n\r\n", Err(F::ChunkTooLarge)),
     ("7.1.1", b"5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n", Ok(5)),
     ("7.1.1", b"5 \t; a=b\r\nhello\r\n0\r\n\r\n", Ok(5)),
     ("7.1.1", b"5 \r\nhello\r\n0\r\n\r\n", Err(F::ChunkExtension)),
-    (
-        "7.1.1",
-        b"5 5\r\nhello\r\n0\r\n\r\n",
-        Err(F::ChunkExtension),
-    ),
+    ("7.1.1", b"5 5\r\nhello\r\n0\r\n\r\n", Err(F::ChunkExtension)),
     ("7.1.1", b"5;\nhello\r\n0\r\n\r\n", Err(F::ChunkExtension)),
-    (
-        "7.1.1",
-        b"5;a\0\r\nhello\r\n0\r\n\r\n",
-        Err(F::ChunkExtension),
-    ),
+    ("7.1.1", b"5;a\0\r\nhello\r\n0\r\n\r\n", Err(F::ChunkExtension)),
     ("7.1.1", b"5;a\rX\r\nhello\r\n0\r\n\r\n", Err(F::ChunkEnd)),
-    (
-        "7.1.2",
-        b"0\r\nX-Sum: 1\r\nContent-Length: 5\r\n\r\n",
-        Ok(0),
-    ),
+    ("7.1.2", b"0\r\nX-Sum: 1\r\nContent-Length: 5\r\n\r\n", Ok(0)),
     ("7.1.2", b"0\n\r\n", Err(F::ChunkSize)),
     ("7.1.2", b"0\r\n\n", Err(F::BareLf)),
     ("7.1.2", b"0\r\nX: a\n\r\n", Err(F::BareLf)),
@@ -453,10 +342,7 @@ const BODIES: &[Row<usize>] = &[
 fn find_end(input: &[u8], step: usize) -> Result<usize, Fault> {
     let mut scanner = HeadScanner::new();
     for end in (0..input.len()).step_by(step).chain([input.len()]) {
-        if let Some(len) = scanner
-            .find_end(&input[..end], &LIMITS)
-            .map_err(|r| r.fault)?
-        {
+        if let Some(len) = scanner.find_end(&input[..end], &LIMITS).map_err(|r| r.fault)? {
             return Ok(len);
         }
     }
@@ -492,17 +378,9 @@ fn check<T: Copy + PartialEq + std::fmt::Debug>(
         let row = format!("§{section} {}", input.escape_ascii());
         let expected_end = expected.map(|framing| (framing, whole_len(input, expected.is_ok())));
         for step in [usize::MAX, 1, 2, 7] {
-            assert_eq!(
-                read(input, step),
-                expected_end,
-                "{row}, {step} bytes a step"
-            );
+            assert_eq!(read(input, step), expected_end, "{row}, {step} bytes a step");
             let behind = [*input, b"GET /next HTTP/1.1\r\n"].concat();
-            assert_eq!(
-                read(&behind, step),
-                expected_end,
-                "{row}, next behind, {step} a step"
-            );
+            assert_eq!(read(&behind, step), expected_end, "{row}, next behind, {step} a step");
         }
     }
 }
@@ -530,9 +408,7 @@ fn chunked_bodies() {
 /// The reference must say the same of each row, or comparing with it proves nothing.
 #[test]
 fn reference_agrees() {
-    REQUESTS
-        .iter()
-        .for_each(|(_, input, _)| differential::request_head(input));
+    REQUESTS.iter().for_each(|(_, input, _)| differential::request_head(input));
     for (_, input, _) in RESPONSES {
         for flags in 0..4 {
             differential::response_head(&[&[flags], *input].concat());
@@ -548,10 +424,7 @@ fn reference_agrees() {
 fn prefixes_wait() {
     for (_, input, _) in REQUESTS.iter().filter(|(_, _, expected)| expected.is_ok()) {
         for len in 0..input.len() {
-            assert_eq!(
-                HeadScanner::new().find_end(&input[..len], &LIMITS),
-                Ok(None)
-            );
+            assert_eq!(HeadScanner::new().find_end(&input[..len], &LIMITS), Ok(None));
         }
     }
 }

@@ -23,4 +23,5 @@ pub use tier::{Tier, Unavailable};
 pub use timers::{Elapsed, Tick, Timer};
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests time themselves")]
 mod tests;

@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use socket2::SockAddr;
 
 use super::sys::buffers::Buf;
-use super::sys::uring::{self, Hold, Key, Outcome, Progress, Request};
+use super::sys::request::{Hold, Request};
+use super::sys::uring::{self, Key, Outcome, Progress};
 use super::{Ring, Tier};
 
 /// One operation in flight; dropping it cancels the operation.
@@ -106,7 +107,10 @@ impl Socket {
     /// # Errors
     /// Those of poll(2).
     pub async fn readable(&self) -> io::Result<()> {
-        self.ring.poll_fd(self.as_fd(), libc::POLLIN as u32 | libc::POLLRDHUP as u32).await.map(drop)
+        self.ring
+            .poll_fd(self.as_fd(), libc::POLLIN as u32 | libc::POLLRDHUP as u32)
+            .await
+            .map(drop)
     }
 
     /// Waits until the socket can be written without blocking.
@@ -278,9 +282,15 @@ impl Receiver {
     }
 
     /// The poll says that bytes are there: `false` while no buffer is.
-    fn receive_after_poll(&mut self, outcome: Outcome, context: &mut Context<'_>) -> io::Result<bool> {
+    fn receive_after_poll(
+        &mut self,
+        outcome: Outcome,
+        context: &mut Context<'_>,
+    ) -> io::Result<bool> {
         match to_result(outcome) {
-            Err(error) if Errno::from_io_error(&error) != Some(Errno::CANCELED) => return Err(error),
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::CANCELED) => {
+                return Err(error);
+            }
             Err(_) => return Ok(true),
             Ok(_) => {}
         }
@@ -351,7 +361,8 @@ impl Acceptor {
         loop {
             let fd = self.listener.as_raw_fd();
             let multi = self.ring.tier() == Tier::V6_1;
-            let key = *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
+            let key =
+                *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
             let outcome = match self.ring.poll(key, Some(context.waker())) {
                 Progress::Pending => return Poll::Pending,
                 Progress::More(outcome) => outcome,

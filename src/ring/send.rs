@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::ops::{Operation, Socket, to_result};
 use super::sys::buffers::Buf;
-use super::sys::uring::{Hold, Request};
+use super::sys::request::{Hold, Request};
 
 /// A send under way. Resolves when all bytes are sent, or with the error and how many were.
 pub struct SendOp {

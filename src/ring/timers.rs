@@ -135,7 +135,11 @@ impl Timer {
     ///
     /// # Errors
     /// [`Elapsed`] when the time is up; the future is then dropped.
-    pub async fn within<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    pub async fn within<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         self.until(self.after(limit), future).await
     }
 
