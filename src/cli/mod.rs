@@ -1,8 +1,57 @@
 //! Commands.
 
+mod check;
+mod demo;
+mod logging;
+mod origin;
+mod run;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Reads the command line, runs the command and says how it went.
+use clap::{Parser, Subcommand};
+
+/// A reverse proxy and load balancer for Linux: one executor per core, io_uring, splice.
+#[derive(Parser)]
+#[command(name = "corelane", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: ConfigFile,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve (the default).
+    Run(ConfigFile),
+    /// Check a configuration as `nginx -t` does: exit 0, or every error and exit 1.
+    Check(ConfigFile),
+    /// Three origin servers and the proxy before them, on this machine, to play with.
+    Demo(demo::Options),
+}
+
+#[derive(clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+}
+
+/// Reads the command line, runs the command and says how it went: 0, or 1 after one clear sentence
+/// on standard error, or 2 for a command line that makes no sense.
 pub fn main() -> ExitCode {
-    ExitCode::FAILURE
+    let arguments = Arguments::parse();
+    let result = match arguments.command.unwrap_or(Command::Run(arguments.run)) {
+        Command::Run(file) => run::run(&file.config),
+        Command::Check(file) => return check::check(&file.config, &crate::control::machine()),
+        Command::Demo(options) => demo::demo(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("corelane: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,1 +1,122 @@
-//! To be filled.
+//! File to checks to plan.
+//!
+//! A configuration passes through three shapes: the TOML text, the tables as someone wrote them
+//! ([`mod@file`], every value with its place in the text), and the [`Plan`] that shards run. It is
+//! accepted whole or refused whole, with every complaint at once: reading an entry that is wrong
+//! complains and goes on, and a plan is only made when nobody complained.
+
+mod address;
+mod check;
+mod compile;
+mod complaint;
+mod edits;
+mod fields;
+mod file;
+mod include;
+mod quantity;
+mod source;
+mod syntax;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+pub use complaint::Complaint;
+
+use crate::plan::Plan;
+use complaint::Complaints;
+use file::File;
+use source::{Sources, Spot};
+
+/// A configuration that was accepted.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What shards run.
+    pub plan: Plan,
+    /// One line for people: `1 listener, 2 upstreams (5 servers), 3 routes, 2 shards`.
+    pub summary: String,
+    /// `[log]`.
+    pub log: LogSettings,
+    /// What is allowed but hardly meant, such as an upstream that no route uses.
+    pub warnings: Vec<Complaint>,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Messages less important than this are left out: `error`, `warn`, `info`, `debug` or
+    /// `trace`.
+    pub level: &'static str,
+}
+
+/// What a configuration may ask of the machine it runs on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Machine {
+    /// The CPUs this process may use, in the order in which shards take them.
+    pub cpus: Vec<usize>,
+    /// The share that its control group grants (`cpu.max`), in CPUs; `None`: no limit.
+    pub cpu_quota: Option<f64>,
+}
+
+/// Reads a configuration file and the files it includes.
+pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
+    let name = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => from_text(&text, &name, machine),
+        Err(error) => Err(vec![Complaint {
+            file: name,
+            line: 0,
+            column: 0,
+            what: format!("the file cannot be read: {error}"),
+            remedy: "check its path and permissions".to_owned(),
+        }]),
+    }
+}
+
+/// Reads a configuration from `text`. `name` stands for the file in complaints, and paths to
+/// include are relative to its folder.
+pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
+    let mut sources = Sources::default();
+    let complaints = Complaints::default();
+    let file = read(text, name, &mut sources, &complaints);
+    // With a broken piece of syntax the rest of that file is unread: whatever else the checks
+    // found missing might stand there.
+    if !complaints.has_syntax_errors() {
+        check::all(&file, machine, &complaints);
+    }
+    if !complaints.is_empty() {
+        return Err(complaints.into_errors(&sources));
+    }
+    let plan = compile::plan(&file, machine);
+    Ok(Loaded {
+        summary: compile::summary(&plan),
+        plan,
+        log: LogSettings { level: file.log_level.unwrap_or("info") },
+        warnings: complaints.into_warnings(&sources),
+    })
+}
+
+/// The main file and all that it includes, as one.
+fn read(text: &str, name: &str, sources: &mut Sources, complaints: &Complaints) -> File {
+    let main = sources.add(name.to_owned(), text.to_owned());
+    let mut file = File::parse(sources.text(main), main, file::Role::Main, complaints);
+    let found = include::expand(Path::new(name), &file.include, complaints);
+    for (path, asked_at) in found {
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let index = sources.add(path.display().to_string(), text);
+                let role = file::Role::Included;
+                file.absorb(File::parse(sources.text(index), index, role, complaints));
+            }
+            Err(error) => complain_unreadable(complaints, asked_at, &path, &error),
+        }
+    }
+    file
+}
+
+fn complain_unreadable(complaints: &Complaints, spot: Spot, path: &Path, error: &std::io::Error) {
+    let what = format!("`{}` cannot be read: {error}", path.display());
+    complaints.error(spot, what, "check its path and permissions");
+}

@@ -5,16 +5,9 @@
 use super::reference::{self, Chunked, Request, Response};
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 16 * 1024,
-    fields: MAX_FIELDS,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: MAX_FIELDS };
 
-const EDITS: &FieldEdits = &FieldEdits {
-    remove: Vec::new(),
-    set: Vec::new(),
-    add: Vec::new(),
-};
+const EDITS: &FieldEdits = &FieldEdits { remove: Vec::new(), set: Vec::new(), add: Vec::new() };
 
 /// Checks request heads.
 pub fn request_head(data: &[u8]) {
@@ -48,12 +41,7 @@ pub fn request_head(data: &[u8]) {
     let mut out = Vec::new();
     let client_ip = Some([192, 0, 2, 1].into());
     let request_id = Some("id-1");
-    let how = RequestRewrite {
-        client_ip,
-        scheme: "http",
-        edits: EDITS,
-        request_id,
-    };
+    let how = RequestRewrite { client_ip, scheme: "http", edits: EDITS, request_id };
     write_request(&mut out, &head, &how);
     let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
     assert_eq!(forwarded.len, out.len());
@@ -65,21 +53,14 @@ pub fn request_head(data: &[u8]) {
 
 /// What is forwarded must mean the same to the next reader of our own kind.
 fn read_again(forwarded: &[u8], facts: &RequestFacts) {
-    let limits = HeadLimits {
-        bytes: forwarded.len() + 1,
-        fields: MAX_FIELDS,
-    };
+    let limits = HeadLimits { bytes: forwarded.len() + 1, fields: MAX_FIELDS };
     let found = HeadScanner::new().find_end(forwarded, &limits);
     assert_eq!(found, Ok(Some(forwarded.len())));
     let mut storage = FieldStorage::new();
     match parse_request(forwarded, &mut storage, &limits) {
-        Ok(again) => assert_eq!(
-            RequestFacts {
-                keep_alive: facts.keep_alive,
-                ..again.facts
-            },
-            *facts
-        ),
+        Ok(again) => {
+            assert_eq!(RequestFacts { keep_alive: facts.keep_alive, ..again.facts }, *facts)
+        }
         Err(refusal) => assert_eq!(refusal.fault, Fault::TooManyFields),
     }
 }
@@ -91,11 +72,7 @@ pub fn response_head(data: &[u8]) {
         return;
     };
     let to_head = flags & 1 == 1;
-    let client_version = if flags & 2 == 2 {
-        Version::Http10
-    } else {
-        Version::Http11
-    };
+    let client_version = if flags & 2 == 2 { Version::Http10 } else { Version::Http11 };
     let expected = Response::of(data, to_head);
     let found = find_end_both_ways(data);
     let Ok(Some(end)) = found else {
@@ -124,30 +101,17 @@ pub fn response_head(data: &[u8]) {
         idempotent: true,
     };
     let step = Exchange::new(request, client_version, false).response(&head.facts);
-    let Ok(ResponseStep::Final {
-        body_out: body,
-        keep_alive,
-        ..
-    }) = step
-    else {
+    let Ok(ResponseStep::Final { body_out: body, keep_alive, .. }) = step else {
         panic!("a final head is final: {step:?}");
     };
     let mut out = Vec::new();
     write_response(
         &mut out,
         &head,
-        &ResponseRewrite {
-            client_version,
-            keep_alive,
-            body,
-            edits: EDITS,
-        },
+        &ResponseRewrite { client_version, keep_alive, body, edits: EDITS },
     );
     let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
-    assert_eq!(
-        forwarded.fields,
-        expected.forwarded_fields(client_version, body)
-    );
+    assert_eq!(forwarded.fields, expected.forwarded_fields(client_version, body));
     assert_eq!(forwarded.len, out.len());
 }
 
@@ -192,10 +156,7 @@ pub(super) fn decode(data: &[u8], piece: usize) -> Result<Decoded, Fault> {
             at += pending;
             continue;
         }
-        match decoder
-            .step(&data[at..end])
-            .map_err(|refusal| refusal.fault)?
-        {
+        match decoder.step(&data[at..end]).map_err(|refusal| refusal.fault)? {
             ChunkStep::NeedMore { consumed } => {
                 assert_eq!(at + consumed, end, "framing is consumed whole");
                 at = end;

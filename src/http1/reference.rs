@@ -38,20 +38,9 @@ pub(super) fn head(input: &[u8], empty_lines: usize) -> Option<Head> {
         }
     }
     let mut start = lines[0].splitn(3, |byte| *byte == b' ').map(<[u8]>::to_vec);
-    let start = [
-        start.next()?,
-        start.next()?,
-        start.next().unwrap_or_default(),
-    ];
-    let fields = lines[1..]
-        .iter()
-        .map(|line| field(line))
-        .collect::<Option<Vec<_>>>()?;
-    Some(Head {
-        start,
-        fields,
-        len: input.len() - rest.len(),
-    })
+    let start = [start.next()?, start.next()?, start.next().unwrap_or_default()];
+    let fields = lines[1..].iter().map(|line| field(line)).collect::<Option<Vec<_>>>()?;
+    Some(Head { start, fields, len: input.len() - rest.len() })
 }
 
 /// A line without its CRLF, and what follows it.
@@ -71,21 +60,14 @@ fn line(input: &[u8]) -> Option<(&[u8], &[u8])> {
 fn field(line: &[u8]) -> Option<(String, Vec<u8>)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
-    let clean = value
-        .iter()
-        .all(|byte| *byte == b'\t' || *byte >= 0x20 && *byte != 0x7f);
-    let name = String::from_utf8(name.to_vec())
-        .ok()
-        .filter(|name| is_token(name))?;
+    let clean = value.iter().all(|byte| *byte == b'\t' || *byte >= 0x20 && *byte != 0x7f);
+    let name = String::from_utf8(name.to_vec()).ok().filter(|name| is_token(name))?;
     clean.then(|| (name, trim(value).to_vec()))
 }
 
 pub(super) fn is_token(name: &str) -> bool {
     let special = "!#$%&'*+-.^_`|~";
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || special.contains(c))
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || special.contains(c))
 }
 
 fn trim(mut value: &[u8]) -> &[u8] {
@@ -101,13 +83,8 @@ fn trim(mut value: &[u8]) -> &[u8] {
 impl Head {
     /// Values of the fields with this name.
     pub(super) fn values(&self, name: &str) -> Vec<String> {
-        let named = self
-            .fields
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named
-            .map(|(_, value)| value.iter().map(|byte| char::from(*byte)).collect())
-            .collect()
+        let named = self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.iter().map(|byte| char::from(*byte)).collect()).collect()
     }
 
     /// Elements of all fields with this name, read as one list, in lower case.
@@ -200,10 +177,7 @@ pub(super) fn chunked(input: &[u8]) -> Chunked {
 
 /// The size that the first line gives, and the line's length.
 fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, ()> {
-    let digits = input
-        .iter()
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
+    let digits = input.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if digits > 16 {
         return Err(());
     }
@@ -213,16 +187,10 @@ fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, ()> {
     if digits == 0 || !b"\r; \t".contains(next) {
         return Err(());
     }
-    let extension = input[digits..]
-        .iter()
-        .take_while(|byte| **byte != b'\r')
-        .count();
+    let extension = input[digits..].iter().take_while(|byte| **byte != b'\r').count();
     let end = digits + extension;
     let text = &input[digits..end];
-    if text
-        .iter()
-        .any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f)
-    {
+    if text.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
         return Err(());
     }
     // White space must lead to a semicolon, unless that is not there yet.
@@ -241,10 +209,7 @@ fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, ()> {
         [b'\r'] => Ok(None),
         [b'\r', b'\n', ..] => {
             let digits = std::str::from_utf8(&input[..digits]).map_err(|_| ())?;
-            Ok(Some((
-                u64::from_str_radix(digits, 16).map_err(|_| ())?,
-                end + 2,
-            )))
+            Ok(Some((u64::from_str_radix(digits, 16).map_err(|_| ())?, end + 2)))
         }
         _ => Err(()),
     }
@@ -254,9 +219,7 @@ fn trailers(input: &[u8], mut at: usize, payload: Vec<u8>) -> Chunked {
     let mut found = Vec::new();
     loop {
         let rest = &input[at..];
-        let stop = rest
-            .iter()
-            .position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let stop = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
         let Some(stop) = stop else {
             return Chunked::Incomplete(payload);
         };

@@ -75,16 +75,7 @@ pub fn parse_response<'b, 's>(
         content_length: declared.length,
         upgrade: survey.upgrade && survey.upgrade_option,
     };
-    Ok(ResponseHead {
-        status,
-        reason,
-        version,
-        fields,
-        facts,
-        len: head.len(),
-        head,
-        survey,
-    })
+    Ok(ResponseHead { status, reason, version, fields, facts, len: head.len(), head, survey })
 }
 
 impl<'b, 's> ResponseHead<'b, 's> {
@@ -94,10 +85,7 @@ impl<'b, 's> ResponseHead<'b, 's> {
     }
 
     pub(super) fn lines(&self) -> FieldLines<'b, 's> {
-        FieldLines {
-            head: self.head,
-            fields: self.fields,
-        }
+        FieldLines { head: self.head, fields: self.fields }
     }
 }
 
@@ -106,36 +94,19 @@ mod tests {
     use super::*;
 
     fn facts(head: &str, to_head: bool) -> ResponseFacts {
-        let limits = HeadLimits {
-            bytes: 4096,
-            fields: 64,
-        };
+        let limits = HeadLimits { bytes: 4096, fields: 64 };
         let mut storage = FieldStorage::new();
-        parse_response(head.as_bytes(), &mut storage, to_head, &limits)
-            .unwrap()
-            .facts
+        parse_response(head.as_bytes(), &mut storage, to_head, &limits).unwrap().facts
     }
 
     /// What a HEAD is answered with tells of a body and has none (RFC 9112 §6.3).
     #[test]
     fn to_head() {
         let length = facts("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true);
-        assert_eq!(
-            (length.framing, length.content_length),
-            (ResponseFraming::None, Some(5))
-        );
-        let chunked = facts(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            true,
-        );
-        assert_eq!(
-            (chunked.framing, chunked.content_length),
-            (ResponseFraming::None, None)
-        );
-        assert_eq!(
-            facts("HTTP/1.1 200 OK\r\n\r\n", true).framing,
-            ResponseFraming::None
-        );
+        assert_eq!((length.framing, length.content_length), (ResponseFraming::None, Some(5)));
+        let chunked = facts("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true);
+        assert_eq!((chunked.framing, chunked.content_length), (ResponseFraming::None, None));
+        assert_eq!(facts("HTTP/1.1 200 OK\r\n\r\n", true).framing, ResponseFraming::None);
     }
 
     #[test]

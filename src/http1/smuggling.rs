@@ -7,10 +7,7 @@ mod responses;
 
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 4096,
-    fields: 64,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 64 };
 
 /// Section of the RFC, what is sent, and what comes of it.
 type Row<T> = (&'static str, &'static [u8], Result<T, Fault>);
@@ -19,10 +16,7 @@ type Row<T> = (&'static str, &'static [u8], Result<T, Fault>);
 fn find_end(input: &[u8], step: usize) -> Result<usize, Fault> {
     let mut scanner = HeadScanner::new();
     for end in (0..input.len()).step_by(step).chain([input.len()]) {
-        if let Some(len) = scanner
-            .find_end(&input[..end], &LIMITS)
-            .map_err(|r| r.fault)?
-        {
+        if let Some(len) = scanner.find_end(&input[..end], &LIMITS).map_err(|r| r.fault)? {
             return Ok(len);
         }
     }
@@ -58,17 +52,9 @@ fn check<T: Copy + PartialEq + std::fmt::Debug>(
         let row = format!("§{section} {}", input.escape_ascii());
         let expected_end = expected.map(|framing| (framing, whole_len(input, expected.is_ok())));
         for step in [usize::MAX, 1, 2, 7] {
-            assert_eq!(
-                read(input, step),
-                expected_end,
-                "{row}, {step} bytes a step"
-            );
+            assert_eq!(read(input, step), expected_end, "{row}, {step} bytes a step");
             let behind = [*input, b"GET /next HTTP/1.1\r\n"].concat();
-            assert_eq!(
-                read(&behind, step),
-                expected_end,
-                "{row}, next behind, {step} a step"
-            );
+            assert_eq!(read(&behind, step), expected_end, "{row}, next behind, {step} a step");
         }
     }
 }
@@ -96,9 +82,7 @@ fn chunked_bodies() {
 /// The reference must say the same of each row, or comparing with it proves nothing.
 #[test]
 fn reference_agrees() {
-    requests::ROWS
-        .iter()
-        .for_each(|(_, input, _)| differential::request_head(input));
+    requests::ROWS.iter().for_each(|(_, input, _)| differential::request_head(input));
     for (_, input, _) in responses::ROWS {
         for flags in 0..4 {
             differential::response_head(&[&[flags], *input].concat());
@@ -112,15 +96,9 @@ fn reference_agrees() {
 /// No prefix of an accepted row is accepted, and none is refused either.
 #[test]
 fn prefixes_wait() {
-    for (_, input, _) in requests::ROWS
-        .iter()
-        .filter(|(_, _, expected)| expected.is_ok())
-    {
+    for (_, input, _) in requests::ROWS.iter().filter(|(_, _, expected)| expected.is_ok()) {
         for len in 0..input.len() {
-            assert_eq!(
-                HeadScanner::new().find_end(&input[..len], &LIMITS),
-                Ok(None)
-            );
+            assert_eq!(HeadScanner::new().find_end(&input[..len], &LIMITS), Ok(None));
         }
     }
 }

@@ -191,20 +191,13 @@ impl<'b> Survey<'b> {
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), without empty ones.
 pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|e| !e.is_empty())
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty())
 }
 
 /// Where the line of `field` begins in `head`.
 #[inline]
 pub(super) fn line_start(head: &[u8], field: &Field<'_>) -> usize {
-    field
-        .name
-        .as_ptr()
-        .addr()
-        .wrapping_sub(head.as_ptr().addr())
+    field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr())
 }
 
 /// Whether the line before this field ends with CRLF. httparse takes a bare LF for a line's end.

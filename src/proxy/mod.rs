@@ -1,1 +1,16 @@
-//! To be filled.
+//! The life of one client connection.
+
+mod body;
+mod client;
+mod connection;
+mod context;
+mod exchange;
+mod forward;
+mod reply;
+mod request;
+mod response;
+mod retry;
+mod tunnel;
+
+pub use connection::serve;
+pub use context::{Context, Service};

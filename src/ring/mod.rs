@@ -1,1 +1,27 @@
-//! To be filled.
+//! The kernel: one data ring per shard, through which every socket operation goes.
+//!
+//! [`Ring`] is a shard's handle. Futures made from it own their memory until the kernel is done:
+//! dropping one cancels the operation, and the memory stays with the ring until the last
+//! completion.
+
+mod driver;
+mod mailbox;
+mod ops;
+mod send;
+mod splice;
+mod sys;
+mod tier;
+mod timers;
+
+pub use driver::Ring;
+pub use mailbox::{Mailbox, Sender, mailbox};
+pub use ops::{Acceptor, Receiver, Socket};
+pub use send::{SendOp, Sent};
+pub use splice::{Pipe, Pipes, Spliced};
+pub use sys::buffers::{BUF_CAPACITY, Buf, HEADROOM};
+pub use tier::{Tier, Unavailable};
+pub use timers::{Elapsed, Tick, Timer};
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests time themselves")]
+mod tests;

@@ -1,5 +1,20 @@
 //! Host and path to route.
+//!
+//! A route is a plain condition: its hosts and its path must both match. Among the routes that
+//! match a request, the most specific host wins first (exact, then the longest wildcard, then
+//! any), then the most specific path (exact, then the first regular expression in the order of
+//! the file, then the longest prefix).
+//!
+//! A route for any host therefore really serves any host: a request for a host that has routes of
+//! its own, but none for this path, goes on to less specific hosts. nginx answers 404 there,
+//! because its locations are nested in one server block; routes are not nested, and someone who
+//! writes `host = "example.com", path = "/api"` above a route for everything expects the rest of
+//! example.com to reach that route. To keep a host to itself, give it a route for `/`.
 
-/// The routing table.
-#[derive(Debug, Default)]
-pub struct Table {}
+mod host;
+mod path;
+mod table;
+
+pub use host::{HostPattern, HostPatternError, bare_host};
+pub use path::{PathPattern, PathPatternError, normalise};
+pub use table::{Table, TableBuilder};

@@ -1,1 +1,5 @@
-//! To be filled.
+//! A byte stream to a peer.
+
+mod stream;
+
+pub use stream::Stream;

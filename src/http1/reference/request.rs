@@ -23,9 +23,7 @@ impl Request {
             "HTTP/1.1" => 1,
             _ => return None,
         };
-        let printable = target
-            .bytes()
-            .all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
+        let printable = target.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
         if !super::is_token(&method) || !printable || method == "CONNECT" {
             return None;
         }
@@ -39,13 +37,7 @@ impl Request {
         let (authority, forwarded_target) = target_of(&method, &target)?;
         let facts = facts_of(&head, &method, minor)?;
         let host = authority.or(hosts.into_iter().next());
-        Some(Request {
-            head,
-            minor,
-            host,
-            forwarded_target,
-            facts,
-        })
+        Some(Request { head, minor, host, forwarded_target, facts })
     }
 
     /// All fields of the forwarded head, in order.
@@ -118,10 +110,7 @@ fn target_of(method: &str, target: &str) -> Option<(Option<String>, String)> {
         return None;
     }
     let rest = rest.strip_prefix("//")?;
-    let authority: String = rest
-        .chars()
-        .take_while(|c| *c != '/' && *c != '?')
-        .collect();
+    let authority: String = rest.chars().take_while(|c| *c != '/' && *c != '?').collect();
     let tail = match &rest[authority.len()..] {
         "" if method == "OPTIONS" => "*".to_owned(),
         tail if tail.starts_with('/') => tail.to_owned(),
@@ -138,22 +127,11 @@ fn is_host(host: &str) -> bool {
     let port_fits = port.is_empty()
         || (port.chars().all(|c| c.is_ascii_digit())
             && port.trim_start_matches('0').len() <= 5
-            && format!("0{port}")
-                .parse::<u128>()
-                .is_ok_and(|port| port <= 65535));
-    let inside = name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'));
+            && format!("0{port}").parse::<u128>().is_ok_and(|port| port <= 65535));
+    let inside = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let name_fits = match inside {
-        Some(ip) => {
-            ip.len() >= 2
-                && ip
-                    .chars()
-                    .all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
-        }
-        None => name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c)),
+        Some(ip) => ip.len() >= 2 && ip.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c)),
+        None => name.chars().all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c)),
     };
     port_fits && name_fits && (!name.is_empty() || host.is_empty())
 }
@@ -166,10 +144,7 @@ fn facts_of(head: &Head, method: &str, minor: u8) -> Option<RequestFacts> {
         (false, length) => RequestFraming::Length(length),
     };
     let expectations = head.values("expect");
-    if expectations
-        .iter()
-        .any(|e| !e.eq_ignore_ascii_case("100-continue"))
-        || too_many_named(head)
+    if expectations.iter().any(|e| !e.eq_ignore_ascii_case("100-continue")) || too_many_named(head)
     {
         return None;
     }

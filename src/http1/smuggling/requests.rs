@@ -181,7 +181,7 @@ pub(super) const ROWS: &[Row<RequestFraming>] = &[
     ),
     (
         "6.1",
-        b"PUT / HTTP/1.1\r\nHost:\r\nTransfer-Encoding:chunked\r\nTransfer-Encoding:chunked\r\n\r\n",
+        b"P / HTTP/1.1\r\nHost:\r\ntransfer-encoding:chunked\r\nTransfer-Encoding:chunked\r\n\r\n",
         Err(F::TransferEncoding),
     ),
     (

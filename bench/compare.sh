@@ -1,0 +1,260 @@
+#!/usr/bin/env bash
+# Compares Corelane with nginx and HAProxy in one run on one machine.
+set -euo pipefail
+
+usage() {
+    cat <<'END'
+Usage: bench/compare.sh [OPTION]...
+
+Runs nginx, HAProxy and Corelane side by side, each with one worker on one CPU, before the same
+small origin, and compares what a request costs each of them. The origin and the load generator
+(wrk, and oha for the open loop) have a second CPU. Within a round the proxies take turns, so
+what changes on the machine meets all of them.
+
+  --rounds N        rounds for each workload (3)
+  --seconds S       length of one timed pass (5)
+  --only ROW,...    only these workloads; --list names them
+  --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), haproxy, corelane
+                    (nginx,haproxy,corelane)
+  --quick           short: 3 rounds of 1 second, no warm-up, no extra passes, nothing written
+  --no-write        print the tables, write no files
+  --out DIR         where to write (bench/results/<date>-<machine>)
+  --proxy-cpu N     CPU of the proxies (0)
+  --load-cpu N      CPU of the origin and the load (1)
+  --port-base N     first of five ports on 127.0.0.1 (18480)
+  --list            name the workloads and what is required in each
+  -h, --help        this text
+
+CORELANE names the binary to measure; otherwise it is target/release/corelane (under
+CARGO_TARGET_DIR if that is set), built when it is missing.
+
+While optimising:  bench/compare.sh --only 12B-64 --quick
+
+Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
+END
+}
+
+bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+load_dir=$bench_dir/load
+rounds=3 seconds=5 only="" out="" write=yes extras=yes
+proxies=(nginx haproxy corelane)
+proxy_cpu=0 load_cpu=1 port_base=18480
+
+die() {
+    echo "compare.sh: $*" >&2
+    exit 1
+}
+
+usage_error() {
+    echo "compare.sh: $* (--help explains)" >&2
+    exit 2
+}
+
+# shellcheck source=load/peers.sh
+source "$load_dir/peers.sh"
+# shellcheck source=load/measure.sh
+source "$load_dir/measure.sh"
+
+rows() {
+    grep -v '^#' "$load_dir/rows.tsv"
+}
+
+read_options() {
+    while (($#)); do
+        case $1 in
+            --quick) rounds=3 seconds=1 extras=no write=no ;;
+            --no-write) write=no ;;
+            --list)
+                rows | awk -F'\t' '{ printf "%-14s %-42s nginx %-5s haproxy %s\n", $1, $7, $5, $6 }'
+                exit
+                ;;
+            -h | --help)
+                usage
+                exit
+                ;;
+            --rounds | --seconds | --only | --proxies | --out | \
+                --proxy-cpu | --load-cpu | --port-base)
+                (($# > 1)) || usage_error "$1 needs a value"
+                set_option "$1" "$2"
+                shift
+                ;;
+            *) usage_error "unknown option $1" ;;
+        esac
+        shift
+    done
+}
+
+set_option() {
+    case $1 in
+        --only)
+            only=,$2,
+            local row
+            for row in ${2//,/ }; do
+                rows | cut -f1 | grep -xF -- "$row" >/dev/null || usage_error "no workload $row"
+            done
+            ;;
+        --proxies)
+            IFS=, read -r -a proxies <<<"$2"
+            local proxy
+            for proxy in "${proxies[@]}"; do
+                [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] ||
+                    usage_error "no proxy $proxy"
+            done
+            ;;
+        --out) out=$2 ;;
+        *)
+            [[ $2 =~ ^[0-9]+$ ]] || usage_error "$1 needs a number, not $2"
+            local name=${1#--}
+            printf -v "${name//-/_}" '%d' "$2"
+            ;;
+    esac
+}
+
+wanted() {
+    [[ -z $only || $only == *,$1,* ]]
+}
+
+# One comparison at a time on a machine: two would measure each other.
+take_turns() {
+    exec 9>"${TMPDIR:-/tmp}/corelane-compare.lock"
+    if ! flock -n 9; then
+        echo "another comparison is running; waiting for it" >&2
+        flock 9
+    fi
+}
+
+need() {
+    local tool
+    for tool in wrk taskset flock curl python3 awk cc "$@"; do
+        command -v "$tool" >/dev/null || die "$tool is not installed"
+    done
+    local proxy
+    for proxy in "${proxies[@]}"; do
+        [[ $proxy == corelane ]] || command -v "${proxy%-stock}" >/dev/null ||
+            die "${proxy%-stock} is not installed"
+    done
+}
+
+find_corelane() {
+    [[ " ${proxies[*]} " == *" corelane "* ]] || return 0
+    local root=${bench_dir%/*}
+    local built=${CARGO_TARGET_DIR:-$root/target}/release/corelane
+    corelane_bin=${CORELANE:-$built}
+    if [[ ! -x $corelane_bin && -z ${CORELANE-} ]]; then
+        echo "building $corelane_bin" >&2
+        cargo build --release --quiet --manifest-path "$root/Cargo.toml"
+    fi
+    [[ -x $corelane_bin ]] || die "no binary at $corelane_bin"
+}
+
+prepare() {
+    run=$(mktemp -d "${TMPDIR:-/tmp}/corelane-compare.XXXXXX")
+    raw=$run/raw.tsv
+    trap 'stop_all; rm -rf "$run"' EXIT
+    trap 'exit 130' INT TERM
+    # nginx's worker is another user and has its temporary files here.
+    chmod 711 "$run"
+    : >"$raw"
+    # Enough for the idle connections; the soft limit of a login shell is 1024.
+    ulimit -n 20000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+    cc -O2 -o "$run/origin" "$load_dir/origin.c"
+    python3 "$load_dir/conditions.py" "$proxy_cpu" "$load_cpu" "${corelane_bin-}" \
+        >"$run/conditions.json"
+    taskset -cp "$load_cpu" $$ >/dev/null
+    start origin
+    local proxy
+    for proxy in "${proxies[@]}"; do
+        start "$proxy"
+        verify "$proxy"
+    done
+}
+
+# The proxies in the order of this round: each begins in turn.
+order_of() {
+    local shift=$((($1 - 1) % ${#proxies[@]}))
+    echo "${proxies[@]:shift}" "${proxies[@]:0:shift}"
+}
+
+# A row of kind get, post or rate.
+loaded_row() {
+    local row=$1 kind=$2 bytes=$3 connections=$4 round proxy port rate=0
+    if [[ $kind == rate ]]; then rate=$(half_capacity); fi
+    if [[ $extras == yes ]]; then
+        for proxy in "${proxies[@]}"; do
+            load "${kind/rate/get}" "$bytes" "$connections" "$(port_of "$proxy")" 1 >/dev/null
+        done
+    fi
+    for ((round = 1; round <= rounds; round++)); do
+        for proxy in $(order_of "$round"); do
+            progress "$row" "round $round" "$proxy"
+            port=$(port_of "$proxy")
+            if [[ $kind == rate ]]; then
+                timed "$row" "$round" "$proxy" \
+                    open_loop "$port" "$bytes" "$connections" "$rate" "$seconds"
+            else
+                timed "$row" "$round" "$proxy" \
+                    load "$kind" "$bytes" "$connections" "$port" "$seconds"
+            fi
+        done
+    done
+    if [[ $extras == yes && $kind != rate ]]; then extra_passes "$@"; fi
+}
+
+# What is not timed: system calls, and how fast the load is without a proxy.
+extra_passes() {
+    local row=$1 kind=$2 bytes=$3 connections=$4 proxy
+    for proxy in "${proxies[@]}"; do
+        progress "$row" "system calls" "$proxy"
+        count_syscalls "$row" "$proxy" "$kind" "$bytes" "$connections"
+    done
+    progress "$row" "no proxy" origin
+    printf 'what=direct\trow=%s\t%s\n' "$row" \
+        "$(load "$kind" "$bytes" "$connections" "$(port_of direct)" 1)" >>"$raw"
+}
+
+idle_row() {
+    local row=$1 connections=$2 round proxy
+    for ((round = 1; round <= rounds; round++)); do
+        for proxy in $(order_of "$round"); do
+            progress "$row" "round $round" "$proxy"
+            idle "$row" "$round" "$proxy" "$connections"
+        done
+    done
+}
+
+progress() {
+    if [[ -t 2 ]]; then printf '\r\033[K%s, %s, %s' "$@" >&2; fi
+}
+
+main() {
+    read_options "$@"
+    local -a more=()
+    if wanted rate; then more+=(oha); fi
+    need "${more[@]}"
+    find_corelane
+    take_turns
+    prepare
+    local row kind bytes connections _
+    while IFS=$'\t' read -r -u 4 row kind bytes connections _; do
+        wanted "$row" || continue
+        if [[ $kind == idle ]]; then
+            idle_row "$row" "$connections"
+        else
+            loaded_row "$row" "$kind" "$bytes" "$connections"
+        fi
+    done 4< <(rows)
+    if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
+    report
+}
+
+report() {
+    local -a options=(--run "$run" --rows "$load_dir/rows.tsv" --rounds "$rounds"
+        --seconds "$seconds")
+    if [[ $write == yes ]]; then options+=(--out "${out:-$bench_dir/results}"); fi
+    if [[ -n $out ]]; then options+=(--exact); fi
+    local status=0
+    python3 "$load_dir/report.py" "${options[@]}" || status=$?
+    exit "$status"
+}
+
+main "$@"

@@ -1,0 +1,247 @@
+//! What tables say about each other and about the machine: one function for each.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::Machine;
+use super::complaint::{Complaints, nearest};
+use super::file::{ActionWritten, File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
+use super::source::{Located, Spot};
+use crate::balance::PolicyKind;
+use crate::plan::Address;
+use crate::route::HostPattern;
+
+/// Where something is missing altogether: the beginning of the main file.
+const FILE: Spot = Spot { file: 0, offset: 0 };
+
+/// Complains of everything that does not fit together.
+pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
+    shards(file.shards.as_ref(), machine, complaints);
+    connections(file, machine, complaints);
+    listeners(&file.listeners, complaints);
+    upstream_names(&file.upstreams, complaints);
+    for upstream in &file.upstreams {
+        check_upstream(upstream, complaints);
+    }
+    routes(&file.routes, complaints);
+    references(file, complaints);
+}
+
+/// The CPUs that `shards` takes; where it asks for too much, those that there are.
+pub(super) fn shard_cpus(shards: Option<&Located<ShardsWritten>>, machine: &Machine) -> Vec<usize> {
+    let count = match shards.map(|shards| &shards.value) {
+        Some(ShardsWritten::Cpus(cpus)) => {
+            return cpus.iter().filter_map(|cpu| usize::try_from(cpu.value).ok()).collect();
+        }
+        Some(ShardsWritten::Count(count)) => usize::try_from(*count).unwrap_or(usize::MAX),
+        // A shard that gets only part of a CPU delays every request it holds, so the quota is
+        // not rounded up beyond what it needs: 1.5 CPUs still keep two shards busy.
+        Some(ShardsWritten::Auto) | None => match machine.cpu_quota {
+            Some(quota) if quota.is_finite() => (quota.ceil() as usize).max(1),
+            _ => usize::MAX,
+        },
+    };
+    machine.cpus.iter().copied().take(count).collect()
+}
+
+fn shards(shards: Option<&Located<ShardsWritten>>, machine: &Machine, complaints: &Complaints) {
+    let available = machine.cpus.len();
+    if available == 0 {
+        let spot = shards.map_or(FILE, |shards| shards.spot);
+        complaints.error(spot, "this process may use no CPU", "widen its CPU affinity");
+        return;
+    }
+    let Some(shards) = shards else { return };
+    match &shards.value {
+        ShardsWritten::Auto => {}
+        ShardsWritten::Count(count) => {
+            if usize::try_from(*count).is_ok_and(|count| count <= available) {
+                return;
+            }
+            let what = format!("{count} shards, but this process may use {}", cpus(available));
+            let remedy = format!("write a count up to {available}, or \"auto\"");
+            complaints.error(shards.spot, what, remedy);
+        }
+        ShardsWritten::Cpus(list) => {
+            if list.is_empty() {
+                let remedy = "name at least one CPU, or write \"auto\"";
+                complaints.error(shards.spot, "`shards` is an empty list", remedy);
+            }
+            duplicates(list.iter().map(|cpu| (cpu.value, cpu.spot)), |cpu, spot| {
+                let what = format!("CPU {cpu} is listed twice");
+                complaints.error(spot, what, "a CPU runs one shard: remove it");
+            });
+            for cpu in list {
+                if usize::try_from(cpu.value).is_ok_and(|cpu| machine.cpus.contains(&cpu)) {
+                    continue;
+                }
+                let what = format!("this process may not use CPU {}", cpu.value);
+                let remedy = format!("it may use {}", ranges(&machine.cpus));
+                complaints.error(cpu.spot, what, remedy);
+            }
+        }
+    }
+}
+
+fn cpus(count: usize) -> String {
+    if count == 1 { "1 CPU".to_owned() } else { format!("{count} CPUs") }
+}
+
+/// `0-3, 6` for 0, 1, 2, 3, 6.
+fn ranges(cpus: &[usize]) -> String {
+    let mut sorted = cpus.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for cpu in sorted {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == cpu => *last = cpu,
+            _ => runs.push((cpu, cpu)),
+        }
+    }
+    let text = |(first, last): &(usize, usize)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    };
+    runs.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn connections(file: &File, machine: &Machine, complaints: &Complaints) {
+    let shards = shard_cpus(file.shards.as_ref(), machine).len();
+    let Some(connections) = &file.limits.connections else { return };
+    if (connections.value as usize) < shards {
+        let what = format!("{} connections for {shards} shards", connections.value);
+        complaints.error(connections.spot, what, format!("write at least {shards}"));
+    }
+}
+
+/// Complains of every value after its first occurrence.
+fn duplicates<T: Hash + Eq + Clone>(
+    values: impl Iterator<Item = (T, Spot)>,
+    mut complain: impl FnMut(&T, Spot),
+) {
+    let mut seen = HashMap::new();
+    for (value, spot) in values {
+        if seen.insert(value.clone(), spot).is_some() {
+            complain(&value, spot);
+        }
+    }
+}
+
+fn listeners(listeners: &[ListenerTable], complaints: &Complaints) {
+    if listeners.is_empty() {
+        let remedy = "add [[listener]] with address = \"0.0.0.0:8080\"";
+        complaints.error(FILE, "there is no listener", remedy);
+    }
+    let addresses = listeners.iter().filter_map(|listener| listener.address.as_ref());
+    // Port 0 is a different free port each time.
+    let fixed = addresses.filter(|address| match &address.value {
+        Address::Ip(address) => address.port() != 0,
+        Address::Unix(_) => true,
+    });
+    duplicates(fixed.map(|address| (address.value.clone(), address.spot)), |address, spot| {
+        let what = format!("there is already a listener on {address}");
+        complaints.error(spot, what, "remove one of them");
+    });
+}
+
+fn upstream_names(upstreams: &[UpstreamTable], complaints: &Complaints) {
+    let names = upstreams.iter().filter_map(|upstream| upstream.name.as_ref());
+    duplicates(names.map(|name| (name.value.clone(), name.spot)), |name, spot| {
+        let what = format!("there is already an upstream `{name}`");
+        complaints.error(spot, what, "rename one, or put all servers into one upstream");
+    });
+}
+
+fn check_upstream(upstream: &UpstreamTable, complaints: &Complaints) {
+    let known = upstream.servers.iter().filter_map(|server| server.address.as_ref());
+    duplicates(known.map(|address| (address.to_string(), address.spot)), |address, spot| {
+        let what = format!("the server {address} is listed twice");
+        complaints.error(spot, what, "remove one; a larger `weight` gives a larger share");
+    });
+    let servers = &upstream.servers;
+    if !servers.is_empty() && servers.iter().all(|server| server.backup == Some(true)) {
+        let remedy = "remove `backup` from the servers of every day";
+        complaints.error(upstream.spot, "every server of the upstream is a backup", remedy);
+    }
+    if let Some(hash) = &upstream.hash
+        && upstream.balance != Some(PolicyKind::ConsistentHash)
+    {
+        let what = "`hash` has no effect with this `balance`";
+        complaints.error(hash.spot, what, "write balance = \"consistent_hash\" or remove `hash`");
+    }
+}
+
+fn routes(routes: &[RouteTable], complaints: &Complaints) {
+    if routes.is_empty() {
+        let remedy = "add [[route]] with upstream = \"app\"";
+        complaints.error(FILE, "there is no route", remedy);
+    }
+    let conditions = routes.iter().flat_map(|route| {
+        let any = Located { value: HostPattern::Any, spot: route.path.spot };
+        let hosts = if route.hosts.is_empty() { vec![any] } else { route.hosts.clone() };
+        let path = route.path.pattern.as_ref().map(ToString::to_string);
+        let condition =
+            move |host: Located<HostPattern>| Some(((host.to_string(), path.clone()?), host.spot));
+        hosts.into_iter().filter_map(condition)
+    });
+    duplicates(conditions, |(host, path), spot| {
+        let what = match host.as_str() {
+            "*" => format!("there is already a route for any host and {}", shown(path)),
+            host => format!("there is already a route for {host} and {}", shown(path)),
+        };
+        complaints.error(spot, what, "this one could never answer: remove one of them");
+    });
+}
+
+/// A pattern as its `Display` marks it, in words.
+fn shown(path: &str) -> String {
+    match path.split_at_checked(1) {
+        Some(("=", path)) => format!("exactly `{path}`"),
+        Some(("~", regex)) => format!("the expression `{regex}`"),
+        _ => format!("`{path}`"),
+    }
+}
+
+/// Routes name upstreams, and each upstream should be named.
+fn references(file: &File, complaints: &Complaints) {
+    let names: Vec<&str> = file
+        .upstreams
+        .iter()
+        .filter_map(|upstream| upstream.name.as_ref().map(|name| name.value.as_str()))
+        .collect();
+    let mut used = Vec::new();
+    for route in &file.routes {
+        let Some(ActionWritten::Upstream(name)) = &route.action else { continue };
+        if names.contains(&name.value.as_str()) {
+            used.push(name.value.as_str());
+            continue;
+        }
+        let near = nearest(&name.value, &names);
+        used.extend(near);
+        let remedy = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("add [[upstream]] with name = \"{}\"", name.value),
+        };
+        complaints.error(name.spot, format!("there is no upstream `{}`", name.value), remedy);
+    }
+    for upstream in &file.upstreams {
+        let Some(name) = &upstream.name else { continue };
+        if !used.contains(&name.value.as_str()) {
+            let what = format!("no route uses the upstream `{}`", name.value);
+            complaints.warning(name.spot, what, "add a route or remove it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_are_short() {
+        assert_eq!(ranges(&[3, 0, 1, 2, 6]), "0-3, 6");
+        assert_eq!(ranges(&[5]), "5");
+        assert_eq!(ranges(&[]), "");
+    }
+}

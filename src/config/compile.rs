@@ -1,0 +1,163 @@
+//! Checked tables to a [`Plan`]. Nobody complained before and nothing can fail here: an entry
+//! that had a mistake would be left out, but then this is not reached.
+
+use std::time::Duration;
+
+use super::Machine;
+use super::check::shard_cpus;
+use super::file::{
+    ActionWritten, File, ListenerTable, RingTable, RouteTable, ServerEntry, SpliceTable,
+    UpstreamTable,
+};
+use crate::balance::PolicyKind;
+use crate::plan::{
+    Action, HashKey, Limits, ListenerPlan, Plan, PoolPlan, QueuePlan, RingPlan, RoutePlan,
+    ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
+};
+use crate::route::{HostPattern, Table, TableBuilder};
+
+/// The plan of a configuration without mistakes.
+pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
+    let timeouts = file.timeouts.over(&Timeouts::default());
+    let limits = file.limits.over(&Limits::default());
+    let compiled = file.routes.iter().filter_map(|written| {
+        route(written, &file.upstreams, &timeouts, &limits).map(|plan| (written, plan))
+    });
+    let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
+    Plan {
+        shards: shards(file, machine),
+        listeners: file.listeners.iter().filter_map(listener).collect(),
+        upstreams: file.upstreams.iter().map(upstream).collect(),
+        table: table(&written),
+        routes,
+        timeouts,
+        limits,
+    }
+}
+
+/// One line for people.
+pub(super) fn summary(plan: &Plan) -> String {
+    let servers: usize = plan.upstreams.iter().map(|upstream| upstream.servers.len()).sum();
+    format!(
+        "{}, {} ({}), {}, {}",
+        count(plan.listeners.len(), "listener"),
+        count(plan.upstreams.len(), "upstream"),
+        count(servers, "server"),
+        count(plan.routes.len(), "route"),
+        count(plan.shards.cpus.len(), "shard"),
+    )
+}
+
+/// `1 route`, `2 routes`.
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+fn shards(file: &File, machine: &Machine) -> ShardPlan {
+    let cpus = shard_cpus(file.shards.as_ref(), machine);
+    let connections = file.limits.connections.as_ref().map_or(100_000, |count| count.value);
+    // Rounded up, so that the process as a whole serves at least what was asked for.
+    let max_connections = connections.div_ceil((cpus.len() as u32).max(1));
+    ShardPlan { cpus, max_connections, ring: ring(&file.ring), splice: splice(&file.splice) }
+}
+
+fn ring(table: &RingTable) -> RingPlan {
+    RingPlan {
+        tier: table.tier.unwrap_or(TierChoice::Auto),
+        entries: table.entries.unwrap_or(4096),
+        buffers: table.buffers.unwrap_or(2048),
+    }
+}
+
+fn splice(table: &SpliceTable) -> SplicePlan {
+    SplicePlan {
+        enabled: table.enabled.unwrap_or(true),
+        threshold: table.threshold.unwrap_or(64 << 10),
+        pipe_size: table.pipe_size.unwrap_or(1 << 20) as usize,
+        pipes: table.pipes.unwrap_or(256) as usize,
+    }
+}
+
+fn listener(table: &ListenerTable) -> Option<ListenerPlan> {
+    let address = table.address.as_ref()?.value.clone();
+    Some(ListenerPlan { address, backlog: table.backlog.unwrap_or(4096) })
+}
+
+fn upstream(table: &UpstreamTable) -> UpstreamPlan {
+    let hash_key = table.hash.as_ref().map_or(HashKey::ClientIp, |hash| hash.value.clone());
+    UpstreamPlan {
+        name: table.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+        policy: table.balance.unwrap_or(PolicyKind::RoundRobin),
+        hash_key,
+        servers: table.servers.iter().filter_map(server).collect(),
+        queue: QueuePlan {
+            max: table.queue.max.unwrap_or(1024),
+            timeout: table.queue.timeout.unwrap_or(Duration::from_secs(5)),
+        },
+        pool: PoolPlan {
+            max_idle: table.pool.max_idle.unwrap_or(64) as usize,
+            // Node closes idle connections after 5 s; being first avoids the race.
+            idle_timeout: table.pool.idle_timeout.unwrap_or(Duration::from_secs(4)),
+        },
+    }
+}
+
+fn server(entry: &ServerEntry) -> Option<ServerPlan> {
+    Some(ServerPlan {
+        address: entry.address.as_ref()?.value.clone(),
+        weight: entry.weight.unwrap_or(1),
+        backup: entry.backup.unwrap_or(false),
+        max_connections: entry.max_connections,
+    })
+}
+
+fn route(
+    table: &RouteTable,
+    upstreams: &[UpstreamTable],
+    timeouts: &Timeouts,
+    limits: &Limits,
+) -> Option<RoutePlan> {
+    let mut timeouts = timeouts.clone();
+    let action = match table.action.as_ref()? {
+        ActionWritten::Upstream(name) => {
+            let named = |upstream: &UpstreamTable| {
+                upstream.name.as_ref().is_some_and(|known| known.value == name.value)
+            };
+            let index = upstreams.iter().position(named)?;
+            timeouts = upstreams[index].timeouts.over(&timeouts);
+            Action::Upstream(index)
+        }
+        ActionWritten::Respond { status, body } => {
+            Action::Respond { status: *status, body: body.clone() }
+        }
+        ActionWritten::Redirect(redirect) => Action::Redirect(redirect.clone()),
+    };
+    Some(RoutePlan {
+        name: table.name.clone().unwrap_or_else(|| route_name(table)),
+        action,
+        request_fields: table.request_fields.clone(),
+        response_fields: table.response_fields.clone(),
+        timeouts: table.timeouts.over(&timeouts),
+        limits: table.limits.over(limits),
+    })
+}
+
+/// `host path`, for a route without a name.
+fn route_name(table: &RouteTable) -> String {
+    let hosts: Vec<String> = table.hosts.iter().map(|host| host.to_string()).collect();
+    let hosts = if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") };
+    format!("{hosts} {}", table.path.text)
+}
+
+/// The table answers with an index into the routes of the plan, so it is built from exactly those.
+fn table(routes: &[&RouteTable]) -> Table {
+    let mut builder = TableBuilder::new();
+    for (index, route) in routes.iter().enumerate() {
+        let hosts: Vec<HostPattern> = route.hosts.iter().map(|host| host.value.clone()).collect();
+        if let Some(path) = &route.path.pattern {
+            builder.add(&hosts, path.clone(), index);
+        }
+    }
+    builder.build()
+}

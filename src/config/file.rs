@@ -1,0 +1,393 @@
+//! The tables as someone wrote them.
+//!
+//! Each table reads itself from [`Fields`] into typed values: what a value says on its own is
+//! judged here, what tables say about each other in `check`. `None` means that a key was absent,
+//! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
+
+mod route;
+mod upstream;
+
+pub(super) use route::{ActionWritten, RouteTable};
+pub(super) use upstream::{ServerEntry, UpstreamTable};
+
+use std::time::Duration;
+
+use super::address;
+use super::complaint::Complaints;
+use super::fields::{Field, Fields};
+use super::source::{Located, Spot};
+use super::syntax;
+use crate::plan::{Address, Limits, TierChoice, Timeouts};
+
+/// No time is longer: what is meant to be endless is not written as a number.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Whether a file is the one that was named or one that it includes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// May hold everything.
+    Main,
+    /// Adds listeners, upstreams and routes.
+    Included,
+}
+
+/// What only the main file may hold.
+const MAIN_KEYS: [&str; 8] =
+    ["shards", "include", "admin", "ring", "splice", "limits", "timeouts", "log"];
+
+/// A whole configuration, includes absorbed.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub shards: Option<Located<ShardsWritten>>,
+    pub include: Vec<Located<String>>,
+    pub ring: RingTable,
+    pub splice: SpliceTable,
+    pub limits: LimitsTable,
+    pub timeouts: TimeoutsTable,
+    pub log_level: Option<&'static str>,
+    pub listeners: Vec<ListenerTable>,
+    pub upstreams: Vec<UpstreamTable>,
+    pub routes: Vec<RouteTable>,
+}
+
+impl File {
+    /// Reads the text of file number `file`.
+    pub fn parse(text: &str, file: usize, role: Role, complaints: &Complaints) -> File {
+        let root = match syntax::parse(text) {
+            Ok(root) => root,
+            Err(error) => {
+                let spot = Spot { file, offset: error.offset };
+                complaints.syntax_error(spot, error.what, error.remedy);
+                return File::default();
+            }
+        };
+        let title = match role {
+            Role::Main => "the file",
+            Role::Included => "an included file",
+        };
+        let spot = Spot { file, offset: 0 };
+        File::read(Fields::new(&root, title, spot, complaints), role)
+    }
+
+    fn read(mut fields: Fields<'_>, role: Role) -> File {
+        let mut file = File {
+            listeners: tables(fields.get("listener"), "[[listener]]", ListenerTable::read),
+            upstreams: tables(fields.get("upstream"), "[[upstream]]", UpstreamTable::read),
+            routes: tables(fields.get("route"), "[[route]]", RouteTable::read),
+            ..File::default()
+        };
+        if role == Role::Included {
+            fields.refuse_misplaced(&MAIN_KEYS, "it belongs in the main file");
+            fields.finish();
+            return file;
+        }
+        file.shards = fields.get("shards").and_then(ShardsWritten::read);
+        let include = fields.get("include").map(Field::list).unwrap_or_default();
+        let texts = include.into_iter().filter_map(Field::text);
+        file.include =
+            texts.map(|text| Located { value: text.value.to_owned(), spot: text.spot }).collect();
+        file.ring = table(fields.get("ring"), "[ring]", RingTable::read);
+        file.splice = table(fields.get("splice"), "[splice]", SpliceTable::read);
+        file.limits = table(fields.get("limits"), "[limits]", LimitsTable::read);
+        file.timeouts = table(fields.get("timeouts"), "[timeouts]", |fields| {
+            TimeoutsTable::read(fields, &TIMEOUTS_GLOBAL)
+        });
+        file.log_level = table(fields.get("log"), "[log]", read_log);
+        fields.refuse_for_now("admin", "[admin]");
+        fields.finish();
+        file
+    }
+
+    /// Adds what an included file holds.
+    pub fn absorb(&mut self, included: File) {
+        self.listeners.extend(included.listeners);
+        self.upstreams.extend(included.upstreams);
+        self.routes.extend(included.routes);
+    }
+}
+
+fn table<'a, T: Default>(
+    field: Option<Field<'a>>,
+    title: &'a str,
+    read: impl FnOnce(Fields<'a>) -> T,
+) -> T {
+    field.and_then(|field| field.table(title)).map(read).unwrap_or_default()
+}
+
+fn tables<'a, T>(
+    field: Option<Field<'a>>,
+    title: &'a str,
+    read: impl FnMut(Fields<'a>) -> T,
+) -> Vec<T> {
+    field.map(|field| field.tables(title)).unwrap_or_default().into_iter().map(read).collect()
+}
+
+/// `shards`.
+#[derive(Clone, Debug)]
+pub(super) enum ShardsWritten {
+    /// As many as there are CPUs for them.
+    Auto,
+    /// This many, on the first CPUs.
+    Count(u64),
+    /// One on each of these CPUs.
+    Cpus(Vec<Located<u64>>),
+}
+
+impl ShardsWritten {
+    fn read(field: Field<'_>) -> Option<Located<ShardsWritten>> {
+        let cpus = 0..=65_535;
+        if field.is_whole() {
+            let count = field.whole(1..=1024)?;
+            return Some(field.located(ShardsWritten::Count(count)));
+        }
+        if field.is_list() {
+            let items = field.list();
+            let cpu = |item: &Field<'_>| item.whole(cpus.clone()).map(|cpu| item.located(cpu));
+            let list: Vec<Located<u64>> = items.iter().filter_map(cpu).collect();
+            // A partial list would only raise complaints that a whole one does not deserve.
+            return (list.len() == items.len()).then(|| field.located(ShardsWritten::Cpus(list)));
+        }
+        if field.as_text() == Some("auto") {
+            return Some(field.located(ShardsWritten::Auto));
+        }
+        field.refuse("`shards` is not understood", "write \"auto\", a count, or a list of CPUs")
+    }
+}
+
+/// `[ring]`.
+#[derive(Debug, Default)]
+pub(super) struct RingTable {
+    pub tier: Option<TierChoice>,
+    pub entries: Option<u32>,
+    pub buffers: Option<u32>,
+}
+
+impl RingTable {
+    fn read(mut fields: Fields<'_>) -> RingTable {
+        let tiers = [
+            ("auto", TierChoice::Auto),
+            ("6.1", TierChoice::V6_1),
+            ("5.19", TierChoice::V5_19),
+            ("5.8", TierChoice::V5_8),
+        ];
+        let table = RingTable {
+            tier: fields.get("tier").and_then(|field| field.one_of(&tiers)),
+            entries: fields.get("entries").and_then(|field| {
+                let entries = field.whole32(16..=32_768)?;
+                if entries.is_power_of_two() {
+                    return Some(entries);
+                }
+                let near = entries.next_power_of_two();
+                let what = format!("`entries` is {entries}, not a power of two");
+                field.refuse(what, format!("did you mean {near}?"))
+            }),
+            buffers: fields.get("buffers").and_then(|field| field.whole32(16..=32_768)),
+        };
+        fields.finish();
+        table
+    }
+}
+
+/// `[splice]`.
+#[derive(Debug, Default)]
+pub(super) struct SpliceTable {
+    pub enabled: Option<bool>,
+    pub threshold: Option<u64>,
+    pub pipe_size: Option<u64>,
+    pub pipes: Option<u32>,
+}
+
+impl SpliceTable {
+    fn read(mut fields: Fields<'_>) -> SpliceTable {
+        let table = SpliceTable {
+            enabled: fields.get("enabled").and_then(Field::flag),
+            threshold: fields.get("threshold").and_then(|field| field.size(1..=1 << 40)),
+            // A pipe is whole pages, and the kernel takes its size as a signed 32-bit number.
+            pipe_size: fields.get("pipe_size").and_then(|field| field.size(4 << 10..=1 << 30)),
+            pipes: fields.get("pipes").and_then(|field| field.whole32(1..=65_536)),
+        };
+        fields.finish();
+        table
+    }
+}
+
+/// `[limits]`, and `limits` of a route.
+#[derive(Debug, Default)]
+pub(super) struct LimitsTable {
+    pub header_bytes: Option<u64>,
+    pub header_fields: Option<u32>,
+    pub body: Option<BodyLimit>,
+    pub connections: Option<Located<u32>>,
+}
+
+/// `body` in `limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyLimit {
+    /// Any size.
+    None,
+    /// This many bytes.
+    Bytes(u64),
+}
+
+impl LimitsTable {
+    fn read(mut fields: Fields<'_>) -> LimitsTable {
+        let table = LimitsTable {
+            // A head must fit a receive buffer of 32 KiB and leave room for added fields.
+            header_bytes: fields
+                .get("header_bytes")
+                .and_then(|field| field.size(1 << 10..=31 << 10)),
+            header_fields: fields.get("header_fields").and_then(|field| field.whole32(1..=256)),
+            body: fields.get("body").and_then(BodyLimit::read),
+            connections: fields
+                .get("connections")
+                .and_then(|field| field.whole32(1..=10_000_000).map(|count| field.located(count))),
+        };
+        fields.finish();
+        table
+    }
+
+    /// `limits` of a route: what is still open once a route is known.
+    fn read_of_route(mut fields: Fields<'_>) -> LimitsTable {
+        let body = fields.get("body").and_then(BodyLimit::read);
+        let elsewhere = ["header_bytes", "header_fields", "connections"];
+        fields.refuse_misplaced(&elsewhere, "set it in [limits]");
+        fields.finish();
+        LimitsTable { body, ..LimitsTable::default() }
+    }
+
+    /// These limits where they are set, else those of `base`.
+    pub fn over(&self, base: &Limits) -> Limits {
+        Limits {
+            head_bytes: self.header_bytes.map_or(base.head_bytes, |bytes| bytes as usize),
+            head_fields: self.header_fields.map_or(base.head_fields, |count| count as usize),
+            body_bytes: match self.body {
+                Some(BodyLimit::None) => None,
+                Some(BodyLimit::Bytes(bytes)) => Some(bytes),
+                None => base.body_bytes,
+            },
+        }
+    }
+}
+
+impl BodyLimit {
+    fn read(field: Field<'_>) -> Option<BodyLimit> {
+        if field.as_text() == Some("none") {
+            return Some(BodyLimit::None);
+        }
+        field.size(0..=1 << 50).map(BodyLimit::Bytes)
+    }
+}
+
+/// `[timeouts]`, and `timeouts` of an upstream or a route.
+#[derive(Debug, Default)]
+pub(super) struct TimeoutsTable {
+    pub header: Option<Duration>,
+    pub keepalive: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub response: Option<Duration>,
+    pub body_idle: Option<Duration>,
+    pub tunnel_idle: Option<Duration>,
+    pub half_closed: Option<Duration>,
+    pub drain: Option<Duration>,
+}
+
+/// What can be set for everything.
+const TIMEOUTS_GLOBAL: [&str; 8] = [
+    "header",
+    "keepalive",
+    "connect",
+    "response",
+    "body_idle",
+    "tunnel_idle",
+    "half_closed",
+    "drain",
+];
+
+/// What an upstream may override.
+const TIMEOUTS_OF_UPSTREAM: [&str; 4] = ["connect", "response", "body_idle", "tunnel_idle"];
+
+/// What a route may override.
+const TIMEOUTS_OF_ROUTE: [&str; 3] = ["response", "body_idle", "tunnel_idle"];
+
+impl TimeoutsTable {
+    /// Reads the `keys` that may be set here.
+    fn read(mut fields: Fields<'_>, keys: &[&'static str]) -> TimeoutsTable {
+        let mut table = TimeoutsTable::default();
+        for &key in keys {
+            // No time at all makes sense for the two that end something; the others would fail
+            // every request.
+            let least = match key {
+                "half_closed" | "drain" => Duration::ZERO,
+                _ => Duration::from_millis(1),
+            };
+            let value = fields.get(key).and_then(|field| field.duration(least..=YEAR));
+            if let Some(slot) = table.slot(key) {
+                *slot = value;
+            }
+        }
+        let elsewhere = TIMEOUTS_GLOBAL.into_iter().filter(|key| !keys.contains(key));
+        fields.refuse_misplaced(&elsewhere.collect::<Vec<_>>(), "set it in [timeouts]");
+        fields.finish();
+        table
+    }
+
+    fn slot(&mut self, key: &str) -> Option<&mut Option<Duration>> {
+        Some(match key {
+            "header" => &mut self.header,
+            "keepalive" => &mut self.keepalive,
+            "connect" => &mut self.connect,
+            "response" => &mut self.response,
+            "body_idle" => &mut self.body_idle,
+            "tunnel_idle" => &mut self.tunnel_idle,
+            "half_closed" => &mut self.half_closed,
+            "drain" => &mut self.drain,
+            _ => return None,
+        })
+    }
+
+    /// These timeouts where they are set, else those of `base`.
+    pub fn over(&self, base: &Timeouts) -> Timeouts {
+        Timeouts {
+            header: self.header.unwrap_or(base.header),
+            keepalive: self.keepalive.unwrap_or(base.keepalive),
+            connect: self.connect.unwrap_or(base.connect),
+            response: self.response.unwrap_or(base.response),
+            body_idle: self.body_idle.unwrap_or(base.body_idle),
+            tunnel_idle: self.tunnel_idle.unwrap_or(base.tunnel_idle),
+            half_closed: self.half_closed.unwrap_or(base.half_closed),
+            drain: self.drain.unwrap_or(base.drain),
+        }
+    }
+}
+
+fn read_log(mut fields: Fields<'_>) -> Option<&'static str> {
+    let words = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let level = fields.get("level").and_then(|field| field.one_of(&words));
+    fields.finish();
+    level
+}
+
+/// `[[listener]]`.
+#[derive(Debug)]
+pub(super) struct ListenerTable {
+    pub address: Option<Located<Address>>,
+    pub backlog: Option<u32>,
+}
+
+impl ListenerTable {
+    fn read(mut fields: Fields<'_>) -> ListenerTable {
+        let address = fields.require("address", "address = \"0.0.0.0:8080\"");
+        let table = ListenerTable {
+            address: address.and_then(|field| {
+                let text = field.text()?;
+                match address::listener(text.value) {
+                    Ok(address) => Some(field.located(address)),
+                    Err(error) => field.refuse(error.what, error.remedy),
+                }
+            }),
+            backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
+        };
+        fields.finish();
+        table
+    }
+}

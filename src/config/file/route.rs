@@ -1,0 +1,301 @@
+//! `[[route]]` as written.
+
+use super::{LimitsTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, table};
+use crate::config::complaint::suggest;
+use crate::config::edits::{self, Direction, field_value};
+use crate::config::fields::{Field, Fields};
+use crate::config::source::{Located, Spot};
+use crate::plan::{BodyText, FieldEdits, Redirect, RedirectPart};
+use crate::route::{HostPattern, HostPatternError, PathPattern, PathPatternError};
+
+/// One `[[route]]`.
+#[derive(Debug)]
+pub(in crate::config) struct RouteTable {
+    pub name: Option<String>,
+    /// Empty: any host.
+    pub hosts: Vec<Located<HostPattern>>,
+    pub path: PathWritten,
+    /// `None` if there was none, or not exactly one.
+    pub action: Option<ActionWritten>,
+    pub request_fields: FieldEdits,
+    pub response_fields: FieldEdits,
+    pub timeouts: TimeoutsTable,
+    pub limits: LimitsTable,
+}
+
+/// `path`, `path_exact` or `path_regex`.
+#[derive(Debug)]
+pub(in crate::config) struct PathWritten {
+    pub spot: Spot,
+    /// As typed, for the route's name.
+    pub text: String,
+    /// `None` if it was wrong.
+    pub pattern: Option<PathPattern>,
+}
+
+/// `upstream`, `respond` or `redirect`.
+#[derive(Debug)]
+pub(in crate::config) enum ActionWritten {
+    /// The name of an upstream.
+    Upstream(Located<String>),
+    Respond {
+        status: u16,
+        body: BodyText,
+    },
+    Redirect(Redirect),
+}
+
+impl RouteTable {
+    pub(super) fn read(mut fields: Fields<'_>) -> RouteTable {
+        let path = read_path(&mut fields);
+        let action = read_action(&mut fields);
+        let route = RouteTable {
+            name: fields.get("name").and_then(read_name),
+            hosts: fields.get("host").map(read_hosts).unwrap_or_default(),
+            path,
+            action,
+            request_fields: table(fields.get("request_fields"), "`request_fields`", |fields| {
+                edits::read(fields, Direction::Request)
+            }),
+            response_fields: table(fields.get("response_fields"), "`response_fields`", |fields| {
+                edits::read(fields, Direction::Response)
+            }),
+            timeouts: table(fields.get("timeouts"), "`timeouts` of a route", |fields| {
+                TimeoutsTable::read(fields, &TIMEOUTS_OF_ROUTE)
+            }),
+            limits: table(fields.get("limits"), "`limits` of a route", LimitsTable::read_of_route),
+        };
+        fields.finish();
+        route
+    }
+}
+
+fn read_name(field: Field<'_>) -> Option<String> {
+    let text = field.text()?.value;
+    if text.is_empty() || text.len() > 100 || text.chars().any(char::is_control) {
+        let what = "a route's name is a short line of text";
+        return field.refuse(what, "use 1 to 100 characters without control characters");
+    }
+    Some(text.to_owned())
+}
+
+fn read_hosts(field: Field<'_>) -> Vec<Located<HostPattern>> {
+    let items = field.one_or_list();
+    if items.is_empty() {
+        field.complain("`host` is empty", "remove it to match any host");
+    }
+    items.into_iter().filter_map(read_host).collect()
+}
+
+fn read_host(field: Field<'_>) -> Option<Located<HostPattern>> {
+    let text = field.text()?.value;
+    let error = match HostPattern::parse(text) {
+        Ok(pattern) => return Some(field.located(pattern)),
+        Err(error) => error,
+    };
+    let remedy = match error {
+        HostPatternError::Empty => "remove it to match any host".to_owned(),
+        HostPatternError::Port | HostPatternError::Url => host_meant(text),
+        HostPatternError::Star => "write \"*.example.com\", or \"*\" for any host".to_owned(),
+        HostPatternError::NotAscii => "write it in that form".to_owned(),
+        HostPatternError::NotAName => "write a name such as \"example.com\"".to_owned(),
+    };
+    field.refuse(format!("`host` is \"{text}\": {error}"), remedy)
+}
+
+/// The host in a URL or in front of a port.
+fn host_meant(text: &str) -> String {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = crate::route::bare_host(authority.rsplit('@').next().unwrap_or_default());
+    match HostPattern::parse(host) {
+        Ok(_) => format!("did you mean \"{host}\"?"),
+        Err(_) => "write a name such as \"example.com\"".to_owned(),
+    }
+}
+
+/// A constructor of a pattern from its text.
+type ReadPattern = fn(&str) -> Result<PathPattern, PathPatternError>;
+
+/// The three ways to write a path.
+const PATHS: [(&str, ReadPattern); 3] = [
+    ("path", PathPattern::prefix),
+    ("path_exact", PathPattern::exact),
+    ("path_regex", PathPattern::regex),
+];
+
+fn read_path(fields: &mut Fields<'_>) -> PathWritten {
+    let mut found: Option<PathWritten> = None;
+    for (key, read) in PATHS {
+        let Some(field) = fields.get(key) else { continue };
+        if found.is_some() {
+            let what = "a route has one of `path`, `path_exact` and `path_regex`";
+            field.complain(what, "keep one, or write two routes");
+        }
+        let text = field.text();
+        let pattern = text.as_ref().and_then(|text| match read(text.value) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => field.refuse(
+                format!("`{key}` is \"{}\": {error}", text.value),
+                path_remedy(text.value, &error),
+            ),
+        });
+        let text = text.map(|text| text.value.to_owned()).unwrap_or_default();
+        found = found.or(Some(PathWritten { spot: field.spot, text, pattern }));
+    }
+    found.unwrap_or_else(|| PathWritten {
+        spot: fields.spot,
+        text: "/".to_owned(),
+        pattern: Some(PathPattern::Prefix("/".to_owned())),
+    })
+}
+
+fn path_remedy(text: &str, error: &PathPatternError) -> String {
+    match error {
+        PathPatternError::Relative => {
+            let path = text
+                .split_once("://")
+                .map_or(text, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+            format!("did you mean \"/{path}\"?")
+        }
+        PathPatternError::Query => "leave it out".to_owned(),
+        PathPatternError::NotEncoded => format!("did you mean \"{}\"?", percent_encoded(text)),
+        PathPatternError::Star => match text.trim_end_matches('*') {
+            path if !path.contains('*') => {
+                format!("`path` matches everything below as it is: write \"{path}\"")
+            }
+            _ => "use `path_regex`".to_owned(),
+        },
+        PathPatternError::Regex(_) => "see https://docs.rs/regex for the syntax".to_owned(),
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+/// The three things that can answer.
+const ACTIONS: [&str; 3] = ["upstream", "respond", "redirect"];
+
+fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
+    let mut action = None;
+    let mut count = 0;
+    for key in ACTIONS {
+        let Some(field) = fields.get(key) else { continue };
+        count += 1;
+        if count > 1 {
+            let what = "a route has one of `upstream`, `respond` and `redirect`";
+            field.complain(what, "keep one, or write two routes");
+        }
+        let read = match key {
+            "upstream" => field
+                .text()
+                .map(|text| ActionWritten::Upstream(field.located(text.value.to_owned()))),
+            "respond" => field.table("`respond`").and_then(read_respond),
+            _ => field.table("`redirect`").and_then(read_redirect),
+        };
+        action = action.or(read);
+    }
+    if count == 0 {
+        let what = "the route says not what answers";
+        fields.complain(what, "add `upstream`, `respond` or `redirect`");
+    }
+    action
+}
+
+fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
+    let status = fields.require("status", "status = 200").and_then(|field| {
+        let status = field.whole32(200..=599)?;
+        u16::try_from(status).ok().map(|status| field.located(status))
+    });
+    let body = fields.get("body").and_then(|field| Some(field.located(field.text()?.value)));
+    let content_type = fields.get("content_type").and_then(field_value);
+    if let (Some(status), Some(body)) = (&status, &body)
+        && [204, 205, 304].contains(&status.value)
+        && !body.is_empty()
+    {
+        let what = format!("a response with status {} has no body", status.value);
+        fields.complain_at(body.spot, what, "remove `body` or use status 200");
+    }
+    fields.finish();
+    let body = BodyText {
+        content_type: content_type.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
+        bytes: body.map(|body| body.value.as_bytes().to_vec()).unwrap_or_default(),
+    };
+    Some(ActionWritten::Respond { status: status?.value, body })
+}
+
+fn read_redirect(mut fields: Fields<'_>) -> Option<ActionWritten> {
+    let to = fields.require("to", "to = \"https://{host}{uri}\"").and_then(read_target);
+    let status = match fields.get("status") {
+        Some(field) => read_redirect_status(field),
+        None => Some(308),
+    };
+    fields.finish();
+    Some(ActionWritten::Redirect(Redirect { status: status?, parts: to? }))
+}
+
+fn read_redirect_status(field: Field<'_>) -> Option<u16> {
+    let status = field.whole32(100..=599)?;
+    match u16::try_from(status) {
+        Ok(status) if [301, 302, 303, 307, 308].contains(&status) => Some(status),
+        _ => {
+            let what = format!("status {status} is not a redirect");
+            field.refuse(what, "write 301, 302, 303, 307 or 308")
+        }
+    }
+}
+
+/// Placeholders of a redirect's target.
+const PLACEHOLDERS: [(&str, RedirectPart); 4] = [
+    ("host", RedirectPart::Host),
+    ("path", RedirectPart::Path),
+    ("query", RedirectPart::Query),
+    ("uri", RedirectPart::Uri),
+];
+
+/// Splits `https://{host}{uri}` into its parts.
+fn read_target(field: Field<'_>) -> Option<Vec<RedirectPart>> {
+    let text = field.text()?.value;
+    if ["/{path}", "/{uri}"].iter().any(|start| text.starts_with(start)) {
+        // `//name/` would be the root of another host.
+        return field.refuse(
+            format!("`to` is \"{text}\", which begins with two slashes"),
+            "paths begin with a slash of their own: leave out the first one",
+        );
+    }
+    let anchored = ["/", "http://", "https://"];
+    if !anchored.iter().any(|start| text.starts_with(start)) {
+        let what = format!("`to` is \"{text}\", which no browser would understand");
+        return field.refuse(what, "begin with \"https://\", \"http://\" or \"/\"");
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = "`to` holds blanks or characters beyond ASCII";
+        return field.refuse(what, format!("did you mean \"{}\"?", percent_encoded(text)));
+    }
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        if !literal.is_empty() {
+            parts.push(RedirectPart::Text(literal.to_owned()));
+        }
+        let Some((name, after)) = after.split_once('}') else {
+            return field.refuse("a `{` in `to` is never closed", "add the `}`");
+        };
+        let Some((_, part)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
+            let words = PLACEHOLDERS.iter().map(|(known, _)| *known);
+            let remedy = suggest(name, words, "it may be");
+            return field.refuse(format!("unknown placeholder `{{{name}}}` in `to`"), remedy);
+        };
+        parts.push(part.clone());
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(RedirectPart::Text(rest.to_owned()));
+    }
+    Some(parts)
+}

@@ -1,0 +1,56 @@
+//! Resource limits of the process: raised where allowed, refused where too low.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors that a shard needs before its first connection: rings, event descriptors, pipes.
+const FILES_PER_SHARD: u64 = 64;
+/// Descriptors of the process: standard streams, log, control.
+const FILES_FOR_PROCESS: u64 = 64;
+/// Locked memory that glommio asks for in each executor, bytes.
+const MEMLOCK_PER_SHARD: u64 = 512 << 10;
+
+/// Raises the limits on open files and locked memory as far as allowed.
+///
+/// # Errors
+/// A sentence with the remedy when `shards` shards cannot even start.
+pub fn raise(shards: usize, connections: u32) -> Result<(), String> {
+    let needed = FILES_FOR_PROCESS + FILES_PER_SHARD * shards as u64;
+    let files = raise_one(Resource::Nofile);
+    if files < needed {
+        return Err(format!(
+            "the limit on open files ({files}) is too low for {shards} shard(s), which need \
+             {needed} before the first connection; raise it: ulimit -n 65536, or \
+             LimitNOFILE=65536 in the service unit"
+        ));
+    }
+    // A request needs the client's descriptor and a server's.
+    let wanted = needed + 2 * u64::from(connections);
+    if files < wanted {
+        tracing::info!(
+            "open files are limited to {files}; {connections} connections may need {wanted} \
+             (ulimit -n, or LimitNOFILE in the service unit)"
+        );
+    }
+    let memlock = raise_one(Resource::Memlock);
+    let needed = MEMLOCK_PER_SHARD * shards as u64;
+    if memlock < needed && !rustix::process::geteuid().is_root() {
+        return Err(format!(
+            "the limit on locked memory ({} KiB) is too low for {shards} shard(s), which need \
+             {} KiB; raise it: ulimit -l 8192, or LimitMEMLOCK=8M in the service unit",
+            memlock >> 10,
+            needed >> 10
+        ));
+    }
+    Ok(())
+}
+
+/// Raises the soft limit to the hard one and returns what is in force; `u64::MAX`: none.
+fn raise_one(resource: Resource) -> u64 {
+    let limit = getrlimit(resource);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let in_force = match setrlimit(resource, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    in_force.unwrap_or(u64::MAX)
+}

@@ -1,0 +1,124 @@
+//! The client's side of a connection.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use super::Context;
+use crate::ring::{Buf, Timer};
+use crate::transport::Stream;
+
+/// How long, and how much, a connection that we end is still read, so that the client gets our
+/// answer before a reset (RFC 9112 §9.6).
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 8 << 20;
+
+/// A client.
+pub struct Client {
+    pub(super) context: Rc<Context>,
+    pub(super) stream: Stream,
+    pub(super) timer: Timer,
+    pub(super) ip: Option<IpAddr>,
+    /// It has closed its sending side.
+    pub(super) finished: Cell<bool>,
+}
+
+/// What a client did while it was owed a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It closed its sending side; it may still read.
+    Finished,
+    /// It reset the connection.
+    Reset,
+}
+
+/// The client has gone; nothing can be sent to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl Client {
+    /// Watches a client that is owed a response: what it sends is put aside for later (at most one
+    /// buffer), and its leaving is reported, each way once.
+    pub fn poll_departure(&self, context: &mut TaskContext<'_>) -> Poll<Departure> {
+        if self.finished.get() || self.stream.has_ahead() {
+            return Poll::Pending;
+        }
+        match self.stream.poll_recv(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(Some(buf))) => {
+                self.stream.put_back(buf);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(None)) => {
+                self.finished.set(true);
+                Poll::Ready(Departure::Finished)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Departure::Reset),
+        }
+    }
+
+    /// Runs `future` unless the client resets the connection meanwhile.
+    ///
+    /// # Errors
+    /// [`Gone`] when it did; the future is then dropped.
+    pub async fn watched<F: Future>(&self, future: F) -> Result<F::Output, Gone> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(output));
+            }
+            match self.poll_departure(context) {
+                Poll::Ready(Departure::Reset) => Poll::Ready(Err(Gone)),
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Sends all of `bytes`, copied into as many buffers as it takes.
+    ///
+    /// # Errors
+    /// [`Gone`] when the client does not take them within `limit` for each buffer.
+    pub async fn send_bytes(&self, mut bytes: &[u8], limit: Duration) -> Result<(), Gone> {
+        while !bytes.is_empty() {
+            let mut buf = self.context.ring.buf().await;
+            let taken = buf.extend(bytes);
+            bytes = &bytes[taken..];
+            let sending = self.stream.socket.send(buf, !bytes.is_empty());
+            let sent = self.timer.within(limit, sending).await.map_err(|_| Gone)?;
+            sent.result.map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
+
+    /// Ends our side, and reads on for a while what the client still sends: closing a socket with
+    /// unread bytes in it resets the connection, and the client might lose our answer.
+    pub async fn linger(&self) {
+        self.stream.socket.shutdown_write();
+        if self.finished.get() {
+            return;
+        }
+        let _ = self
+            .timer
+            .within(LINGER_TIME, async {
+                let mut left = LINGER_BYTES;
+                while let Some(buf) = self.received().await {
+                    left = left.saturating_sub(buf.len());
+                    if left == 0 {
+                        break;
+                    }
+                }
+            })
+            .await;
+    }
+
+    async fn received(&self) -> Option<Buf> {
+        let received: io::Result<Option<Buf>> = self.stream.recv().await;
+        received.ok().flatten()
+    }
+}

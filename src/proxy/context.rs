@@ -1,0 +1,100 @@
+//! What all connections of a shard share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::plan::{Plan, SplicePlan};
+use crate::ring::{Pipes, Ring};
+use crate::route::Table;
+use crate::telemetry::{Counters, Phases, Report};
+use crate::upstream::Group;
+
+/// A plan and this shard's state for it. An exchange keeps the one it began with.
+pub struct Service {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The plan's routing table; a copy, since regular expressions share scratch memory.
+    pub table: Table,
+    /// One for each of the plan's upstreams.
+    pub groups: Vec<Rc<Group>>,
+}
+
+impl Service {
+    /// Fresh state for `plan` in shard number `shard`.
+    pub fn new(plan: Arc<Plan>, shard: usize, seed: u64) -> Rc<Service> {
+        let shards = plan.shards.cpus.len();
+        let groups = plan.upstreams.iter().map(|up| Group::new(up, shard, shards, seed)).collect();
+        let table = plan.table.clone();
+        Rc::new(Service { plan, table, groups })
+    }
+}
+
+/// A shard, as its connections see it.
+pub struct Context {
+    /// The shard's ring.
+    pub ring: Ring,
+    /// The plan in force.
+    pub service: RefCell<Rc<Service>>,
+    /// Pipes for splicing.
+    pub pipes: Rc<Pipes>,
+    /// Splice settings.
+    pub splice: SplicePlan,
+    /// Whether connections end after their present request.
+    pub draining: Cell<bool>,
+    /// Client connections open.
+    pub connections: Cell<u32>,
+    report: RefCell<Report>,
+    scratch: RefCell<Vec<u8>>,
+    id_base: u32,
+    id_count: Cell<u32>,
+}
+
+impl Context {
+    /// A shard's context; `seed` makes its request ids differ from other shards'.
+    pub fn new(ring: Ring, service: Rc<Service>, seed: u64) -> Rc<Context> {
+        let splice = service.plan.shards.splice.clone();
+        let pipes = Pipes::new(if splice.enabled { splice.pipes } else { 0 }, splice.pipe_size);
+        Rc::new(Context {
+            ring,
+            service: RefCell::new(service),
+            pipes,
+            splice,
+            draining: Cell::new(false),
+            connections: Cell::new(0),
+            report: RefCell::default(),
+            scratch: RefCell::new(Vec::with_capacity(4096)),
+            id_base: (seed ^ (seed >> 32)) as u32,
+            id_count: Cell::new(0),
+        })
+    }
+
+    /// An id for a request that somebody may ask about.
+    pub fn request_id(&self) -> String {
+        let count = self.id_count.get().wrapping_add(1);
+        self.id_count.set(count);
+        format!("{:08x}{:08x}", self.id_base, count)
+    }
+
+    /// Counts something.
+    pub fn count(&self, change: impl FnOnce(&mut Counters)) {
+        change(&mut self.report.borrow_mut().counters);
+    }
+
+    /// Records a finished request.
+    pub fn record(&self, phases: &Phases) {
+        self.report.borrow_mut().latency.record(phases);
+    }
+
+    /// What was recorded so far.
+    pub fn report(&self) -> Report {
+        self.report.borrow().clone()
+    }
+
+    /// Runs `action` on an empty buffer that keeps its capacity from use to use.
+    pub fn with_scratch<T>(&self, action: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.clear();
+        action(&mut scratch)
+    }
+}

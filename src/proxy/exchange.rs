@@ -1,0 +1,324 @@
+//! One request and its response: find a server, send, forward, try again where that is allowed.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::body::{Body, BodyError};
+use super::client::{Client, Gone};
+use super::connection::Next;
+use super::forward::{Broken, Flow};
+use super::reply::{self, Failure};
+use super::request::{self, Outgoing, Request};
+use super::response::{Attempt, Failed, Finished, Progress};
+use super::{retry, tunnel};
+use crate::ring::{Buf, Ring, SendOp, Sent, Tier};
+use crate::telemetry::Phases;
+use crate::transport::Stream;
+use crate::upstream::{Busy, ConnectError, Connected, Group, Lease, Tried, Verdict};
+
+/// After a server has closed, how long to wait for what the kernel says of the send to it.
+const SEND_VERDICT: Duration = Duration::from_secs(1);
+
+/// Receives one request, whose first bytes are here, and answers it.
+pub async fn run(client: &Client, first: Buf) -> Next {
+    let started = client.context.ring.now();
+    let (request, head, mut body) = match request::receive(client, first).await {
+        Ok(received) => received,
+        Err(next) => return next,
+    };
+    let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
+    let phases = Cell::new(phases);
+    let failure = match forward(client, &request, head, &mut body, &phases).await {
+        Ok(next) => return next,
+        Err(Failed::Answer(failure)) => failure,
+        Err(Failed::NoByte) => {
+            Failure::BadResponse("The server closed the connection without an answer.")
+        }
+        Err(Failed::ClientGone) => {
+            client.context.count(|counters| counters.aborted += 1);
+            return Next::Close;
+        }
+        Err(Failed::CutShort) => return Next::Close,
+    };
+    let keep = request.facts.keep_alive && body.ended();
+    reply::fail(client, &failure, request.facts.is_head, keep).await
+}
+
+async fn forward(
+    client: &Client,
+    request: &Request,
+    mut head: Outgoing,
+    body: &mut Body,
+    phases: &Cell<Phases>,
+) -> Result<Next, Failed> {
+    let group = &request.service.groups[request.group];
+    let (lease, mut connected) = connect(client, request, group, phases).await?;
+    let mut retried = false;
+    loop {
+        let Connected { stream: server, reused } = connected;
+        let (ended, sent) = send_and_receive(client, request, head, body, &server, phases).await;
+        if let Some(verdict) = verdict(&ended, reused) {
+            lease.server().learn(verdict, client.context.ring.now());
+        }
+        match ended {
+            Ok(finished) => {
+                return Ok(finish(client, request, &lease, server, finished, phases).await);
+            }
+            Err(Failed::NoByte) => {
+                drop(server);
+                head = replay(sent, request, body, reused, retried).ok_or(Failed::NoByte)?;
+                client.context.count(|counters| counters.stale_retries += 1);
+                let dialled = dial(client, request, &lease, phases).await?;
+                connected = dialled.map_err(|error| Failed::Answer(no_connection(&error)))?;
+                retried = true;
+            }
+            Err(failed) => return Err(failed),
+        }
+    }
+}
+
+/// What an attempt says about the server; `None`: nothing.
+fn verdict(ended: &Result<Finished, Failed>, reused: bool) -> Option<Verdict> {
+    match ended {
+        Ok(_) => Some(Verdict::Good),
+        // The usual end of a connection that was idle for too long.
+        Err(Failed::NoByte) if reused => None,
+        Err(Failed::NoByte | Failed::CutShort) => Some(Verdict::Failed),
+        Err(Failed::Answer(Failure::ResponseTimeout | Failure::BadResponse(_))) => {
+            Some(Verdict::Failed)
+        }
+        Err(Failed::Answer(_) | Failed::ClientGone) => None,
+    }
+}
+
+/// The request again, if it may be sent again.
+fn replay(
+    sent: Option<Sent>,
+    request: &Request,
+    body: &Body,
+    reused: bool,
+    retried: bool,
+) -> Option<Outgoing> {
+    let Sent { accepted, before, buf, .. } = sent?;
+    let attempt = retry::Attempt {
+        reused,
+        retried,
+        idempotent: request.facts.idempotent,
+        // The body's rest is untouched only if not even the head went out.
+        replayable: buf.is_some() && (body.ended() || accepted == 0),
+        accepted,
+    };
+    retry::on_fresh_connection(attempt).then_some(Outgoing { before, buf: buf? })
+}
+
+/// The response is complete: what happens to both connections.
+async fn finish(
+    client: &Client,
+    request: &Request,
+    lease: &Lease,
+    server: Stream,
+    finished: Finished,
+    phases: &Cell<Phases>,
+) -> Next {
+    let context = &client.context;
+    let ended = context.ring.now();
+    context.record(&Phases { ended, ..phases.get() });
+    match finished {
+        Finished::Tunnel => {
+            context.count(|counters| counters.tunnels += 1);
+            let idle = request.route().timeouts.tunnel_idle;
+            tunnel::run(context, &client.stream, &server, idle).await;
+            Next::Close
+        }
+        Finished::Response { client_stays, server_stays } => {
+            if server_stays {
+                lease.server().keep(server, ended);
+            }
+            match (client_stays, client.finished.get()) {
+                (true, _) => Next::Keep,
+                (false, true) => Next::Close,
+                (false, false) => Next::Linger,
+            }
+        }
+    }
+}
+
+/// A server with room, and a connection to it. A failure to connect has sent nothing, so the next
+/// server is tried whatever the method.
+async fn connect(
+    client: &Client,
+    request: &Request,
+    group: &Rc<Group>,
+    phases: &Cell<Phases>,
+) -> Result<(Lease, Connected), Failed> {
+    let ring = &client.context.ring;
+    let mut tried = Tried::default();
+    let mut last_error = None;
+    loop {
+        let leased = client.watched(group.acquire(ring, &client.timer, request.key, &mut tried));
+        let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
+            Ok(lease) => lease,
+            Err(busy) => {
+                return Err(Failed::Answer(match last_error {
+                    Some(error) => no_connection(&error),
+                    None => Failure::Busy(busy),
+                }));
+            }
+        };
+        phases.set(Phases { leased: ring.now(), ..phases.get() });
+        if let Some(connected) = lease.reuse(ring) {
+            client.context.count(|counters| counters.reused += 1);
+            phases.set(Phases { connected: ring.now(), ..phases.get() });
+            return Ok((lease, connected));
+        }
+        match dial(client, request, &lease, phases).await? {
+            Ok(connected) => return Ok((lease, connected)),
+            Err(error) if tried.count() >= group.max_tries() => {
+                return Err(Failed::Answer(no_connection(&error)));
+            }
+            Err(error) => {
+                client.context.count(|counters| counters.connect_retries += 1);
+                last_error = Some(error);
+            }
+        }
+    }
+}
+
+fn no_connection(error: &ConnectError) -> Failure {
+    match error {
+        ConnectError::Ours(_) => Failure::Busy(Busy::QueueFull),
+        ConnectError::Timeout => Failure::NoConnection { timeout: true },
+        ConnectError::Refused(_) => Failure::NoConnection { timeout: false },
+    }
+}
+
+async fn dial(
+    client: &Client,
+    request: &Request,
+    lease: &Lease,
+    phases: &Cell<Phases>,
+) -> Result<Result<Connected, ConnectError>, Failed> {
+    let ring = &client.context.ring;
+    let limit = request.route().timeouts.connect;
+    let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
+    let result = dialled.map_err(|Gone| Failed::ClientGone)?;
+    match &result {
+        Ok(_) => {
+            client.context.count(|counters| counters.dialled += 1);
+            phases.set(Phases { connected: ring.now(), ..phases.get() });
+        }
+        Err(error) => {
+            tracing::debug!(server = lease.server().name, ?error, "cannot connect");
+            if let Some(verdict) = error.verdict() {
+                lease.server().learn(verdict, ring.now());
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// Sends the request and receives the response: both at once where the request has a body, since
+/// a server may answer before it has read all of it. Also returns what became of the head.
+async fn send_and_receive(
+    client: &Client,
+    request: &Request,
+    Outgoing { before, buf }: Outgoing,
+    body: &mut Body,
+    server: &Stream,
+    phases: &Cell<Phases>,
+) -> (Result<Finished, Failed>, Option<Sent>) {
+    let ring = &client.context.ring;
+    let whole = body.ended();
+    // Both are queued now and reach the kernel together.
+    server.arm();
+    let mut sending = match before.is_empty() {
+        true => server.socket.send(buf, false),
+        false => server.socket.send_after(before, buf),
+    };
+    let progress = Progress::new(whole.then(|| ring.now()));
+    let attempt = Attempt { client, request, server, phases, progress: &progress };
+    if whole && ring.tier() != Tier::V5_8 {
+        // The kernel takes a small request whole and at once; to wait for its word would cost a
+        // wake for each request. What went wrong shows in the response, or in its absence.
+        let ended = attempt.run().await;
+        let sent = match &ended {
+            Err(Failed::NoByte) => client.timer.within(SEND_VERDICT, sending).await.ok(),
+            _ => None,
+        };
+        return (ended, sent);
+    }
+    let mut sent = None;
+    let ended = {
+        let uploading = upload(client, request, &mut sending, &mut sent, body, server);
+        both(uploading, attempt.run(), &progress, ring).await
+    };
+    (ended, sent)
+}
+
+/// Sends the head, and the body after it.
+async fn upload(
+    client: &Client,
+    request: &Request,
+    sending: &mut SendOp,
+    sent: &mut Option<Sent>,
+    body: &mut Body,
+    server: &Stream,
+) -> Result<(), Broken> {
+    let timer = client.context.ring.timer();
+    let timeouts = &request.route().timeouts;
+    let head = timer.within(timeouts.body_idle, sending).await.map_err(|_| Broken::SinkTimeout)?;
+    if sent.insert(head).result.is_err() {
+        return Err(Broken::Sink);
+    }
+    let flow = Flow {
+        context: &client.context,
+        from: &client.stream,
+        to: server,
+        timer: &timer,
+        idle: timeouts.body_idle,
+        watch: None,
+    };
+    flow.run(body).await
+}
+
+/// Runs both until the response has ended, or sending has failed for good.
+async fn both(
+    uploading: impl Future<Output = Result<(), Broken>>,
+    receiving: impl Future<Output = Result<Finished, Failed>>,
+    progress: &Progress,
+    ring: &Ring,
+) -> Result<Finished, Failed> {
+    let mut uploading = pin!(uploading);
+    let mut receiving = pin!(receiving);
+    let mut uploaded = false;
+    poll_fn(|context| {
+        if !uploaded && let Poll::Ready(result) = uploading.as_mut().poll(context) {
+            uploaded = true;
+            match result {
+                Ok(()) => progress.complete.set(true),
+                // The server reads no more: it has answered, or it is gone. Its side will tell.
+                Err(Broken::Sink) => {}
+                Err(broken) => return Poll::Ready(Err(failed_upload(broken, progress))),
+            }
+            progress.sent_at.set(Some(ring.now()));
+        }
+        receiving.as_mut().poll(context)
+    })
+    .await
+}
+
+fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
+    let answer = match broken {
+        Broken::CutShort | Broken::ClientGone | Broken::Sink => return Failed::ClientGone,
+        _ if progress.begun.get() => return Failed::CutShort,
+        Broken::Source(BodyError::TooLarge) => Failure::BodyTooLarge,
+        Broken::Source(BodyError::Malformed(refusal)) => Failure::Refused(refusal),
+        Broken::SourceTimeout => Failure::BodyTimeout,
+        Broken::SinkTimeout => Failure::ResponseTimeout,
+    };
+    Failed::Answer(answer)
+}

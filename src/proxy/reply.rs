@@ -1,0 +1,270 @@
+//! Our own answers: errors, fixed responses, redirects. The only place that makes status codes.
+
+use std::io::Write;
+
+use super::client::{Client, Gone};
+use super::connection::Next;
+use crate::http1::{FieldEdits, Refusal};
+use crate::plan::{Redirect, RedirectPart};
+use crate::upstream::Busy;
+
+/// Why a request is answered by us and not by a server.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request breaks a rule.
+    Refused(Refusal),
+    /// Its head did not come in time.
+    HeadTimeout,
+    /// Its body did not come in time.
+    BodyTimeout,
+    /// Its body is larger than allowed.
+    BodyTooLarge,
+    /// No route matches.
+    NoRoute,
+    /// No server has room.
+    Busy(Busy),
+    /// No server could be connected to; `timeout`: the last one did not answer at all.
+    NoConnection { timeout: bool },
+    /// The server broke off before a response, or sent an unusable one.
+    BadResponse(&'static str),
+    /// The server did not answer in time.
+    ResponseTimeout,
+}
+
+impl Failure {
+    fn status(&self) -> u16 {
+        match self {
+            Failure::Refused(refusal) => refusal.status(),
+            Failure::HeadTimeout | Failure::BodyTimeout => 408,
+            Failure::BodyTooLarge => 413,
+            Failure::NoRoute => 404,
+            Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
+            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
+            Failure::NoConnection { timeout } => {
+                if *timeout {
+                    504
+                } else {
+                    502
+                }
+            }
+            Failure::ResponseTimeout => 504,
+        }
+    }
+
+    /// One sentence, for the page and the log.
+    fn reason(&self) -> &'static str {
+        match self {
+            Failure::Refused(refusal) => refusal.reason,
+            Failure::HeadTimeout => "The request did not arrive in time.",
+            Failure::BodyTimeout => "The request's body did not arrive in time.",
+            Failure::BodyTooLarge => "The request's body is larger than allowed here.",
+            Failure::NoRoute => "No route matches this host and path.",
+            Failure::Busy(Busy::NoneLeft) => "No server is available.",
+            Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
+            Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",
+            Failure::NoConnection { .. } => "No server could be reached.",
+            Failure::BadResponse(reason) => reason,
+            Failure::ResponseTimeout => "The server did not answer in time.",
+        }
+    }
+}
+
+/// A response of our own.
+pub struct Reply<'a> {
+    pub status: u16,
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+    /// Fields besides those that frame the message.
+    pub fields: &'a [(&'a str, &'a str)],
+    pub edits: &'a FieldEdits,
+    pub keep_alive: bool,
+    /// The request was HEAD: the body is announced, not sent.
+    pub to_head: bool,
+}
+
+impl Reply<'_> {
+    /// Appends the whole response to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let bodiless = matches!(self.status, 204 | 304);
+        let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
+        if !bodiless {
+            let _ = write!(out, "Content-Length: {}\r\n", self.body.len());
+            if !self.content_type.is_empty() {
+                self.field(out, "content-type", "Content-Type", self.content_type);
+            }
+        }
+        for (name, value) in self.fields {
+            self.field(out, &name.to_ascii_lowercase(), name, value);
+        }
+        for (name, value) in self.edits.set.iter().chain(&self.edits.add) {
+            let _ = write!(out, "{name}: {value}\r\n");
+        }
+        if !self.keep_alive {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        if !bodiless && !self.to_head {
+            out.extend_from_slice(self.body);
+        }
+    }
+
+    fn field(&self, out: &mut Vec<u8>, lower: &str, name: &str, value: &str) {
+        let replaced = self.edits.set.iter().any(|(set, _)| set == lower);
+        if !replaced && !self.edits.remove.iter().any(|removed| removed == lower) {
+            let _ = write!(out, "{name}: {value}\r\n");
+        }
+    }
+}
+
+/// Answers with a small page for `failure` and closes the connection, or keeps it with `keep`.
+pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool) -> Next {
+    let context = &client.context;
+    let (status, id) = (failure.status(), context.request_id());
+    context.count(|counters| counters.refused += 1);
+    tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
+    let keep = keep && !context.draining.get() && !client.finished.get();
+    let page =
+        format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
+    let retry_after = ("Retry-After", "1");
+    let fields = [("Cache-Control", "no-store"), ("X-Request-Id", id.as_str()), retry_after];
+    let fields = if status == 503 { &fields[..] } else { &fields[..2] };
+    let reply = Reply {
+        status,
+        content_type: "text/plain; charset=utf-8",
+        body: page.as_bytes(),
+        fields,
+        edits: &FieldEdits::default(),
+        keep_alive: keep,
+        to_head,
+    };
+    let mut bytes = Vec::with_capacity(512);
+    reply.write(&mut bytes);
+    send(client, &bytes, keep).await
+}
+
+/// Sends a response of our own.
+pub async fn send(client: &Client, bytes: &[u8], keep: bool) -> Next {
+    let limit = client.context.service.borrow().plan.timeouts.body_idle;
+    match client.send_bytes(bytes, limit).await {
+        Err(Gone) => Next::Close,
+        Ok(()) if keep => Next::Keep,
+        Ok(()) => Next::Linger,
+    }
+}
+
+/// The `Location` of a redirect. Bytes that could end the field are not let through; a parsed head
+/// holds none.
+pub fn location(
+    redirect: &Redirect,
+    host: Option<&str>,
+    path: &str,
+    query: Option<&str>,
+) -> String {
+    let mut location = String::new();
+    for part in &redirect.parts {
+        match part {
+            RedirectPart::Text(text) => location.push_str(text),
+            RedirectPart::Host => location.push_str(without_port(host.unwrap_or_default())),
+            RedirectPart::Path => location.push_str(path),
+            RedirectPart::Query => push_query(&mut location, query),
+            RedirectPart::Uri => {
+                location.push_str(path);
+                push_query(&mut location, query);
+            }
+        }
+    }
+    location
+}
+
+fn push_query(location: &mut String, query: Option<&str>) {
+    if let Some(query) = query {
+        location.push('?');
+        location.push_str(query);
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rfind(':') {
+        Some(colon) if host[colon..].bytes().skip(1).all(|b| b.is_ascii_digit()) => &host[..colon],
+        _ => host,
+    }
+}
+
+/// The reason phrase of a status code (RFC 9110 §15).
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        410 => "Gone",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_is_assembled_from_its_parts() {
+        let part = |text: &str| RedirectPart::Text(text.into());
+        let redirect = |parts| Redirect { status: 308, parts };
+        let to_https = redirect(vec![part("https://"), RedirectPart::Host, RedirectPart::Uri]);
+        let location = |host, path, query| super::location(&to_https, host, path, query);
+        assert_eq!(location(Some("a.org:8080"), "/x", Some("q=1")), "https://a.org/x?q=1");
+        assert_eq!(location(Some("[::1]:80"), "/", None), "https://[::1]/");
+        assert_eq!(location(Some("[::1]"), "/", None), "https://[::1]/");
+    }
+
+    #[test]
+    fn edits_apply_to_our_own_answers() {
+        let edits = FieldEdits {
+            remove: vec!["cache-control".into()],
+            set: vec![("content-type".into(), "text/html".into())],
+            add: vec![("x-extra".into(), "1".into())],
+        };
+        let mut out = Vec::new();
+        let reply = Reply {
+            status: 200,
+            content_type: "text/plain",
+            body: b"hi",
+            fields: &[("Cache-Control", "no-store")],
+            edits: &edits,
+            keep_alive: true,
+            to_head: false,
+        };
+        reply.write(&mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-type: text/html\r\nx-extra: 1\r\n\r\nhi"
+        );
+    }
+}

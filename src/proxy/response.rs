@@ -1,0 +1,273 @@
+//! From a server's first byte to the end of its response.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use super::body::Body;
+use super::client::{Client, Departure};
+use super::forward::{Broken, Flow};
+use super::reply::Failure;
+use super::request::{Request, head_limits};
+use crate::http1::{
+    Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,
+    write_interim, write_response, write_switching,
+};
+use crate::ring::{Buf, Tick};
+use crate::telemetry::Phases;
+use crate::transport::Stream;
+
+/// One attempt to get a response out of a server.
+pub struct Attempt<'a> {
+    pub client: &'a Client,
+    pub request: &'a Request,
+    pub server: &'a Stream,
+    pub phases: &'a Cell<Phases>,
+    pub progress: &'a Progress,
+}
+
+/// What sending a request and receiving its response tell each other.
+pub struct Progress {
+    /// When the last byte of the request was handed to the kernel, or no more could be; `None`
+    /// while its body is coming.
+    pub sent_at: Cell<Option<Tick>>,
+    /// The server has the whole request.
+    pub complete: Cell<bool>,
+    /// The final head went to the client: from then on there is no other answer.
+    pub begun: Cell<bool>,
+}
+
+impl Progress {
+    /// `sent_at`: the whole request is on its way since then.
+    pub fn new(sent_at: Option<Tick>) -> Progress {
+        let complete = Cell::new(sent_at.is_some());
+        Progress { sent_at: Cell::new(sent_at), complete, begun: Cell::new(false) }
+    }
+}
+
+/// How a response ended well.
+pub enum Finished {
+    /// Response complete: what may happen to the two connections.
+    Response {
+        /// The client's may carry another request.
+        client_stays: bool,
+        /// The server's may carry another request.
+        server_stays: bool,
+    },
+    /// The connections are a tunnel now.
+    Tunnel,
+}
+
+/// How it did not.
+#[derive(Debug)]
+pub enum Failed {
+    /// The server closed or reset the connection before any byte of a response.
+    NoByte,
+    /// The client shall get this answer, if no other has begun.
+    Answer(Failure),
+    /// The client has gone.
+    ClientGone,
+    /// The response broke off after its head went out.
+    CutShort,
+}
+
+enum Judged {
+    /// The scratch buffer holds an interim head to forward, or is empty.
+    Interim,
+    Tunnel,
+    /// The body, and whether the server sent bytes after its end.
+    Final(Body, bool),
+}
+
+impl Attempt<'_> {
+    /// Receives and forwards the response.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn run(&self) -> Result<Finished, Failed> {
+        let draining = self.client.context.draining.get();
+        let mut exchange = Exchange::new(self.request.facts, self.request.version, draining);
+        let mut ahead = None;
+        loop {
+            let (mut buf, len) = self.receive_head(ahead.take()).await?;
+            let (judged, head) = self.judge(&mut exchange, &mut buf, len)?;
+            match judged {
+                Judged::Interim => {
+                    self.send_head(&head).await?;
+                    ahead = (!buf.is_empty()).then_some(buf);
+                }
+                Judged::Tunnel => {
+                    self.progress.begun.set(true);
+                    self.send_head(&head).await?;
+                    if !buf.is_empty() {
+                        self.server.put_back(buf);
+                    }
+                    return Ok(Finished::Tunnel);
+                }
+                Judged::Final(body, surplus) => {
+                    self.progress.begun.set(true);
+                    self.forward(body, buf, head).await?;
+                    exchange.response_body_ended();
+                    if self.progress.complete.get() {
+                        exchange.request_body_ended();
+                    }
+                    let server_stays = exchange.upstream_reusable()
+                        && !surplus
+                        && !self.server.has_ahead()
+                        && !self.server.has_news();
+                    let client_stays =
+                        exchange.client_may_continue() && !self.client.context.draining.get();
+                    return Ok(Finished::Response { client_stays, server_stays });
+                }
+            }
+        }
+    }
+
+    /// Collects bytes until a buffer starts with a whole head.
+    async fn receive_head(&self, ahead: Option<Buf>) -> Result<(Buf, usize), Failed> {
+        let limits = head_limits(&self.request.route().limits);
+        let first = match ahead {
+            Some(buf) => buf,
+            None => match self.next_bytes().await? {
+                Ok(Some(buf)) => buf,
+                Ok(None) | Err(_) => return Err(Failed::NoByte),
+            },
+        };
+        let mut buf = first;
+        let mut scanner = HeadScanner::new();
+        loop {
+            match scanner.find_end(buf.bytes(), &limits) {
+                Ok(Some(len)) => return Ok((buf, len)),
+                Ok(None) => {}
+                Err(refusal) => return Err(Failed::Answer(Failure::BadResponse(refusal.reason))),
+            }
+            let Ok(Some(mut more)) = self.next_bytes().await? else {
+                let reason = "The server closed the connection in the middle of a head.";
+                return Err(Failed::Answer(Failure::BadResponse(reason)));
+            };
+            let taken = buf.extend(more.bytes());
+            more.advance(taken);
+            if !more.is_empty() {
+                self.server.put_back(more);
+            }
+        }
+    }
+
+    /// Waits for the server, and watches the client meanwhile. The response timeout runs from the
+    /// end of the request; a client that closed its sending side is owed a head for a while only.
+    async fn next_bytes(&self) -> Result<io::Result<Option<Buf>>, Failed> {
+        let timeouts = &self.request.route().timeouts;
+        let timer = &self.client.timer;
+        let mut patience = None;
+        let waited = poll_fn(|context| {
+            if let Poll::Ready(received) = self.server.poll_recv(context) {
+                return Poll::Ready(Ok(received));
+            }
+            let Some(sent_at) = self.progress.sent_at.get() else {
+                return Poll::Pending; // the body is on its way, and its sender watches the client
+            };
+            if self.client.poll_departure(context) == Poll::Ready(Departure::Reset) {
+                return Poll::Ready(Err(Failed::ClientGone));
+            }
+            let response = sent_at.saturating_add(timeouts.response.as_nanos() as Tick);
+            let mut deadline = response;
+            if self.client.finished.get() {
+                let until = *patience.get_or_insert_with(|| timer.after(timeouts.half_closed));
+                deadline = deadline.min(until);
+            }
+            timer.poll_at(deadline, context).map(|_| {
+                if deadline < response {
+                    return Err(Failed::ClientGone);
+                }
+                Err(Failed::Answer(Failure::ResponseTimeout))
+            })
+        })
+        .await;
+        timer.clear();
+        waited
+    }
+
+    /// Reads the head in the first `len` bytes of `buf`, which is left with what follows it, framed
+    /// for the client. Returns the head to send to the client where it did not fit before that.
+    fn judge(
+        &self,
+        exchange: &mut Exchange,
+        buf: &mut Buf,
+        len: usize,
+    ) -> Result<(Judged, Vec<u8>), Failed> {
+        let bad = |reason| Failed::Answer(Failure::BadResponse(reason));
+        let route = self.request.route();
+        self.client.context.with_scratch(|out| {
+            let mut storage = FieldStorage::new();
+            let (to_head, limits) = (self.request.facts.is_head, head_limits(&route.limits));
+            let head = parse_response(&buf.bytes()[..len], &mut storage, to_head, &limits)
+                .map_err(|refusal| bad(refusal.reason))?;
+            let step = exchange.response(&head.facts).map_err(|refusal| bad(refusal.reason))?;
+            match step {
+                ResponseStep::Interim { forward } => {
+                    if forward {
+                        write_interim(out, &head);
+                    }
+                    buf.advance(len);
+                    Ok((Judged::Interim, out.clone()))
+                }
+                ResponseStep::Tunnel => {
+                    if self.progress.sent_at.get().is_none() {
+                        return Err(bad("The server switched protocols before the request's end."));
+                    }
+                    write_switching(out, &head, &route.response_fields);
+                    buf.advance(len);
+                    Ok((Judged::Tunnel, out.clone()))
+                }
+                ResponseStep::Final { body_in, body_out, keep_alive } => {
+                    self.mark_first_byte();
+                    let how = ResponseRewrite {
+                        client_version: self.request.version,
+                        keep_alive: keep_alive && !self.client.finished.get(),
+                        body: body_out,
+                        edits: &route.response_fields,
+                    };
+                    write_response(out, &head, &how);
+                    buf.advance(len);
+                    let mut body = Body::of_response(body_in, body_out);
+                    let surplus = body.frame(buf).map_err(|_| bad("A chunk is malformed."))?;
+                    let head = if buf.prepend(out) { Vec::new() } else { out.clone() };
+                    Ok((Judged::Final(body, !surplus.is_empty()), head))
+                }
+            }
+        })
+    }
+
+    fn mark_first_byte(&self) {
+        let now = self.client.context.ring.now();
+        self.phases.set(Phases { first_byte: now, ..self.phases.get() });
+        self.client.context.count(|counters| counters.responses += 1);
+    }
+
+    /// Sends what is in `buf`, `head` before it, and the rest of the body.
+    async fn forward(&self, mut body: Body, buf: Buf, head: Vec<u8>) -> Result<(), Failed> {
+        let watch = self.progress.sent_at.get().map(|_| self.client);
+        let flow = Flow {
+            context: &self.client.context,
+            from: self.server,
+            to: &self.client.stream,
+            timer: &self.client.timer,
+            idle: self.request.route().timeouts.body_idle,
+            watch,
+        };
+        let done = async {
+            flow.send_first(head, buf, body.take_tail()).await?;
+            flow.run(&mut body).await
+        };
+        done.await.map_err(|broken| match broken {
+            Broken::Sink | Broken::SinkTimeout | Broken::ClientGone => Failed::ClientGone,
+            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout => Failed::CutShort,
+        })
+    }
+
+    async fn send_head(&self, head: &[u8]) -> Result<(), Failed> {
+        let idle = self.request.route().timeouts.body_idle;
+        self.client.send_bytes(head, idle).await.map_err(|_| Failed::ClientGone)
+    }
+}

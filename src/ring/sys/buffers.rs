@@ -1,0 +1,414 @@
+//! Receive buffers: a shard's stock, lent out one at a time, partly parked in a kernel buffer ring.
+//!
+//! A buffer is at any moment in exactly one place: on the free list, published to the kernel, or
+//! lent out as a [`Buf`]. Its memory moves only between these places and is freed only from the
+//! free list, so neither the kernel nor a `Buf` ever points to freed memory.
+
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::task::Waker;
+
+use io_uring::types::BufRingEntry;
+
+/// Bytes one receive may bring.
+pub const BUF_CAPACITY: usize = 32 << 10;
+/// Free bytes before the received ones, so that a longer head can be written in place.
+pub const HEADROOM: usize = 2 << 10;
+/// Free bytes behind the received ones: the end of a chunk and the last chunk.
+pub const TAILROOM: usize = 256;
+/// The distance between buffers is no power of two, or the first lines of all of them would
+/// compete for the same few cache sets.
+const SIZE: usize = HEADROOM + BUF_CAPACITY + TAILROOM + 1088;
+/// Entries of the kernel's buffer ring; a power of two.
+const RING_ENTRIES: u16 = 1024;
+/// Buffers published at first; doubled whenever the kernel ran out.
+const PUBLISHED_AT_FIRST: u16 = 32;
+
+const LAYOUT: Layout = match Layout::from_size_align(SIZE, 64) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a buffer has a valid layout"),
+};
+const RING_LAYOUT: Layout =
+    match Layout::from_size_align(RING_ENTRIES as usize * size_of::<BufRingEntry>(), 4096) {
+        Ok(layout) => layout,
+        Err(_) => panic!("the buffer ring has a valid layout"),
+    };
+
+/// All receive buffers of one shard.
+pub struct Stock {
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    /// Every buffer that exists, by its id.
+    memory: Vec<Option<NonNull<u8>>>,
+    /// Ids whose memory is idle; the warmest last.
+    free: Vec<u16>,
+    /// Ids without memory.
+    vacant: Vec<u16>,
+    ring: Option<KernelRing>,
+    /// Most buffers that may exist.
+    max: usize,
+    starved: VecDeque<Waker>,
+}
+
+/// The buffer ring shared with the kernel (io_uring_register_buf_ring(3)).
+struct KernelRing {
+    entries: NonNull<BufRingEntry>,
+    tail: u16,
+    published: u16,
+    target: u16,
+}
+
+impl Stock {
+    /// A stock of at most `max` buffers; with `kernel_ring`, some of them are published.
+    pub fn new(max: usize, kernel_ring: bool) -> Rc<Stock> {
+        let max = max.clamp(8, usize::from(u16::MAX));
+        let ring = kernel_ring.then(|| KernelRing::new(max));
+        let inner = Inner {
+            memory: Vec::new(),
+            free: Vec::new(),
+            vacant: Vec::new(),
+            ring,
+            max,
+            starved: VecDeque::new(),
+        };
+        Rc::new(Stock { inner: RefCell::new(inner) })
+    }
+
+    /// Address and entry count for registering the buffer ring, where there is one.
+    pub fn registration(&self) -> Option<(u64, u16)> {
+        let inner = self.inner.borrow();
+        inner.ring.as_ref().map(|ring| (ring.entries.as_ptr() as u64, RING_ENTRIES))
+    }
+
+    /// Lends an empty buffer, or `None` when all that may exist are in use.
+    pub fn lease(self: &Rc<Self>) -> Option<Buf> {
+        let (index, data) = self.inner.borrow_mut().take_free()?;
+        Some(Buf { stock: self.clone(), data, index, start: HEADROOM as u32, end: HEADROOM as u32 })
+    }
+
+    /// Takes over the published buffer `index` after the kernel has put `len` bytes into it.
+    pub fn received(self: &Rc<Self>, index: u16, len: usize) -> Buf {
+        let data = {
+            let mut inner = self.inner.borrow_mut();
+            if let Some(ring) = &mut inner.ring {
+                ring.published -= 1;
+            }
+            inner.memory[usize::from(index)].expect("the kernel only picks published buffers")
+        };
+        debug_assert!(len <= BUF_CAPACITY);
+        let (start, end) = (HEADROOM as u32, (HEADROOM + len) as u32);
+        Buf { stock: self.clone(), data, index, start, end }
+    }
+
+    /// Publishes buffers until the kernel has its share again.
+    pub fn replenish(&self) {
+        let mut inner = self.inner.borrow_mut();
+        loop {
+            match &inner.ring {
+                Some(ring) if ring.published < ring.target => {}
+                _ => break,
+            }
+            let Some((index, data)) = inner.take_free() else { break };
+            if let Some(ring) = &mut inner.ring {
+                ring.publish(index, data);
+            }
+        }
+    }
+
+    /// Called when the kernel found no buffer: publishes more, and says whether any are published.
+    pub fn grow(&self) -> bool {
+        {
+            let mut inner = self.inner.borrow_mut();
+            let max = inner.max as u16;
+            if let Some(ring) = &mut inner.ring
+                && ring.published == 0
+            {
+                ring.target = (ring.target * 2).min(RING_ENTRIES).min(max);
+            }
+        }
+        self.replenish();
+        self.inner.borrow().ring.as_ref().is_some_and(|ring| ring.published > 0)
+    }
+
+    /// Remembers a task that waits until a buffer comes back.
+    pub fn wait(&self, waker: &Waker) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.starved.iter().any(|known| known.will_wake(waker)) {
+            inner.starved.push_back(waker.clone());
+        }
+    }
+
+    /// Frees idle memory beyond `keep` buffers.
+    pub fn trim(&self, keep: usize) {
+        let mut inner = self.inner.borrow_mut();
+        while inner.free.len() > keep {
+            // The coldest first.
+            let index = inner.free.remove(0);
+            if let Some(data) = inner.memory[usize::from(index)].take() {
+                // SAFETY: allocated with this layout in `take_free`; an id on the free list is
+                // neither lent nor published, so nothing else points to it.
+                unsafe { dealloc(data.as_ptr(), LAYOUT) };
+            }
+            inner.vacant.push(index);
+        }
+    }
+
+    /// Buffers that exist, and how many of them are lent out.
+    pub fn usage(&self) -> (usize, usize) {
+        let inner = self.inner.borrow();
+        let existing = inner.memory.len() - inner.vacant.len();
+        let published = inner.ring.as_ref().map_or(0, |ring| usize::from(ring.published));
+        (existing, existing - inner.free.len() - published)
+    }
+
+    fn give_back(&self, index: u16) {
+        let waker = {
+            let mut inner = self.inner.borrow_mut();
+            inner.free.push(index);
+            inner.starved.pop_front()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Inner {
+    fn take_free(&mut self) -> Option<(u16, NonNull<u8>)> {
+        if let Some(index) = self.free.pop() {
+            return Some((index, self.memory[usize::from(index)]?));
+        }
+        let index = match self.vacant.pop() {
+            Some(index) => index,
+            None if self.memory.len() < self.max => {
+                self.memory.push(None);
+                (self.memory.len() - 1) as u16
+            }
+            None => return None,
+        };
+        // SAFETY: the layout has a non-zero size.
+        let Some(data) = NonNull::new(unsafe { alloc(LAYOUT) }) else {
+            self.vacant.push(index);
+            return None;
+        };
+        self.memory[usize::from(index)] = Some(data);
+        Some((index, data))
+    }
+}
+
+impl KernelRing {
+    fn new(max: usize) -> Self {
+        // SAFETY: the layout has a non-zero size.
+        let memory = unsafe { alloc_zeroed(RING_LAYOUT) };
+        let Some(entries) = NonNull::new(memory.cast::<BufRingEntry>()) else {
+            std::alloc::handle_alloc_error(RING_LAYOUT)
+        };
+        let target = PUBLISHED_AT_FIRST.min((max / 2).max(1) as u16);
+        KernelRing { entries, tail: 0, published: 0, target }
+    }
+
+    fn publish(&mut self, index: u16, data: NonNull<u8>) {
+        let slot = usize::from(self.tail & (RING_ENTRIES - 1));
+        // SAFETY: `slot` is below the number of entries allocated. `published < RING_ENTRIES`, so
+        // the kernel has consumed this slot and does not read it until the tail moves past it.
+        let entry = unsafe { &mut *self.entries.as_ptr().add(slot) };
+        entry.set_addr(data.as_ptr() as u64 + HEADROOM as u64);
+        entry.set_len(BUF_CAPACITY as u32);
+        entry.set_bid(index);
+        self.tail = self.tail.wrapping_add(1);
+        self.published += 1;
+        // SAFETY: the tail lies in the first entry of the ring (its `resv` field), 2-byte aligned
+        // and shared with the kernel, which reads it with acquire ordering.
+        let tail =
+            unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut()) };
+        tail.store(self.tail, Ordering::Release);
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        for data in inner.memory.iter_mut().filter_map(Option::take) {
+            // SAFETY: allocated with this layout. Every `Buf` holds an `Rc` of the stock, so none is
+            // left; the `Uring` holds one too until the kernel has dropped the ring.
+            unsafe { dealloc(data.as_ptr(), LAYOUT) };
+        }
+        if let Some(ring) = inner.ring.take() {
+            // SAFETY: allocated with this layout; unregistered before (see `Uring::drop`).
+            unsafe { dealloc(ring.entries.as_ptr().cast(), RING_LAYOUT) };
+        }
+    }
+}
+
+/// A buffer on loan: bytes with free room before and behind them. Dropping it returns it.
+pub struct Buf {
+    stock: Rc<Stock>,
+    data: NonNull<u8>,
+    index: u16,
+    start: u32,
+    end: u32,
+}
+
+impl Buf {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `start <= end <= SIZE`, and these bytes were written by the kernel or through
+        // `extend`; while a `Buf` exists nobody else has this memory.
+        unsafe {
+            std::slice::from_raw_parts(self.data.as_ptr().add(self.start as usize), self.len())
+        }
+    }
+
+    /// The bytes, to change in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let len = self.len();
+        // SAFETY: as in `bytes`; `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr().add(self.start as usize), len) }
+    }
+
+    /// How many bytes.
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Room behind the bytes.
+    pub fn room(&self) -> usize {
+        SIZE - self.end as usize
+    }
+
+    /// Forgets the first `n` bytes.
+    pub fn advance(&mut self, n: usize) {
+        assert!(n <= self.len(), "cannot advance past the end");
+        self.start += n as u32;
+    }
+
+    /// Keeps only the first `n` bytes.
+    pub fn truncate(&mut self, n: usize) {
+        self.end = self.end.min(self.start + n as u32);
+    }
+
+    /// Appends as many of `bytes` as there is room for and says how many.
+    pub fn extend(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.room());
+        // SAFETY: `end + n <= SIZE`, and `bytes` cannot overlap memory that only we have.
+        unsafe {
+            let end = self.data.as_ptr().add(self.end as usize);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), end, n);
+        }
+        self.end += n as u32;
+        n
+    }
+
+    /// Writes `bytes` before the present ones; `false`, and nothing changed, without room.
+    pub fn prepend(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > self.start as usize {
+            return false;
+        }
+        self.start -= bytes.len() as u32;
+        // SAFETY: `start` has just been moved down by this many bytes, within the allocation.
+        unsafe {
+            let start = self.data.as_ptr().add(self.start as usize);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+        }
+        true
+    }
+
+    /// A fresh buffer with the same bytes from `at` on, which this one then lacks; `None` when the
+    /// stock is exhausted (and nothing changed).
+    pub fn split_off(&mut self, at: usize) -> Option<Buf> {
+        let mut tail = self.stock.lease()?;
+        tail.extend(&self.bytes()[at..]);
+        self.truncate(at);
+        Some(tail)
+    }
+
+    /// Forgets all bytes.
+    pub fn clear(&mut self) {
+        self.start = HEADROOM as u32;
+        self.end = HEADROOM as u32;
+    }
+
+    /// Where the kernel reads from while this buffer is being sent.
+    pub(super) fn as_ptr(&self) -> *const u8 {
+        self.bytes().as_ptr()
+    }
+
+    /// Where the kernel writes to, and how much it may write, in a receive into this buffer.
+    pub(super) fn spare(&mut self) -> (*mut u8, usize) {
+        // SAFETY: `end <= SIZE`: the pointer stays within or one past the allocation.
+        let end = unsafe { self.data.as_ptr().add(self.end as usize) };
+        (end, self.room().saturating_sub(TAILROOM).min(BUF_CAPACITY))
+    }
+
+    /// Counts `n` bytes that the kernel has written behind the present ones.
+    pub(super) fn grown(&mut self, n: usize) {
+        debug_assert!(n <= self.room());
+        self.end += n as u32;
+    }
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        self.stock.give_back(self.index);
+    }
+}
+
+impl fmt::Debug for Buf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buf({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_and_is_lent_again() {
+        let stock = Stock::new(8, false);
+        let leased: Vec<Buf> = std::iter::from_fn(|| stock.lease()).collect();
+        assert_eq!(leased.len(), 8);
+        assert!(stock.lease().is_none());
+        drop(leased);
+        assert_eq!(stock.usage(), (8, 0));
+        stock.trim(2);
+        assert_eq!(stock.usage(), (2, 0));
+        assert!(stock.lease().is_some());
+    }
+
+    #[test]
+    fn prepend_and_extend_keep_the_bytes_between() {
+        let stock = Stock::new(8, false);
+        let mut buf = stock.lease().unwrap();
+        assert_eq!(buf.extend(b"middle"), 6);
+        assert!(buf.prepend(b"start "));
+        assert_eq!(buf.extend(b" end"), 4);
+        assert_eq!(buf.bytes(), b"start middle end");
+        assert!(!buf.prepend(&[0; HEADROOM]));
+        let tail = buf.split_off(6).unwrap();
+        assert_eq!((buf.bytes(), tail.bytes()), (&b"start "[..], &b"middle end"[..]));
+        buf.advance(6);
+        assert!(buf.is_empty());
+    }
+
+    #[test]
+    fn extend_takes_what_fits() {
+        let stock = Stock::new(8, false);
+        let mut buf = stock.lease().unwrap();
+        let taken = buf.extend(&vec![7; 2 * SIZE]);
+        assert_eq!(taken, SIZE - HEADROOM);
+        assert_eq!(buf.room(), 0);
+    }
+}

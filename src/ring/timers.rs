@@ -1,0 +1,287 @@
+//! Deadlines of a shard: the limit of its next wait, and the clock of its turn.
+//!
+//! A connection sets and clears a deadline several times for each request, and nearly none ever
+//! passes. So setting one only stores it; the heap holds at most a later look at it, and is touched
+//! when a deadline comes before that look.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::Ring;
+
+/// Nanoseconds since the ring was made.
+pub type Tick = u64;
+
+/// No deadline.
+const NEVER: Tick = Tick::MAX;
+
+/// The time was up first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+struct Slot {
+    deadline: Tick,
+    /// When the heap will look at this slot next; `NEVER`: it will not.
+    look: Tick,
+    waker: Option<Waker>,
+    used: bool,
+    /// What waits is idle: `end_idle_waits` may end it.
+    idle: bool,
+    /// `end_idle_waits` has ended it.
+    called: bool,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        let (waker, used, idle, called) = (None, false, false, false);
+        Slot { deadline: NEVER, look: NEVER, waker, used, idle, called }
+    }
+}
+
+/// All deadlines of one ring.
+#[derive(Default)]
+pub(super) struct Timers {
+    slots: Vec<Slot>,
+    vacant: Vec<u32>,
+    heap: BinaryHeap<Reverse<(Tick, u32)>>,
+}
+
+impl Timers {
+    fn insert(&mut self) -> u32 {
+        let slot = Slot { used: true, ..Slot::default() };
+        if let Some(key) = self.vacant.pop() {
+            self.slots[key as usize] = slot;
+            return key;
+        }
+        self.slots.push(slot);
+        (self.slots.len() - 1) as u32
+    }
+
+    fn remove(&mut self, key: u32) {
+        let slot = &mut self.slots[key as usize];
+        slot.used = false;
+        slot.deadline = NEVER;
+        slot.waker = None;
+        slot.idle = false;
+        // A slot that the heap still knows is reused only after the heap has looked at it.
+        if slot.look == NEVER {
+            self.vacant.push(key);
+        }
+    }
+
+    fn set(&mut self, key: u32, deadline: Tick) {
+        let slot = &mut self.slots[key as usize];
+        slot.deadline = deadline;
+        if deadline < slot.look {
+            slot.look = deadline;
+            self.heap.push(Reverse((deadline, key)));
+        }
+    }
+
+    /// When the heap wants to be looked at next.
+    pub(super) fn next(&self) -> Option<Tick> {
+        self.heap.peek().map(|Reverse((look, _))| *look)
+    }
+
+    /// Ends every wait that is marked idle.
+    pub(super) fn end_idle(&mut self, wakers: &mut Vec<Waker>) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.idle) {
+            slot.called = true;
+            wakers.extend(slot.waker.take());
+        }
+    }
+
+    /// Collects the wakers of deadlines that have passed.
+    pub(super) fn expire(&mut self, now: Tick, wakers: &mut Vec<Waker>) {
+        while let Some(&Reverse((look, key))) = self.heap.peek() {
+            if look > now {
+                break;
+            }
+            self.heap.pop();
+            let slot = &mut self.slots[key as usize];
+            if look != slot.look {
+                continue; // an earlier look came after this one
+            }
+            slot.look = NEVER;
+            if !slot.used {
+                self.vacant.push(key);
+            } else if slot.deadline <= now {
+                wakers.extend(slot.waker.take());
+            } else if slot.deadline != NEVER {
+                slot.look = slot.deadline;
+                self.heap.push(Reverse((slot.deadline, key)));
+            }
+        }
+    }
+}
+
+/// One deadline at a time for one task.
+pub struct Timer {
+    ring: Ring,
+    key: u32,
+}
+
+impl Timer {
+    pub(super) fn new(ring: &Ring) -> Timer {
+        let key = ring.with_timers(Timers::insert);
+        Timer { ring: ring.clone(), key }
+    }
+
+    /// Runs `future` for at most `limit`, counted from now.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is up; the future is then dropped.
+    pub async fn within<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        self.until(self.after(limit), future).await
+    }
+
+    /// As [`Timer::within`], until a given moment.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is up; the future is then dropped.
+    pub async fn until<F: Future>(&self, deadline: Tick, future: F) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        let _clear = Clear(self);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(output));
+            }
+            self.poll_at(deadline, context).map(Err)
+        })
+        .await
+    }
+
+    /// As [`Timer::within`], but [`Ring::end_idle_waits`] ends it too.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is up; the future is then dropped.
+    pub async fn idle<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+        self.with_slot(|slot| slot.idle = true);
+        let result = self.within(limit, future).await;
+        // A call that came together with the result must not end a later wait.
+        self.with_slot(|slot| (slot.idle, slot.called) = (false, false));
+        result
+    }
+
+    /// The moment `limit` from now.
+    pub fn after(&self, limit: Duration) -> Tick {
+        let nanos = Tick::try_from(limit.as_nanos()).unwrap_or(NEVER);
+        self.ring.now().saturating_add(nanos).min(NEVER - 1)
+    }
+
+    /// Ready from `deadline` on; until then the task is woken at that moment.
+    pub fn poll_at(&self, deadline: Tick, context: &mut Context<'_>) -> Poll<Elapsed> {
+        let now = self.ring.now();
+        self.ring.with_timers(|timers| {
+            let slot = &mut timers.slots[self.key as usize];
+            if now >= deadline || std::mem::take(&mut slot.called) {
+                return Poll::Ready(Elapsed);
+            }
+            if !slot.waker.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
+                slot.waker = Some(context.waker().clone());
+            }
+            if slot.deadline != deadline {
+                timers.set(self.key, deadline);
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Forgets the deadline.
+    pub fn clear(&self) {
+        self.with_slot(|slot| slot.deadline = NEVER);
+    }
+
+    fn with_slot(&self, action: impl FnOnce(&mut Slot)) {
+        self.ring.with_timers(|timers| action(&mut timers.slots[self.key as usize]));
+    }
+
+    /// Waits for `time`.
+    pub async fn sleep(&self, time: Duration) {
+        let _ = self.within(time, std::future::pending::<()>()).await;
+    }
+}
+
+struct Clear<'a>(&'a Timer);
+
+impl Drop for Clear<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.ring.with_timers(|timers| timers.remove(self.key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expired(timers: &mut Timers, now: Tick) -> usize {
+        let mut wakers = Vec::new();
+        timers.expire(now, &mut wakers);
+        wakers.len()
+    }
+
+    fn armed(timers: &mut Timers, deadline: Tick) -> u32 {
+        let key = timers.insert();
+        timers.set(key, deadline);
+        timers.slots[key as usize].waker = Some(Waker::noop().clone());
+        key
+    }
+
+    #[test]
+    fn a_deadline_fires_once_and_not_early() {
+        let mut timers = Timers::default();
+        armed(&mut timers, 10);
+        assert_eq!(expired(&mut timers, 9), 0);
+        assert_eq!(expired(&mut timers, 10), 1);
+        assert_eq!(expired(&mut timers, 1000), 0);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn moving_a_deadline_later_needs_no_heap() {
+        let mut timers = Timers::default();
+        let key = armed(&mut timers, 10);
+        for later in 11..1000 {
+            timers.set(key, later);
+        }
+        assert_eq!(timers.heap.len(), 1);
+        assert_eq!(expired(&mut timers, 500), 0);
+        assert_eq!(timers.next(), Some(999));
+        assert_eq!(expired(&mut timers, 999), 1);
+    }
+
+    #[test]
+    fn an_earlier_deadline_wins_over_a_later_look() {
+        let mut timers = Timers::default();
+        let key = armed(&mut timers, 1000);
+        timers.set(key, 5);
+        assert_eq!(timers.next(), Some(5));
+        assert_eq!(expired(&mut timers, 5), 1);
+        assert_eq!(expired(&mut timers, 2000), 0);
+    }
+
+    #[test]
+    fn a_removed_slot_is_not_reused_while_the_heap_knows_it() {
+        let mut timers = Timers::default();
+        let key = armed(&mut timers, 10);
+        timers.remove(key);
+        let other = armed(&mut timers, 20);
+        assert_ne!(other, key);
+        assert_eq!(expired(&mut timers, 10), 0);
+        assert_eq!(timers.insert(), key);
+    }
+}

@@ -1,0 +1,215 @@
+//! Listening sockets: one for each shard and address, and the loop that accepts.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::drain::Drain;
+use crate::plan::{Address, ListenerPlan};
+use crate::proxy::{self, Context};
+use crate::ring::Acceptor;
+
+/// How long a listener rests when descriptors or memory are short, or when its shard is full.
+const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
+const REST_WHEN_FULL: Duration = Duration::from_millis(20);
+
+/// The sockets of one listener, one for each shard.
+pub struct Bound {
+    /// The address, with the port that the kernel chose where 0 was asked for.
+    pub address: Address,
+    /// In the order of the shards.
+    pub sockets: Vec<OwnedFd>,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    address: Address,
+    error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindError { address, error } = self;
+        write!(f, "cannot listen on {address}: ")?;
+        match (Errno::from_io_error(error), address) {
+            (Some(Errno::ADDRINUSE), Address::Ip(ip)) => write!(
+                f,
+                "the port is in use; find who has it with: ss -ltnp 'sport = :{}', and stop that \
+                 or choose another port",
+                ip.port()
+            ),
+            (Some(Errno::ADDRINUSE), Address::Unix(_)) => {
+                write!(f, "another process listens there; stop that or choose another path")
+            }
+            (Some(Errno::ACCESS), Address::Ip(ip)) if ip.port() < 1024 => write!(
+                f,
+                "ports below 1024 need privileges; run: setcap cap_net_bind_service=+ep on the \
+                 binary, or choose a port from 1024 on"
+            ),
+            (Some(Errno::ACCESS), _) => {
+                write!(f, "permission denied; make the directory writable for this user")
+            }
+            (Some(Errno::ADDRNOTAVAIL), _) => {
+                write!(f, "this machine has no such address; see: ip address")
+            }
+            (Some(Errno::MFILE | Errno::NFILE), _) => {
+                write!(f, "the limit on open files is too low; raise it: ulimit -n 65536")
+            }
+            _ => write!(f, "{error}; choose an address that this machine can listen on"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Opens `plan`'s sockets for `shards` shards.
+///
+/// # Errors
+/// [`BindError`], with the remedy.
+pub fn bind(plan: &ListenerPlan, shards: usize) -> Result<Bound, BindError> {
+    let bound = match &plan.address {
+        Address::Ip(_) => bind_tcp(plan, shards),
+        Address::Unix(path) => bind_unix(plan, path, shards),
+    };
+    bound.map_err(|error| BindError { address: plan.address.clone(), error })
+}
+
+fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
+    let Address::Ip(mut address) = plan.address else {
+        unreachable!("only called for TCP addresses")
+    };
+    // SO_REUSEPORT would share the port with any other process of this user that sets it too, such
+    // as another Corelane. A socket without it finds out.
+    drop(tcp_socket(address, false)?);
+    let mut sockets = Vec::new();
+    for _ in 0..shards {
+        let socket = tcp_socket(address, true)?;
+        if let Some(chosen) = socket.local_addr()?.as_socket() {
+            address = chosen;
+        }
+        socket.listen(backlog(plan))?;
+        sockets.push(socket.into());
+    }
+    Ok(Bound { address: Address::Ip(address), sockets })
+}
+
+fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Inherited by accepted sockets: saves a system call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Unix sockets have no SO_REUSEPORT: all shards accept from one.
+fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Bound> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match socket.bind(&address) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => {
+            let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            if probe.connect(&address).is_ok() {
+                return Err(error);
+            }
+            // Left behind by a process that is gone.
+            std::fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        result => result?,
+    }
+    socket.listen(backlog(plan))?;
+    let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
+    Ok(Bound { address: plan.address.clone(), sockets: sockets.collect::<io::Result<_>>()? })
+}
+
+fn backlog(plan: &ListenerPlan) -> i32 {
+    i32::try_from(plan.backlog).unwrap_or(i32::MAX)
+}
+
+/// Accepts until drained; `most` connections at once, over all listeners of the shard.
+pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Rc<Drain>) {
+    let mut acceptor = Acceptor::new(&context.ring, listener);
+    let timer = context.ring.timer();
+    loop {
+        if context.connections.get() >= most {
+            // More stay in the accept queue. What the kernel had handed over is served still.
+            for fd in acceptor.stop().await {
+                serve(&context, fd);
+            }
+            while context.connections.get() >= most && !context.draining.get() {
+                timer.sleep(REST_WHEN_FULL).await;
+            }
+        }
+        let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => drain.poll(task).map(|()| None),
+        });
+        match accepted.await {
+            Some(Ok(fd)) => serve(&context, fd),
+            Some(Err(error)) => rest(&context, &timer, &error).await,
+            None => break,
+        }
+    }
+    for fd in acceptor.finish().await {
+        serve(&context, fd);
+    }
+}
+
+fn serve(context: &Rc<Context>, fd: OwnedFd) {
+    context.count(|counters| counters.accepted += 1);
+    context.ring.spawn(proxy::serve(context.clone(), fd));
+}
+
+/// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
+/// for a moment.
+async fn rest(context: &Context, timer: &crate::ring::Timer, error: &io::Error) {
+    tracing::warn!(%error, "cannot accept; resting for {REST_WHEN_SHORT:?}");
+    context.pipes.trim();
+    for group in &context.service.borrow().groups {
+        group.servers().iter().for_each(|server| server.close_idle());
+    }
+    timer.sleep(REST_WHEN_SHORT).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(address: &str) -> ListenerPlan {
+        ListenerPlan { address: Address::Ip(address.parse().unwrap()), backlog: 16 }
+    }
+
+    #[test]
+    fn shards_share_one_port_and_strangers_do_not() {
+        let bound = bind(&listener("127.0.0.1:0"), 3).unwrap();
+        assert_eq!(bound.sockets.len(), 3);
+        let again = ListenerPlan { address: bound.address.clone(), backlog: 16 };
+        let error = bind(&again, 1).err().expect("the port is taken").to_string();
+        assert!(error.contains("the port is in use"), "{error}");
+    }
+
+    #[test]
+    fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let plan = ListenerPlan { address: Address::Unix(path), backlog: 16 };
+        drop(bind(&plan, 1).unwrap());
+        let _live = bind(&plan, 2).unwrap();
+        let error = bind(&plan, 1).err().expect("it is live").to_string();
+        assert!(error.contains("another process listens there"), "{error}");
+    }
+}

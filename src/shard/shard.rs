@@ -1,0 +1,167 @@
+//! A shard from start to end.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use glommio::{LocalExecutorBuilder, Placement};
+
+use super::drain::Drain;
+use super::listener;
+use super::message::{Command, Event};
+use crate::plan::Plan;
+use crate::proxy::{Context, Service};
+use crate::ring::{Mailbox, Ring, Tier};
+
+/// glommio's own rings serve nothing here; these are its smallest.
+const EXECUTOR_RING_DEPTH: usize = 16;
+const EXECUTOR_IO_MEMORY: usize = 64 << 10;
+/// glommio interrupts its run queue this often to look at its rings.
+const EXECUTOR_PREEMPT: Duration = Duration::from_secs(1);
+/// How often idle connections, buffers and pipes are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Receive buffers kept when they are not in use.
+const KEPT_BUFFERS: usize = 64;
+/// How often a draining shard looks whether it is done.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Everything a shard starts with.
+pub struct Setup {
+    /// Its number, from 0.
+    pub number: usize,
+    /// The plan to run.
+    pub plan: Arc<Plan>,
+    /// The ring tier that was probed.
+    pub tier: Tier,
+    /// Its listening sockets.
+    pub listeners: Vec<std::os::fd::OwnedFd>,
+    /// Commands.
+    pub mailbox: Mailbox<Command>,
+    /// Where its events go, with its number.
+    pub events: mpsc::Sender<(usize, Event)>,
+    /// Differs from shard to shard and from start to start.
+    pub seed: u64,
+}
+
+/// Starts a shard's thread, pinned to its CPU.
+///
+/// # Errors
+/// What glommio says when its executor cannot start.
+pub fn spawn(setup: Setup) -> Result<(), String> {
+    let cpu = setup.plan.shards.cpus[setup.number];
+    LocalExecutorBuilder::new(Placement::Fixed(cpu))
+        .name(&format!("shard-{}", setup.number))
+        .ring_depth(EXECUTOR_RING_DEPTH)
+        .io_memory(EXECUTOR_IO_MEMORY)
+        .preempt_timer(EXECUTOR_PREEMPT)
+        .spawn(move || async move {
+            let mut last_words = LastWords {
+                number: setup.number,
+                events: setup.events.clone(),
+                event: Some(Event::Failed("it panicked; please report this".into())),
+            };
+            last_words.event = Some(match run(setup).await {
+                Ok(report) => Event::Ended(Box::new(report)),
+                Err(error) => Event::Failed(error.to_string()),
+            });
+        })
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// Sent when the shard ends, however it does.
+struct LastWords {
+    number: usize,
+    events: mpsc::Sender<(usize, Event)>,
+    event: Option<Event>,
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            // Without a receiver the process is ending anyway.
+            let _ = self.events.send((self.number, event));
+        }
+    }
+}
+
+async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {
+    let Setup { number, plan, tier, listeners, mailbox, events, seed } = setup;
+    let shards = &plan.shards;
+    let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)?;
+    let most = (shards.max_connections / shards.cpus.len() as u32).max(1);
+    let service = Service::new(plan.clone(), number, seed);
+    let context = Context::new(ring.clone(), service, seed);
+    let drain = Drain::new();
+    for listener in listeners {
+        ring.spawn(listener::accept(context.clone(), listener, most, drain.clone()));
+    }
+    ring.spawn(sweep(context.clone()));
+    ring.spawn(obey(context.clone(), mailbox, events.clone(), number, drain));
+    let _ = events.send((number, Event::Ready));
+    ring.pump().await?;
+    Ok(context.report())
+}
+
+/// Carries out commands.
+async fn obey(
+    context: Rc<Context>,
+    mut mailbox: Mailbox<Command>,
+    events: mpsc::Sender<(usize, Event)>,
+    number: usize,
+    drain: Rc<Drain>,
+) {
+    while let Some(command) = mailbox.recv(&context.ring).await {
+        match command {
+            Command::Report => {
+                let report = Event::Report(Box::new(context.report()));
+                let _ = events.send((number, report));
+            }
+            Command::Resolved { upstream, server, address } => {
+                let service = context.service.borrow().clone();
+                let server = service.groups.get(upstream).and_then(|g| g.servers().get(server));
+                if let Some(server) = server {
+                    server.set_address(&address);
+                }
+            }
+            Command::Drain if !context.draining.get() => {
+                context.draining.set(true);
+                drain.call();
+                context.ring.end_idle_waits();
+                context.ring.spawn(stop_when_done(context.clone()));
+            }
+            Command::Drain => {}
+        }
+    }
+}
+
+/// Ends the shard when its last connection has closed, or when the drain timeout is over.
+async fn stop_when_done(context: Rc<Context>) {
+    let timer = context.ring.timer();
+    let limit = context.service.borrow().plan.timeouts.drain;
+    // The connections that waited to be accepted are served too: let them be counted first.
+    timer.sleep(DRAIN_INTERVAL).await;
+    let finished = async {
+        let pause = context.ring.timer();
+        while context.connections.get() > 0 {
+            pause.sleep(DRAIN_INTERVAL).await;
+        }
+    };
+    if timer.within(limit, finished).await.is_err() {
+        let left = context.connections.get();
+        tracing::warn!(connections = left, "drain timeout: closing what is left");
+    }
+    context.ring.stop();
+}
+
+/// Lets go of what has been idle for long.
+async fn sweep(context: Rc<Context>) {
+    let timer = context.ring.timer();
+    loop {
+        timer.sleep(SWEEP_INTERVAL).await;
+        let service = context.service.borrow().clone();
+        service.groups.iter().for_each(|group| group.sweep(context.ring.now()));
+        context.ring.trim_buffers(KEPT_BUFFERS);
+    }
+}

@@ -1,0 +1,51 @@
+//! Totals since the start.
+
+/// Counts `$field` once for each name: struct, sum and names stay together.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $field:ident: $label:literal,)*) => {
+        /// Totals of one shard since its start.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $field: u64,)*
+        }
+
+        impl Counters {
+            /// Adds what another shard counted.
+            pub fn merge(&mut self, other: &Counters) {
+                $(self.$field += other.$field;)*
+            }
+
+            /// Names and values, for reports.
+            pub fn entries(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($label, self.$field)),*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Client connections accepted.
+    accepted: "connections accepted",
+    /// Requests whose head was received.
+    requests: "requests",
+    /// Final responses from servers.
+    responses: "responses from servers",
+    /// Answers of our own that say something went wrong (4xx, 5xx).
+    refused: "requests refused or failed",
+    /// Upstream requests sent on a connection from the pool.
+    reused: "upstream connections reused",
+    /// Upstream connections made.
+    dialled: "upstream connections made",
+    /// Requests tried on another server because connecting failed.
+    connect_retries: "retries after connect failure",
+    /// Requests sent again because a connection from the pool had gone stale.
+    stale_retries: "retries after stale connection",
+    /// Exchanges ended because the client went away.
+    aborted: "requests aborted by the client",
+    /// Connections that became tunnels.
+    tunnels: "tunnels",
+    /// Body bytes forwarded through buffers.
+    copied: "body bytes copied",
+    /// Body bytes forwarded inside the kernel.
+    spliced: "body bytes spliced",
+}

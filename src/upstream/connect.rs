@@ -1,0 +1,92 @@
+//! A connection to a server: an idle one, or a new one.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use super::{Lease, Verdict};
+use crate::ring::{Ring, Timer};
+use crate::transport::Stream;
+
+/// A connection ready for a request.
+pub struct Connected {
+    /// The connection.
+    pub stream: Stream,
+    /// Whether it has served a request before.
+    pub reused: bool,
+}
+
+/// Why there is no connection. Nothing was sent.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// It took longer than the connect timeout.
+    Timeout,
+    /// The server or the network said no.
+    Refused(io::Error),
+    /// We are short of descriptors, ports or memory; the server is not to blame.
+    Ours(io::Error),
+}
+
+impl ConnectError {
+    /// What the failure says about the server; `None`: nothing.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self {
+            ConnectError::Timeout => Some(Verdict::Failed),
+            ConnectError::Refused(error) => match Errno::from_io_error(error) {
+                // A Unix socket whose server has gone, or was never there.
+                Some(Errno::CONNREFUSED | Errno::NOENT) => Some(Verdict::Refused),
+                _ => Some(Verdict::Failed),
+            },
+            ConnectError::Ours(_) => None,
+        }
+    }
+}
+
+impl Lease {
+    /// The idle connection to this lease's server that was used last.
+    pub fn reuse(&self, ring: &Ring) -> Option<Connected> {
+        let stream = self.server().take_idle(ring.now())?;
+        Some(Connected { stream, reused: true })
+    }
+
+    /// A new connection to this lease's server.
+    ///
+    /// # Errors
+    /// Why there is none; nothing was sent.
+    pub async fn dial(
+        &self,
+        ring: &Ring,
+        timer: &Timer,
+        limit: Duration,
+    ) -> Result<Connected, ConnectError> {
+        let Some(address) = self.server().address() else {
+            return Err(ConnectError::Refused(Errno::HOSTUNREACH.into()));
+        };
+        let stream = Stream::server(ring, socket_for(&address).map_err(ConnectError::Ours)?.into());
+        match timer.within(limit, stream.socket.connect(&address)).await {
+            Err(_) => Err(ConnectError::Timeout),
+            Ok(Ok(())) => Ok(Connected { stream, reused: false }),
+            Ok(Err(error)) if is_ours(&error) => Err(ConnectError::Ours(error)),
+            Ok(Err(error)) => Err(ConnectError::Refused(error)),
+        }
+    }
+}
+
+fn socket_for(address: &SockAddr) -> io::Result<socket2::Socket> {
+    let domain = Domain::from(i32::from(address.family()));
+    let tcp = domain != Domain::UNIX;
+    let socket = socket2::Socket::new(domain, Type::STREAM, tcp.then_some(Protocol::TCP))?;
+    if tcp {
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok(socket)
+}
+
+fn is_ours(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::ADDRNOTAVAIL | Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}

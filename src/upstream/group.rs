@@ -1,0 +1,293 @@
+//! An upstream as one shard sees it: its servers, its balancer, and the requests that wait.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use super::Server;
+use super::server::share;
+use crate::balance::{Balancer, Servers};
+use crate::plan::UpstreamPlan;
+use crate::ring::{Ring, Tick, Timer};
+
+/// Most servers tried for one request.
+const MAX_TRIES: usize = 3;
+
+/// An upstream.
+pub struct Group {
+    servers: Vec<Rc<Server>>,
+    balancer: RefCell<Balancer>,
+    queue: RefCell<VecDeque<Rc<Waiter>>>,
+    queue_limit: usize,
+    queue_timeout: std::time::Duration,
+}
+
+#[derive(Default)]
+struct Waiter {
+    /// It may choose now.
+    called: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Why there is no server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// All that may be tried have been, or none has an address.
+    NoneLeft,
+    /// Servers are full, and so is the queue.
+    QueueFull,
+    /// Servers were full for as long as a request may wait.
+    QueueTimeout,
+}
+
+/// The servers already tried for a request.
+#[derive(Default)]
+pub struct Tried {
+    servers: [Option<usize>; MAX_TRIES],
+    count: usize,
+}
+
+impl Tried {
+    fn add(&mut self, server: usize) {
+        if let Some(slot) = self.servers.get_mut(self.count) {
+            *slot = Some(server);
+            self.count += 1;
+        }
+    }
+
+    fn contains(&self, server: usize) -> bool {
+        self.servers[..self.count].contains(&Some(server))
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// Which servers a choice is made from; tried in this order.
+#[derive(Clone, Copy)]
+enum Among {
+    Healthy { backup: bool },
+    All { backup: bool },
+}
+
+struct View<'a> {
+    servers: &'a [Rc<Server>],
+    tried: &'a Tried,
+    among: Among,
+    now: Tick,
+}
+
+impl View<'_> {
+    fn eligible(&self, i: usize) -> bool {
+        let server = &self.servers[i];
+        let fits = match self.among {
+            Among::Healthy { backup } => server.backup == backup && server.may_try(self.now),
+            Among::All { backup } => server.backup == backup,
+        };
+        fits && server.is_resolved() && !self.tried.contains(i)
+    }
+}
+
+impl Servers for View<'_> {
+    fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    fn weight(&self, i: usize) -> u32 {
+        self.servers[i].weight
+    }
+
+    fn active(&self, i: usize) -> u32 {
+        self.servers[i].active()
+    }
+
+    fn usable(&self, i: usize) -> bool {
+        !self.servers[i].is_full() && self.eligible(i)
+    }
+}
+
+impl Group {
+    /// The upstream of `plan` for one of `shards` shards. `seed` differs between shards.
+    pub fn new(plan: &UpstreamPlan, shard: usize, shards: usize, seed: u64) -> Rc<Group> {
+        let names: Vec<_> =
+            plan.servers.iter().map(|s| (s.address.to_string(), s.weight)).collect();
+        let new_server = |server| Rc::new(Server::new(server, &plan.pool, shard, shards));
+        let queue_limit = match plan.queue.max {
+            0 => 0,
+            max => share(max, shard, shards).max(1) as usize,
+        };
+        Rc::new(Group {
+            servers: plan.servers.iter().map(new_server).collect(),
+            balancer: RefCell::new(Balancer::new(plan.policy, &names, seed)),
+            queue: RefCell::default(),
+            queue_limit,
+            queue_timeout: plan.queue.timeout,
+        })
+    }
+
+    /// Its servers, in the order of the plan.
+    pub fn servers(&self) -> &[Rc<Server>] {
+        &self.servers
+    }
+
+    /// Requests waiting for a server.
+    pub fn waiting(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    /// Most servers that one request may be tried on.
+    pub fn max_tries(&self) -> usize {
+        self.servers.len().min(MAX_TRIES)
+    }
+
+    /// Chooses a server not in `tried` for a request with this hash `key`, and counts the request
+    /// there until the lease is dropped. Waits in the queue while the servers are full.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn acquire(
+        self: &Rc<Self>,
+        ring: &Ring,
+        timer: &Timer,
+        key: u64,
+        tried: &mut Tried,
+    ) -> Result<Lease, Busy> {
+        if self.queue.borrow().is_empty() {
+            match self.choose(key, tried, ring.now()) {
+                Some(lease) => return Ok(lease),
+                None if !self.is_full(tried, ring.now()) => return Err(Busy::NoneLeft),
+                None => {}
+            }
+        }
+        if self.queue.borrow().len() >= self.queue_limit {
+            return Err(Busy::QueueFull);
+        }
+        let deadline = timer.after(self.queue_timeout);
+        loop {
+            let turn = InQueue::join(self);
+            timer.until(deadline, turn.called()).await.map_err(|_| Busy::QueueTimeout)?;
+            turn.use_up();
+            match self.choose(key, tried, ring.now()) {
+                Some(lease) => return Ok(lease),
+                None if !self.is_full(tried, ring.now()) => return Err(Busy::NoneLeft),
+                None => {}
+            }
+        }
+    }
+
+    fn choose(self: &Rc<Self>, key: u64, tried: &mut Tried, now: Tick) -> Option<Lease> {
+        let mut view =
+            View { servers: &self.servers, tried, among: Among::Healthy { backup: false }, now };
+        let mut balancer = self.balancer.borrow_mut();
+        let mut chosen = balancer.choose(&view, key);
+        if chosen.is_none() && !any_full(&view) {
+            let fallbacks = [
+                Among::Healthy { backup: true },
+                Among::All { backup: false },
+                Among::All { backup: true },
+            ];
+            chosen = fallbacks.into_iter().find_map(|among| {
+                view.among = among;
+                balancer.choose(&view, key)
+            });
+        }
+        let index = chosen?;
+        tried.add(index);
+        let server = self.servers[index].clone();
+        server.begin(now);
+        Some(Lease { group: self.clone(), server })
+    }
+
+    /// Whether waiting may help: a server that could take the request has no room just now.
+    fn is_full(&self, tried: &Tried, now: Tick) -> bool {
+        [
+            Among::Healthy { backup: false },
+            Among::All { backup: false },
+            Among::All { backup: true },
+        ]
+        .into_iter()
+        .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
+    }
+
+    fn call_next(&self) {
+        let next = self.queue.borrow_mut().pop_front();
+        if let Some(waiter) = next {
+            waiter.called.set(true);
+            if let Some(waker) = waiter.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Closes idle connections that have had their time.
+    pub fn sweep(&self, now: Tick) {
+        self.servers.iter().for_each(|server| server.sweep(now));
+    }
+}
+
+fn any_full(view: &View<'_>) -> bool {
+    (0..view.servers.len()).any(|i| view.servers[i].is_full() && view.eligible(i))
+}
+
+/// A place in the queue. Given up unused after being called, it calls the next.
+struct InQueue<'a> {
+    group: &'a Group,
+    waiter: Rc<Waiter>,
+}
+
+impl<'a> InQueue<'a> {
+    fn join(group: &'a Group) -> InQueue<'a> {
+        let waiter = Rc::new(Waiter::default());
+        group.queue.borrow_mut().push_back(waiter.clone());
+        InQueue { group, waiter }
+    }
+
+    async fn called(&self) {
+        poll_fn(|context| {
+            if self.waiter.called.get() {
+                return Poll::Ready(());
+            }
+            *self.waiter.waker.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn use_up(self) {
+        self.waiter.called.set(false);
+    }
+}
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        if self.waiter.called.get() {
+            self.group.call_next();
+        } else {
+            self.group.queue.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.waiter));
+        }
+    }
+}
+
+/// A request's place at a server: counted there until dropped.
+pub struct Lease {
+    group: Rc<Group>,
+    server: Rc<Server>,
+}
+
+impl Lease {
+    /// The server.
+    pub fn server(&self) -> &Rc<Server> {
+        &self.server
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.server.end();
+        self.group.call_next();
+    }
+}

@@ -1,0 +1,65 @@
+//! Idle connections to one server: last in, first out, so that the rest may grow old and close.
+
+use crate::plan::PoolPlan;
+use crate::ring::Tick;
+use crate::transport::Stream;
+
+struct Idle {
+    stream: Stream,
+    since: Tick,
+}
+
+/// The idle connections of one server in one shard.
+pub struct Pool {
+    idle: Vec<Idle>,
+    max: usize,
+    timeout: Tick,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(plan: &PoolPlan) -> Pool {
+        let timeout = Tick::try_from(plan.idle_timeout.as_nanos()).unwrap_or(Tick::MAX);
+        Pool { idle: Vec::new(), max: plan.max_idle, timeout }
+    }
+
+    /// The connection used last that is still good. Any news on an idle connection means that it
+    /// is not: the server closed it, or sent what nobody asked for.
+    pub fn take(&mut self, now: Tick) -> Option<Stream> {
+        while let Some(idle) = self.idle.pop() {
+            if !idle.stream.has_news() && now < idle.since.saturating_add(self.timeout) {
+                return Some(idle.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last exchange is complete, and watches it for news.
+    pub fn put(&mut self, stream: Stream, now: Tick) {
+        if self.max == 0 {
+            return;
+        }
+        if self.idle.len() >= self.max {
+            self.idle.remove(0);
+        }
+        stream.arm();
+        self.idle.push(Idle { stream, since: now });
+    }
+
+    /// Closes connections that are idle for too long or were closed by the server.
+    pub fn expire(&mut self, now: Tick) {
+        let timeout = self.timeout;
+        self.idle
+            .retain(|idle| !idle.stream.has_news() && now < idle.since.saturating_add(timeout));
+    }
+
+    /// Closes all.
+    pub fn clear(&mut self) {
+        self.idle.clear();
+    }
+
+    /// How many are idle.
+    pub fn count(&self) -> usize {
+        self.idle.len()
+    }
+}
