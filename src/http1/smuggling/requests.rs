@@ -174,11 +174,7 @@ pub(super) const ROWS: &[Row<RequestFraming>] = &[
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n",
         Err(F::TransferEncoding),
     ),
-    (
-        "6.1",
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n",
-        Err(F::TransferEncoding),
-    ),
+    ("6.1", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", Err(F::TransferEncoding)),
     (
         "6.1",
         b"P / HTTP/1.1\r\nHost:\r\ntransfer-encoding:chunked\r\nTransfer-Encoding:chunked\r\n\r\n",
