@@ -14,10 +14,7 @@ use corelane::http1::{
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 16 * 1024,
-    fields: 100,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 100 };
 
 /// What wrk and oha send, nearly.
 const SMALL_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAccept: */*\r\n\r\n";
@@ -51,17 +48,10 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
 fn requests(c: &mut Criterion) {
     let edits = FieldEdits::default();
     let client_ip = Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 77)));
-    let how = RequestRewrite {
-        client_ip,
-        scheme: "http",
-        edits: &edits,
-        request_id: None,
-    };
+    let how = RequestRewrite { client_ip, scheme: "http", edits: &edits, request_id: None };
     let mut out = Vec::with_capacity(4096);
-    for (name, bytes) in [
-        ("request of 2 fields", SMALL_REQUEST),
-        ("request of 10 fields", REQUEST),
-    ] {
+    for (name, bytes) in [("request of 2 fields", SMALL_REQUEST), ("request of 10 fields", REQUEST)]
+    {
         let mut group = c.benchmark_group(name);
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function("scan", |b| {

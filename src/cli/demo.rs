@@ -32,10 +32,11 @@ pub struct Options {
 pub fn demo(options: &Options) -> Result<(), String> {
     let listeners = bind_origins(options.origin_port)?;
     let text = configuration(options.port, &listeners)?;
-    let loaded = config::from_text(&text, "config.toml", &control::machine()).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        format!("the demo's configuration is refused: {}", errors.join("\n"))
-    })?;
+    let loaded =
+        config::from_text(&text, "config.toml", &control::machine()).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            format!("the demo's configuration is refused: {}", errors.join("\n"))
+        })?;
     logging::start(loaded.log.level);
     let origins = start_origins(listeners)?;
     let running = control::start(loaded.plan).map_err(|error| error.to_string())?;

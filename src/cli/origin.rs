@@ -57,9 +57,7 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
     });
     let router = router(&name).layer(Extension(address));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown)
-        .await
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 /// The routes of the server called `name`, which every response carries as `X-Origin`.
@@ -100,10 +98,7 @@ async fn index(
         Some(Extension(address)) => format!("{name} on {address}"),
         None => name.to_string(),
     };
-    let accept = fields
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let accept = fields.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
         Html(page(&who)).into_response()
     } else {
@@ -112,10 +107,7 @@ async fn index(
 }
 
 fn listing() -> String {
-    ROUTES
-        .iter()
-        .map(|(path, what)| format!("  {path:<18} {what}\n"))
-        .collect()
+    ROUTES.iter().map(|(path, what)| format!("  {path:<18} {what}\n")).collect()
 }
 
 fn page(who: &str) -> String {
@@ -146,18 +138,8 @@ fn filler(count: u64, announced: bool) -> Response {
     if count > BYTES_MAX {
         return too_much(format_args!("{BYTES_MAX} bytes"));
     }
-    let kind = (
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    (
-        [kind],
-        Body::new(Filler {
-            left: count,
-            announced,
-        }),
-    )
-        .into_response()
+    let kind = (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    ([kind], Body::new(Filler { left: count, announced })).into_response()
 }
 
 async fn slow(Path(milliseconds): Path<u64>) -> Response {
@@ -187,17 +169,9 @@ async fn status(Path(code): Path<u16>) -> Response {
 /// The head as this server sees it: what the proxy added and removed. Names are in lower case,
 /// and fields of one name stand together.
 async fn head(request: Request) -> String {
-    let mut text = format!(
-        "{} {} {:?}\n",
-        request.method(),
-        request.uri(),
-        request.version()
-    );
+    let mut text = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
     for (name, value) in request.headers() {
-        text.push_str(&format!(
-            "{name}: {}\n",
-            String::from_utf8_lossy(value.as_bytes())
-        ));
+        text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
     }
     text
 }
@@ -241,11 +215,7 @@ async fn echo_messages(mut socket: WebSocket) {
 }
 
 async fn unknown(uri: Uri) -> Response {
-    let text = format!(
-        "nothing at {}; this server has\n\n{}",
-        uri.path(),
-        listing()
-    );
+    let text = format!("nothing at {}; this server has\n\n{}", uri.path(), listing());
     (StatusCode::NOT_FOUND, text).into_response()
 }
 
@@ -282,13 +252,10 @@ impl HttpBody for Filler {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.announced {
-            SizeHint::with_exact(self.left)
-        } else {
-            SizeHint::default()
-        }
+        if self.announced { SizeHint::with_exact(self.left) } else { SizeHint::default() }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests time themselves")]
 mod tests;

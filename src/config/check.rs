@@ -9,6 +9,7 @@ use super::file::{ActionWritten, File, ListenerTable, RouteTable, ShardsWritten,
 use super::source::{Located, Spot};
 use crate::balance::PolicyKind;
 use crate::plan::Address;
+use crate::route::HostPattern;
 
 /// Where something is missing altogether: the beginning of the main file.
 const FILE: Spot = Spot { file: 0, offset: 0 };
@@ -177,13 +178,12 @@ fn routes(routes: &[RouteTable], complaints: &Complaints) {
         complaints.error(FILE, "there is no route", remedy);
     }
     let conditions = routes.iter().flat_map(|route| {
+        let any = Located { value: HostPattern::Any, spot: route.path.spot };
+        let hosts = if route.hosts.is_empty() { vec![any] } else { route.hosts.clone() };
         let path = route.path.pattern.as_ref().map(ToString::to_string);
-        let hosts = match route.hosts.is_empty() {
-            true => vec!["*".to_owned()],
-            false => route.hosts.iter().map(|host| host.to_string()).collect(),
-        };
-        let spot = route.path.spot;
-        hosts.into_iter().filter_map(move |host| Some(((host, path.clone()?), spot)))
+        let condition =
+            move |host: Located<HostPattern>| Some(((host.to_string(), path.clone()?), host.spot));
+        hosts.into_iter().filter_map(condition)
     });
     duplicates(conditions, |(host, path), spot| {
         let what = match host.as_str() {

@@ -12,12 +12,11 @@ pub(super) use upstream::{ServerEntry, UpstreamTable};
 
 use std::time::Duration;
 
-use toml::de::DeTable;
-
 use super::address;
 use super::complaint::Complaints;
 use super::fields::{Field, Fields};
 use super::source::{Located, Spot};
+use super::syntax;
 use crate::plan::{Address, Limits, TierChoice, Timeouts};
 
 /// No time is longer: what is meant to be endless is not written as a number.
@@ -54,23 +53,20 @@ pub(super) struct File {
 impl File {
     /// Reads the text of file number `file`.
     pub fn parse(text: &str, file: usize, role: Role, complaints: &Complaints) -> File {
-        let (root, errors) = DeTable::parse_recoverable(text);
-        // The parser goes on after an error, but what it then takes for errors mostly follows
-        // from the first.
-        let place = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
-        if let Some(first) = errors.iter().min_by_key(|error| place(error)) {
-            let spot = Spot { file, offset: place(first) };
-            let span = first.span().unwrap_or_default();
-            let (what, remedy) = in_words(first.message(), text.get(span).unwrap_or_default());
-            complaints.syntax_error(spot, what, remedy);
-            return File::default();
-        }
+        let root = match syntax::parse(text) {
+            Ok(root) => root,
+            Err(error) => {
+                let spot = Spot { file, offset: error.offset };
+                complaints.syntax_error(spot, error.what, error.remedy);
+                return File::default();
+            }
+        };
         let title = match role {
             Role::Main => "the file",
             Role::Included => "an included file",
         };
         let spot = Spot { file, offset: 0 };
-        File::read(Fields::new(root.get_ref(), title, spot, complaints), role)
+        File::read(Fields::new(&root, title, spot, complaints), role)
     }
 
     fn read(mut fields: Fields<'_>, role: Role) -> File {
@@ -107,31 +103,6 @@ impl File {
         self.listeners.extend(included.listeners);
         self.upstreams.extend(included.upstreams);
         self.routes.extend(included.routes);
-    }
-}
-
-/// A syntax error and its remedy, from the parser's message and the text it points at.
-///
-/// The mistakes that everyone makes get an answer of their own; the rest of the parser's messages
-/// say what was expected, where it knows.
-fn in_words(message: &str, text: &str) -> (String, String) {
-    let (what, expected) = match message.split_once(", expected ") {
-        Some((what, expected)) => (what, format!("expected {expected}")),
-        None => (message, String::new()),
-    };
-    match what {
-        "string values must be quoted" if text.is_empty() => {
-            ("there is no value after the `=`".to_owned(), "add one or remove the key".to_owned())
-        }
-        "string values must be quoted" => {
-            (format!("`{text}` is not a value"), format!("did you mean \"{text}\", in quotes?"))
-        }
-        "invalid basic string" if expected == "expected `\"`" => {
-            ("a string is not closed".to_owned(), "add the `\"`".to_owned())
-        }
-        "invalid literal string" => ("a string is not closed".to_owned(), "add the `'`".to_owned()),
-        "duplicate key" => (format!("`{text}` is there twice"), "keep one".to_owned()),
-        _ => (what.to_owned(), expected),
     }
 }
 

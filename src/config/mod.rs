@@ -1,7 +1,7 @@
 //! File to checks to plan.
 //!
 //! A configuration passes through three shapes: the TOML text, the tables as someone wrote them
-//! ([`file`], every value with its place in the text), and the [`Plan`] that shards run. It is
+//! ([`mod@file`], every value with its place in the text), and the [`Plan`] that shards run. It is
 //! accepted whole or refused whole, with every complaint at once: reading an entry that is wrong
 //! complains and goes on, and a plan is only made when nobody complained.
 
@@ -15,6 +15,7 @@ mod file;
 mod include;
 mod quantity;
 mod source;
+mod syntax;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Whole configurations, accepted and refused.
 
+mod refused;
+
 use super::*;
 use crate::balance::PolicyKind;
 use crate::plan::{Action, HashKey, RedirectPart, TierChoice};
@@ -16,26 +18,9 @@ fn accept(text: &str) -> Loaded {
     })
 }
 
-/// The complaints about a text, without the name of the file.
-fn refuse(text: &str) -> Vec<String> {
-    let complaints = from_text(text, "corelane.toml", &machine()).expect_err("accepted");
-    let line = |complaint: &Complaint| {
-        let line = complaint.to_string();
-        line.strip_prefix("corelane.toml:").map(str::to_owned).unwrap_or(line)
-    };
-    complaints.iter().map(line).collect()
-}
-
-/// The rest of a configuration to which a case adds one mistake.
-const REST: &str = r#"
-[[listener]]
-address = "127.0.0.1:8080"
-[[upstream]]
-name = "app"
-servers = ["127.0.0.1:3001"]
-[[route]]
-upstream = "app"
-"#;
+const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:8080\"\n";
+const UPSTREAM: &str = "[[upstream]]\nname = \"app\"\nservers = [\"127.0.0.1:3001\"]\n";
+const ROUTE: &str = "[[route]]\nupstream = \"app\"\n";
 
 fn shipped() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
@@ -112,4 +97,120 @@ fn the_example_of_the_documentation() {
     assert_eq!(plan.table.find(Some("other.example"), "/old"), Some(1));
     assert_eq!(plan.table.find(Some("other.example"), "/"), None);
     assert_eq!(loaded.summary, "1 listener, 1 upstream (3 servers), 2 routes, 2 shards");
+}
+
+#[test]
+fn auto_shards_follow_cpus_and_quota() {
+    let text = format!("{LISTENER}{UPSTREAM}{ROUTE}");
+    let cpus = |cpus: &[usize], cpu_quota| {
+        let machine = Machine { cpus: cpus.to_vec(), cpu_quota };
+        from_text(&text, "corelane.toml", &machine).expect("accepted").plan.shards.cpus
+    };
+    assert_eq!(cpus(&[3, 5, 7], None), [3, 5, 7]);
+    assert_eq!(cpus(&[3, 5, 7], Some(1.5)), [3, 5]);
+    assert_eq!(cpus(&[3, 5, 7], Some(0.1)), [3]);
+    assert_eq!(cpus(&[3, 5, 7], Some(64.0)), [3, 5, 7]);
+    assert_eq!(cpus(&[3, 5, 7], Some(f64::INFINITY)), [3, 5, 7]);
+    assert_eq!(cpus(&[3, 5, 7], Some(f64::NAN)), [3, 5, 7]);
+}
+
+#[test]
+fn an_unused_upstream_is_a_warning() {
+    let spare = "[[upstream]]\nname = \"spare\"\nservers = [\"127.0.0.1:1\"]\n";
+    let loaded = accept(&format!("{spare}{LISTENER}{UPSTREAM}{ROUTE}"));
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected =
+        "corelane.toml:2:8: no route uses the upstream `spare`; add a route or remove it";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn fixed_answers_and_fields() {
+    let loaded = accept(
+        r#"
+        [[listener]]
+        address = "unix:/run/corelane.sock"
+        [[route]]
+        name = "gone"
+        path_regex = '\.php$'
+        respond = { status = 410, body = "gone\n", content_type = "text/plain" }
+        response_fields = { set = { "X-Reason" = "gone" }, remove = ["Server"] }
+        limits = { body = "1MiB" }
+        [[route]]
+        respond = { status = 204 }
+        request_fields = { set = { Host = "app.internal" }, add = { Via = "x" } }
+        "#,
+    );
+    let [gone, rest] = &loaded.plan.routes[..] else { panic!("two routes") };
+    let Action::Respond { status: 410, body } = &gone.action else { panic!("a response") };
+    assert_eq!((&body.bytes[..], &body.content_type[..]), (&b"gone\n"[..], "text/plain"));
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(gone.response_fields.set, [pair("x-reason", "gone")]);
+    assert_eq!(gone.response_fields.remove, ["server"]);
+    assert_eq!(gone.limits.body_bytes, Some(1 << 20));
+    assert_eq!(rest.request_fields.set, [pair("host", "app.internal")]);
+    assert_eq!(rest.request_fields.add, [pair("via", "x")]);
+    assert_eq!(loaded.plan.table.find(None, "/a/b.php"), Some(0));
+    assert_eq!(loaded.summary, "1 listener, 0 upstreams (0 servers), 2 routes, 4 shards");
+}
+
+/// A folder with files to include.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn included_files_add_to_the_main_one() {
+    let site = |name: &str| {
+        format!("[[route]]\nhost = \"{name}.example\"\nupstream = \"app\"\nname = \"{name}\"\n")
+    };
+    let folder = folder(&[
+        ("main.toml", &format!("include = [\"sites/*.toml\"]\n{LISTENER}{UPSTREAM}")),
+        ("sites/b.toml", &site("b")),
+        ("sites/a.toml", &site("a")),
+        ("sites/a.toml~", "not TOML"),
+        ("sites/.hidden.toml", "not TOML"),
+        ("sites/folder.toml/x", "not TOML"),
+    ]);
+    let loaded = load(&folder.path().join("main.toml"), &machine()).expect("accepted");
+    let names: Vec<&str> = loaded.plan.routes.iter().map(|route| &route.name[..]).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn mistakes_in_included_files_are_found_there() {
+    let folder = folder(&[
+        ("main.toml", &format!("include = [\"a.toml\", \"*.none\", \"m*.toml\"]\n{LISTENER}")),
+        ("a.toml", "[timeouts]\n[[route]]\nupstream = \"app\"\nhots = \"a\"\n"),
+    ]);
+    let complaints = load(&folder.path().join("main.toml"), &machine()).expect_err("refused");
+    let name = |complaint: &Complaint| {
+        let folder = format!("{}/", folder.path().display());
+        complaint.to_string().replace(&folder, "")
+    };
+    let lines: Vec<String> = complaints.iter().map(name).collect();
+    assert_eq!(
+        lines,
+        [
+            "main.toml:1:32: `m*.toml` includes the file itself; keep the files to include in \
+             a folder of their own",
+            "a.toml:1:2: `timeouts` cannot be set in an included file; it belongs in the main file",
+            "a.toml:3:12: there is no upstream `app`; add [[upstream]] with name = \"app\"",
+            "a.toml:4:1: unknown key `hots` in [[route]]; did you mean `host`?",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let complaints = load(Path::new("/nowhere/x.toml"), &machine()).expect_err("refused");
+    assert_eq!(complaints.len(), 1);
+    let line = complaints[0].to_string();
+    assert!(line.starts_with("/nowhere/x.toml: the file cannot be read: "), "{line}");
 }

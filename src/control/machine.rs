@@ -21,12 +21,13 @@ fn cgroup_quota() -> Option<f64> {
     let path = own.lines().find_map(|line| line.strip_prefix("0::"));
     let v2 = path.and_then(|path| {
         let path = std::path::Path::new(path);
-        path.ancestors().filter_map(|group| {
-            let group = group.strip_prefix("/").ok()?;
-            let file = std::path::Path::new("/sys/fs/cgroup").join(group).join("cpu.max");
-            parse_cpu_max(&std::fs::read_to_string(file).ok()?)
-        })
-        .reduce(f64::min)
+        path.ancestors()
+            .filter_map(|group| {
+                let group = group.strip_prefix("/").ok()?;
+                let file = std::path::Path::new("/sys/fs/cgroup").join(group).join("cpu.max");
+                parse_cpu_max(&std::fs::read_to_string(file).ok()?)
+            })
+            .reduce(f64::min)
     });
     v2.or_else(|| {
         let read = |name| std::fs::read_to_string(format!("/sys/fs/cgroup/cpu/{name}")).ok();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::{Address, Plan, ServerAddress};
-use crate::ring::Sender;
-use crate::shard::Command;
+use crate::shard::{Command, Sender};
 
 /// How often names are looked up again: soon while one has failed, else now and then.
 const RETRY: Duration = Duration::from_secs(2);

@@ -9,8 +9,9 @@ use std::sync::mpsc;
 use super::signals::{self, Request};
 use super::{limits, resolve};
 use crate::plan::{Address, Plan, TierChoice};
-use crate::ring::{Sender, Tier, Unavailable, mailbox};
-use crate::shard::{self, BindError, Bound, Command, Event, Setup};
+use crate::shard::{
+    self, BindError, Bound, Command, Event, Sender, Setup, Tier, Unavailable, mailbox,
+};
 use crate::telemetry::Report;
 
 /// Why the proxy did not start: one sentence with the remedy.
@@ -124,10 +125,7 @@ fn seed(number: usize) -> u64 {
     RandomState::new().hash_one(number)
 }
 
-fn await_ready(
-    shards: usize,
-    events: &mpsc::Receiver<(usize, Event)>,
-) -> Result<(), StartError> {
+fn await_ready(shards: usize, events: &mpsc::Receiver<(usize, Event)>) -> Result<(), StartError> {
     let mut ready = 0;
     while ready < shards {
         match events.recv() {

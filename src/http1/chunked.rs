@@ -270,46 +270,25 @@ mod tests {
     fn steps() {
         let mut decoder = ChunkedDecoder::new();
         let input = b"5\r\nhello\r\n0\r\n\r\nGET";
-        assert_eq!(
-            decoder.step(&input[..4]),
-            Ok(ChunkStep::Payload { skip: 3, len: 1 })
-        );
+        assert_eq!(decoder.step(&input[..4]), Ok(ChunkStep::Payload { skip: 3, len: 1 }));
         assert_eq!(decoder.pending(), 4);
         assert_eq!(decoder.step(b""), Ok(ChunkStep::NeedMore { consumed: 0 }));
-        assert_eq!(
-            decoder.step(&input[4..]),
-            Ok(ChunkStep::Payload { skip: 0, len: 4 })
-        );
+        assert_eq!(decoder.step(&input[4..]), Ok(ChunkStep::Payload { skip: 0, len: 4 }));
         assert_eq!(decoder.pending(), 0);
-        assert_eq!(
-            decoder.step(&input[8..10]),
-            Ok(ChunkStep::NeedMore { consumed: 2 })
-        );
-        assert_eq!(
-            decoder.step(&input[10..]),
-            Ok(ChunkStep::Done { consumed: 5 })
-        );
-        assert_eq!(
-            decoder.step(&input[15..]),
-            Ok(ChunkStep::Done { consumed: 0 })
-        );
+        assert_eq!(decoder.step(&input[8..10]), Ok(ChunkStep::NeedMore { consumed: 2 }));
+        assert_eq!(decoder.step(&input[10..]), Ok(ChunkStep::Done { consumed: 5 }));
+        assert_eq!(decoder.step(&input[15..]), Ok(ChunkStep::Done { consumed: 0 }));
     }
 
     /// Payload may go through a pipe instead of a buffer.
     #[test]
     fn skipped_payload() {
         let mut decoder = ChunkedDecoder::new();
-        assert_eq!(
-            decoder.step(b"ffffffffffffffff\r\n"),
-            Ok(ChunkStep::NeedMore { consumed: 18 })
-        );
+        assert_eq!(decoder.step(b"ffffffffffffffff\r\n"), Ok(ChunkStep::NeedMore { consumed: 18 }));
         decoder.skip(u64::MAX - 1);
         assert_eq!(decoder.pending(), 1);
         decoder.skip(1);
-        assert_eq!(
-            decoder.step(b"\r\n0\r\n\r\n"),
-            Ok(ChunkStep::Done { consumed: 7 })
-        );
+        assert_eq!(decoder.step(b"\r\n0\r\n\r\n"), Ok(ChunkStep::Done { consumed: 7 }));
     }
 
     #[test]
@@ -339,17 +318,9 @@ mod tests {
     #[test]
     fn size_lines() {
         let mut out = [0; 18];
-        for (n, line) in [
-            (0, "0\r\n"),
-            (15, "f\r\n"),
-            (16, "10\r\n"),
-            (0xabc, "abc\r\n"),
-        ] {
+        for (n, line) in [(0, "0\r\n"), (15, "f\r\n"), (16, "10\r\n"), (0xabc, "abc\r\n")] {
             assert_eq!(write_chunk_size(&mut out, n), line.as_bytes());
         }
-        assert_eq!(
-            write_chunk_size(&mut out, u64::MAX),
-            b"ffffffffffffffff\r\n"
-        );
+        assert_eq!(write_chunk_size(&mut out, u64::MAX), b"ffffffffffffffff\r\n");
     }
 }

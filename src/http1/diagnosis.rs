@@ -52,10 +52,7 @@ fn request_line(head: &[u8]) -> Fault {
 
 /// The first field line that is wrong.
 fn of_fields(head: &[u8]) -> Fault {
-    lines(head)
-        .skip(1)
-        .find_map(of_field_line)
-        .unwrap_or(Fault::FieldName)
+    lines(head).skip(1).find_map(of_field_line).unwrap_or(Fault::FieldName)
 }
 
 /// What is wrong with a field line, given without its CRLF.
@@ -84,8 +81,7 @@ pub(super) fn of_field_line(line: &[u8]) -> Option<Fault> {
 
 /// Lines without their CRLF.
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 /// RFC 9110 §5.6.2.
@@ -96,8 +92,5 @@ fn is_token(bytes: &[u8]) -> bool {
 
 /// `HTTP/DIGIT.DIGIT` (RFC 9112 §2.3).
 fn is_version(bytes: &[u8]) -> bool {
-    matches!(
-        bytes,
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
-    )
+    matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }

@@ -44,8 +44,7 @@ impl FieldEdits {
     /// Fields to write, in order.
     pub(super) fn written(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.set.iter().chain(&self.add);
-        all.map(|(name, value)| (&**name, &**value))
-            .filter(|(name, _)| Self::may_name(name))
+        all.map(|(name, value)| (&**name, &**value)).filter(|(name, _)| Self::may_name(name))
     }
 
     /// The value that this name is set to.
@@ -64,20 +63,11 @@ mod tests {
     fn framing_is_out_of_reach() {
         let edits = FieldEdits {
             remove: vec!["content-length".into(), "x-a".into()],
-            set: vec![
-                ("transfer-encoding".into(), "chunked".into()),
-                ("x-b".into(), "1".into()),
-            ],
-            add: vec![
-                ("connection".into(), "close".into()),
-                ("x-c".into(), "2".into()),
-            ],
+            set: vec![("transfer-encoding".into(), "chunked".into()), ("x-b".into(), "1".into())],
+            add: vec![("connection".into(), "close".into()), ("x-c".into(), "2".into())],
         };
         assert!(!edits.replaces("Content-Length") && !edits.replaces("Transfer-Encoding"));
         assert!(edits.replaces("X-A") && edits.replaces("X-B") && !edits.replaces("X-C"));
-        assert_eq!(
-            edits.written().collect::<Vec<_>>(),
-            [("x-b", "1"), ("x-c", "2")]
-        );
+        assert_eq!(edits.written().collect::<Vec<_>>(), [("x-b", "1"), ("x-c", "2")]);
     }
 }

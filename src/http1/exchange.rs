@@ -123,9 +123,7 @@ impl Exchange {
     /// HTTP/1.0 has no interim responses (RFC 9110 §15.2).
     fn interim(&mut self, facts: &ResponseFacts) -> ResponseStep {
         self.continued |= facts.status == 100;
-        ResponseStep::Interim {
-            forward: self.client_version == Version::Http11,
-        }
+        ResponseStep::Interim { forward: self.client_version == Version::Http11 }
     }
 
     fn final_head(&mut self, facts: &ResponseFacts) -> ResponseStep {
@@ -140,11 +138,7 @@ impl Exchange {
             && !self.draining
             && body_out != BodyOut::UntilClose
             && (self.request_ended || self.body_may_still_arrive(facts));
-        ResponseStep::Final {
-            body_in,
-            body_out,
-            keep_alive: self.client_stays,
-        }
+        ResponseStep::Final { body_in, body_out, keep_alive: self.client_stays }
     }
 
     /// A final response before the end of the request's body: the rest has somewhere to go unless
@@ -179,11 +173,8 @@ mod tests {
         is_head: false,
         idempotent: true,
     };
-    const POST: RequestFacts = RequestFacts {
-        framing: RequestFraming::Chunked,
-        idempotent: false,
-        ..GET
-    };
+    const POST: RequestFacts =
+        RequestFacts { framing: RequestFraming::Chunked, idempotent: false, ..GET };
     const OK: ResponseFacts = ResponseFacts {
         status: 200,
         framing: ResponseFraming::Length(5),
@@ -194,11 +185,7 @@ mod tests {
 
     fn is_final(step: ResponseStep) -> (BodyOut, bool) {
         match step {
-            ResponseStep::Final {
-                body_out,
-                keep_alive,
-                ..
-            } => (body_out, keep_alive),
+            ResponseStep::Final { body_out, keep_alive, .. } => (body_out, keep_alive),
             other => panic!("not final: {other:?}"),
         }
     }
@@ -206,17 +193,11 @@ mod tests {
     #[test]
     fn both_connections_stay() {
         let mut exchange = Exchange::new(GET, Version::Http11, false);
-        assert_eq!(
-            is_final(exchange.response(&OK).unwrap()),
-            (BodyOut::AsDeclared, true)
-        );
+        assert_eq!(is_final(exchange.response(&OK).unwrap()), (BodyOut::AsDeclared, true));
         assert!(!exchange.client_may_continue() && !exchange.upstream_reusable());
         exchange.response_body_ended();
         assert!(exchange.client_may_continue() && exchange.upstream_reusable());
-        assert_eq!(
-            exchange.response(&OK).unwrap_err().fault,
-            Fault::ResponseUnasked
-        );
+        assert_eq!(exchange.response(&OK).unwrap_err().fault, Fault::ResponseUnasked);
     }
 
     /// Framing from the server, client's version, what the client gets, and whether the client's
@@ -226,84 +207,28 @@ mod tests {
         use ResponseFraming as In;
         for (framing, version, body, client, server) in [
             (In::None, Version::Http11, BodyOut::None, true, true),
-            (
-                In::Length(1),
-                Version::Http11,
-                BodyOut::AsDeclared,
-                true,
-                true,
-            ),
+            (In::Length(1), Version::Http11, BodyOut::AsDeclared, true, true),
             (In::Chunked, Version::Http11, BodyOut::Chunked, true, true),
-            (
-                In::UntilClose,
-                Version::Http11,
-                BodyOut::Chunked,
-                true,
-                false,
-            ),
+            (In::UntilClose, Version::Http11, BodyOut::Chunked, true, false),
             (In::None, Version::Http10, BodyOut::None, true, true),
-            (
-                In::Length(1),
-                Version::Http10,
-                BodyOut::AsDeclared,
-                true,
-                true,
-            ),
-            (
-                In::Chunked,
-                Version::Http10,
-                BodyOut::UntilClose,
-                false,
-                true,
-            ),
-            (
-                In::UntilClose,
-                Version::Http10,
-                BodyOut::UntilClose,
-                false,
-                false,
-            ),
+            (In::Length(1), Version::Http10, BodyOut::AsDeclared, true, true),
+            (In::Chunked, Version::Http10, BodyOut::UntilClose, false, true),
+            (In::UntilClose, Version::Http10, BodyOut::UntilClose, false, false),
         ] {
             let mut exchange = Exchange::new(GET, version, false);
             let step = exchange.response(&ResponseFacts { framing, ..OK }).unwrap();
             assert_eq!(is_final(step), (body, client), "{framing:?} to {version:?}");
             exchange.response_body_ended();
-            assert_eq!(
-                exchange.client_may_continue(),
-                client,
-                "{framing:?} to {version:?}"
-            );
-            assert_eq!(
-                exchange.upstream_reusable(),
-                server,
-                "{framing:?} to {version:?}"
-            );
+            assert_eq!(exchange.client_may_continue(), client, "{framing:?} to {version:?}");
+            assert_eq!(exchange.upstream_reusable(), server, "{framing:?} to {version:?}");
         }
     }
 
     #[test]
     fn connections_that_end() {
         for (request, facts, draining, client, server) in [
-            (
-                RequestFacts {
-                    keep_alive: false,
-                    ..GET
-                },
-                OK,
-                false,
-                false,
-                true,
-            ),
-            (
-                GET,
-                ResponseFacts {
-                    keep_alive: false,
-                    ..OK
-                },
-                false,
-                true,
-                false,
-            ),
+            (RequestFacts { keep_alive: false, ..GET }, OK, false, false, true),
+            (GET, ResponseFacts { keep_alive: false, ..OK }, false, true, false),
             (GET, OK, true, false, true),
         ] {
             let mut exchange = Exchange::new(request, Version::Http11, draining);
@@ -326,33 +251,17 @@ mod tests {
         exchange.request_body_ended();
         assert!(exchange.client_may_continue() && exchange.upstream_reusable());
 
-        let closing = ResponseFacts {
-            keep_alive: false,
-            ..OK
-        };
+        let closing = ResponseFacts { keep_alive: false, ..OK };
         let mut exchange = Exchange::new(POST, Version::Http11, false);
-        assert!(
-            !is_final(exchange.response(&closing).unwrap()).1,
-            "the body has nowhere to go"
-        );
+        assert!(!is_final(exchange.response(&closing).unwrap()).1, "the body has nowhere to go");
     }
 
     #[test]
     fn expectation() {
-        let request = RequestFacts {
-            expect_continue: true,
-            ..POST
-        };
-        let interim = ResponseFacts {
-            status: 100,
-            framing: ResponseFraming::None,
-            ..OK
-        };
+        let request = RequestFacts { expect_continue: true, ..POST };
+        let interim = ResponseFacts { status: 100, framing: ResponseFraming::None, ..OK };
         let mut exchange = Exchange::new(request, Version::Http11, false);
-        assert!(
-            !is_final(exchange.response(&OK).unwrap()).1,
-            "nobody knows if the body comes"
-        );
+        assert!(!is_final(exchange.response(&OK).unwrap()).1, "nobody knows if the body comes");
 
         let mut exchange = Exchange::new(request, Version::Http11, false);
         let step = exchange.response(&interim);
@@ -366,20 +275,10 @@ mod tests {
 
     #[test]
     fn switching() {
-        let asked = RequestFacts {
-            upgrade: true,
-            ..GET
-        };
-        let switching = ResponseFacts {
-            status: 101,
-            framing: ResponseFraming::None,
-            upgrade: true,
-            ..OK
-        };
-        let silent = ResponseFacts {
-            upgrade: false,
-            ..switching
-        };
+        let asked = RequestFacts { upgrade: true, ..GET };
+        let switching =
+            ResponseFacts { status: 101, framing: ResponseFraming::None, upgrade: true, ..OK };
+        let silent = ResponseFacts { upgrade: false, ..switching };
         for (request, facts, expected) in [
             (asked, switching, Ok(ResponseStep::Tunnel)),
             (GET, switching, Err(Fault::SwitchingUnasked.into())),

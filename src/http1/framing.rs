@@ -71,14 +71,8 @@ impl Declared {
     pub(super) fn of_request(self) -> RequestFraming {
         match self {
             Declared { chunked: true, .. } => RequestFraming::Chunked,
-            Declared {
-                length: None | Some(0),
-                ..
-            } => RequestFraming::None,
-            Declared {
-                length: Some(length),
-                ..
-            } => RequestFraming::Length(length),
+            Declared { length: None | Some(0), .. } => RequestFraming::None,
+            Declared { length: Some(length), .. } => RequestFraming::Length(length),
         }
     }
 
@@ -90,13 +84,8 @@ impl Declared {
         }
         match self {
             Declared { chunked: true, .. } => ResponseFraming::Chunked,
-            Declared {
-                length: Some(0), ..
-            } => ResponseFraming::None,
-            Declared {
-                length: Some(length),
-                ..
-            } => ResponseFraming::Length(length),
+            Declared { length: Some(0), .. } => ResponseFraming::None,
+            Declared { length: Some(length), .. } => ResponseFraming::Length(length),
             Declared { length: None, .. } => ResponseFraming::UntilClose,
         }
     }

@@ -105,9 +105,7 @@ impl<'b> FieldLines<'b, '_> {
     /// The bytes of the field lines `from..to`, line ends included.
     #[inline]
     pub(super) fn lines(&self, from: usize, to: usize) -> &'b [u8] {
-        self.head
-            .get(self.start(from)..self.start(to))
-            .unwrap_or_default()
+        self.head.get(self.start(from)..self.start(to)).unwrap_or_default()
     }
 
     /// Where field line `i` begins, or the empty line behind the last one.
@@ -122,10 +120,7 @@ impl<'b> FieldLines<'b, '_> {
 
 /// The first field with this name, in any case.
 pub(super) fn find<'b>(fields: &[Field<'b>], name: &str) -> Option<&'b [u8]> {
-    fields
-        .iter()
-        .find(|field| field.name.eq_ignore_ascii_case(name))
-        .map(|field| field.value)
+    fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
 #[cfg(test)]
@@ -134,17 +129,12 @@ mod tests {
         Fault, FieldStorage, HeadLimits, MAX_FIELDS, parse_request, parse_response,
     };
 
-    const LIMITS: HeadLimits = HeadLimits {
-        bytes: 4096,
-        fields: 4,
-    };
+    const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 4 };
 
     fn request(head: &[u8], limits: HeadLimits) -> Result<usize, Fault> {
         let mut storage = FieldStorage::new();
         let parsed = parse_request(head, &mut storage, &limits);
-        parsed
-            .map(|head| head.fields.len())
-            .map_err(|refusal| refusal.fault)
+        parsed.map(|head| head.fields.len()).map_err(|refusal| refusal.fault)
     }
 
     /// The parser does not count on the scanner to have seen every line end.
@@ -176,21 +166,9 @@ mod tests {
     fn field_limits() {
         let head = |count| format!("GET / HTTP/1.0\r\n{}\r\n", "X: a\r\n".repeat(count));
         assert_eq!(request(head(4).as_bytes(), LIMITS), Ok(4));
-        assert_eq!(
-            request(head(5).as_bytes(), LIMITS),
-            Err(Fault::TooManyFields)
-        );
-        let unlimited = HeadLimits {
-            bytes: usize::MAX,
-            fields: usize::MAX,
-        };
-        assert_eq!(
-            request(head(MAX_FIELDS).as_bytes(), unlimited),
-            Ok(MAX_FIELDS)
-        );
-        assert_eq!(
-            request(head(MAX_FIELDS + 1).as_bytes(), unlimited),
-            Err(Fault::TooManyFields)
-        );
+        assert_eq!(request(head(5).as_bytes(), LIMITS), Err(Fault::TooManyFields));
+        let unlimited = HeadLimits { bytes: usize::MAX, fields: usize::MAX };
+        assert_eq!(request(head(MAX_FIELDS).as_bytes(), unlimited), Ok(MAX_FIELDS));
+        assert_eq!(request(head(MAX_FIELDS + 1).as_bytes(), unlimited), Err(Fault::TooManyFields));
     }
 }

@@ -184,12 +184,9 @@ const END_TO_END_PREFIXES: &[&str] = &[
 #[cold]
 pub(super) fn may_be_nominated(name: &str) -> bool {
     let begins = |prefix: &&str| {
-        name.get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    !END_TO_END
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
+    !END_TO_END.iter().any(|known| known.eq_ignore_ascii_case(name))
         && !END_TO_END_PREFIXES.iter().any(begins)
 }
 
@@ -251,13 +248,8 @@ mod tests {
 
     #[test]
     fn end_to_end_names_stay() {
-        for name in [
-            "Cookie",
-            "CONTENT-TYPE",
-            "X-Forwarded-Port",
-            "Sec-WebSocket-Key",
-            "if-match",
-        ] {
+        for name in ["Cookie", "CONTENT-TYPE", "X-Forwarded-Port", "Sec-WebSocket-Key", "if-match"]
+        {
             assert!(!may_be_nominated(name), "{name}");
         }
         for name in ["HTTP2-Settings", "X-Hop", "secret", "i"] {

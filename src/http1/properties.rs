@@ -157,31 +157,29 @@ fn head(
     host: &'static str,
 ) -> impl Strategy<Value = Vec<u8>> {
     let pair = (select(NAMES), select(VALUES), any::<bool>()).prop_map(|(name, value, upper)| {
-        let name = if upper {
-            name.to_ascii_uppercase()
-        } else {
-            name.to_owned()
-        };
+        let name = if upper { name.to_ascii_uppercase() } else { name.to_owned() };
         format!("{name}: {value}\r\n")
     });
     let field = prop_oneof![pair, select(LINES).prop_map(|line| format!("{line}\r\n"))];
-    (
-        select(start_lines),
-        proptest::bool::weighted(0.2),
-        vec(field, 0..6),
-    )
-        .prop_map(move |(line, hostless, fields)| {
+    (select(start_lines), proptest::bool::weighted(0.2), vec(field, 0..6)).prop_map(
+        move |(line, hostless, fields)| {
             let host = if hostless { "" } else { host };
             format!("{line}\r\n{host}{}\r\n", fields.concat()).into_bytes()
-        })
+        },
+    )
 }
 
 fn chunks() -> impl Strategy<Value = Vec<u8>> {
     vec(select(CHUNKS), 0..5).prop_map(|chunks| format!("{}0\r\n\r\n", chunks.concat()).into())
 }
 
+/// Cases are cheap here, and a failure is worth a row in a table rather than a file.
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20_000) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20_000) })]
+    #![proptest_config(config())]
 
     #[test]
     fn request_heads(data in damaged(head(REQUEST_LINES, "Host: a\r\n"))) {

@@ -1,5 +1,14 @@
 //! The same rules once more, written to be read and not to be fast, without httparse and without
-//! anything that the parsers use. [`differential`](super::differential) compares the two.
+//! anything that the parsers use but the list of names that Connection may not nominate.
+//! [`differential`](super::differential) compares the two.
+
+mod request;
+mod response;
+
+use super::name::may_be_nominated;
+
+pub(super) use request::Request;
+pub(super) use response::Response;
 
 /// A head as the reference reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,20 +38,9 @@ pub(super) fn head(input: &[u8], empty_lines: usize) -> Option<Head> {
         }
     }
     let mut start = lines[0].splitn(3, |byte| *byte == b' ').map(<[u8]>::to_vec);
-    let start = [
-        start.next()?,
-        start.next()?,
-        start.next().unwrap_or_default(),
-    ];
-    let fields = lines[1..]
-        .iter()
-        .map(|line| field(line))
-        .collect::<Option<Vec<_>>>()?;
-    Some(Head {
-        start,
-        fields,
-        len: input.len() - rest.len(),
-    })
+    let start = [start.next()?, start.next()?, start.next().unwrap_or_default()];
+    let fields = lines[1..].iter().map(|line| field(line)).collect::<Option<Vec<_>>>()?;
+    Some(Head { start, fields, len: input.len() - rest.len() })
 }
 
 /// A line without its CRLF, and what follows it.
@@ -62,21 +60,14 @@ fn line(input: &[u8]) -> Option<(&[u8], &[u8])> {
 fn field(line: &[u8]) -> Option<(String, Vec<u8>)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
-    let clean = value
-        .iter()
-        .all(|byte| *byte == b'\t' || *byte >= 0x20 && *byte != 0x7f);
-    let name = String::from_utf8(name.to_vec())
-        .ok()
-        .filter(|name| is_token(name))?;
+    let clean = value.iter().all(|byte| *byte == b'\t' || *byte >= 0x20 && *byte != 0x7f);
+    let name = String::from_utf8(name.to_vec()).ok().filter(|name| is_token(name))?;
     clean.then(|| (name, trim(value).to_vec()))
 }
 
 pub(super) fn is_token(name: &str) -> bool {
     let special = "!#$%&'*+-.^_`|~";
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || special.contains(c))
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || special.contains(c))
 }
 
 fn trim(mut value: &[u8]) -> &[u8] {
@@ -92,13 +83,8 @@ fn trim(mut value: &[u8]) -> &[u8] {
 impl Head {
     /// Values of the fields with this name.
     pub(super) fn values(&self, name: &str) -> Vec<String> {
-        let named = self
-            .fields
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named
-            .map(|(_, value)| value.iter().map(|byte| char::from(*byte)).collect())
-            .collect()
+        let named = self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.iter().map(|byte| char::from(*byte)).collect()).collect()
     }
 
     /// Elements of all fields with this name, read as one list, in lower case.
@@ -125,6 +111,31 @@ impl Head {
         };
         (!(chunked && length.is_some())).then_some((length, chunked))
     }
+}
+
+/// Fields whose names are neither dropped nor nominated by Connection.
+fn passing(head: &Head, dropped: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let nominated = head.list("connection");
+    let lookalikes = ["x_forwarded_for", "x_forwarded_host", "x_forwarded_proto"];
+    let is_request = dropped.contains(&"content_length");
+    let passes = |(name, _): &&(String, Vec<u8>)| {
+        let lower = name.to_ascii_lowercase();
+        let known = lower == "upgrade" || lower == "expect" || lower == "x-request-id";
+        let named = nominated.contains(&lower) && may_be_nominated(name) && !known;
+        // Any mixture of hyphens and underscores.
+        let like = lower.contains('_')
+            && is_request
+            && (lookalikes.contains(&&*lower.replace('-', "_"))
+                || dropped.contains(&&*lower.replace('-', "_")));
+        !dropped.contains(&&*lower) && !named && !like
+    };
+    head.fields.iter().filter(passes).cloned().collect()
+}
+
+fn too_many_named(head: &Head) -> bool {
+    let options = head.list("connection");
+    let ours = |option: &String| ["close", "keep-alive", "upgrade"].contains(&&**option);
+    options.len() > 32 && !options.iter().all(ours)
 }
 
 /// How a chunked body ended.
@@ -166,10 +177,7 @@ pub(super) fn chunked(input: &[u8]) -> Chunked {
 
 /// The size that the first line gives, and the line's length.
 fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, ()> {
-    let digits = input
-        .iter()
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
+    let digits = input.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if digits > 16 {
         return Err(());
     }
@@ -179,16 +187,10 @@ fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, ()> {
     if digits == 0 || !b"\r; \t".contains(next) {
         return Err(());
     }
-    let extension = input[digits..]
-        .iter()
-        .take_while(|byte| **byte != b'\r')
-        .count();
+    let extension = input[digits..].iter().take_while(|byte| **byte != b'\r').count();
     let end = digits + extension;
     let text = &input[digits..end];
-    if text
-        .iter()
-        .any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f)
-    {
+    if text.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
         return Err(());
     }
     // White space must lead to a semicolon, unless that is not there yet.
@@ -207,10 +209,7 @@ fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, ()> {
         [b'\r'] => Ok(None),
         [b'\r', b'\n', ..] => {
             let digits = std::str::from_utf8(&input[..digits]).map_err(|_| ())?;
-            Ok(Some((
-                u64::from_str_radix(digits, 16).map_err(|_| ())?,
-                end + 2,
-            )))
+            Ok(Some((u64::from_str_radix(digits, 16).map_err(|_| ())?, end + 2)))
         }
         _ => Err(()),
     }
@@ -220,9 +219,7 @@ fn trailers(input: &[u8], mut at: usize, payload: Vec<u8>) -> Chunked {
     let mut found = Vec::new();
     loop {
         let rest = &input[at..];
-        let stop = rest
-            .iter()
-            .position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let stop = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
         let Some(stop) = stop else {
             return Chunked::Incomplete(payload);
         };

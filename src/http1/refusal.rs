@@ -26,11 +26,7 @@ impl From<Fault> for Refusal {
     #[cold]
     fn from(fault: Fault) -> Self {
         let (status, reason) = fault.verdict();
-        Refusal {
-            status,
-            reason,
-            fault,
-        }
+        Refusal { status, reason, fault }
     }
 }
 

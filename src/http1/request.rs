@@ -65,23 +65,14 @@ pub fn parse_request<'b, 's>(
     let version = Version::from_minor(parsed.version);
     let fields: &'s [Field<'b>] = parsed.headers;
     let target = Target::parse(method, parsed.path.ok_or(Fault::Incomplete)?)?;
-    let survey = Survey::of(head, fields, REQUEST_NAMES)?;
+    let mut survey = Survey::default();
+    survey.read(head, fields, REQUEST_NAMES)?;
     let host = effective_host(&target, version, survey.host)?;
     let facts = facts(method, version, &survey)?;
     if let Target::Authority(_) = target {
         return Err(Fault::Connect.into());
     }
-    Ok(RequestHead {
-        method,
-        target,
-        version,
-        host,
-        fields,
-        facts,
-        len,
-        head,
-        survey,
-    })
+    Ok(RequestHead { method, target, version, host, fields, facts, len, head, survey })
 }
 
 /// Empty lines before the request line are no part of it (RFC 9112 §2.2).
@@ -130,10 +121,7 @@ fn facts(method: &str, version: Version, survey: &Survey<'_>) -> Result<RequestF
             && !survey.h2c
             && framing == RequestFraming::None,
         is_head: method == "HEAD",
-        idempotent: matches!(
-            method,
-            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
-        ),
+        idempotent: matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
     })
 }
 
@@ -174,10 +162,7 @@ impl<'b, 's> RequestHead<'b, 's> {
     }
 
     pub(super) fn lines(&self) -> FieldLines<'b, 's> {
-        FieldLines {
-            head: self.head,
-            fields: self.fields,
-        }
+        FieldLines { head: self.head, fields: self.fields }
     }
 }
 
@@ -186,10 +171,7 @@ mod tests {
     use super::*;
     use crate::http1::{FieldStorage, HeadLimits, RequestFraming};
 
-    const LIMITS: HeadLimits = HeadLimits {
-        bytes: 4096,
-        fields: 64,
-    };
+    const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 64 };
 
     fn with<T>(head: &str, look: impl FnOnce(&RequestHead<'_, '_>) -> T) -> T {
         let mut storage = FieldStorage::new();
@@ -197,10 +179,7 @@ mod tests {
     }
 
     fn facts(version: &str, fields: &str) -> RequestFacts {
-        with(
-            &format!("PUT / HTTP/{version}\r\nHost: a\r\n{fields}\r\n"),
-            |head| head.facts,
-        )
+        with(&format!("PUT / HTTP/{version}\r\nHost: a\r\n{fields}\r\n"), |head| head.facts)
     }
 
     #[test]
@@ -216,45 +195,21 @@ mod tests {
             ("1.0", "Connection: Keep-Alive\r\n", true),
             ("1.0", "Keep-Alive: timeout=5\r\n", false),
         ] {
-            assert_eq!(
-                facts(version, fields).keep_alive,
-                expected,
-                "{version} {fields}"
-            );
+            assert_eq!(facts(version, fields).keep_alive, expected, "{version} {fields}");
         }
     }
 
     #[test]
     fn upgrade() {
         for (version, fields, expected) in [
-            (
-                "1.1",
-                "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
-                true,
-            ),
-            (
-                "1.0",
-                "Connection: Upgrade\r\nUpgrade: websocket\r\n",
-                false,
-            ),
+            ("1.1", "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", true),
+            ("1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
             ("1.1", "Upgrade: websocket\r\n", false),
             ("1.1", "Connection: Upgrade\r\n", false),
-            (
-                "1.1",
-                "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n",
-                false,
-            ),
-            (
-                "1.1",
-                "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n",
-                false,
-            ),
+            ("1.1", "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n", false),
+            ("1.1", "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n", false),
         ] {
-            assert_eq!(
-                facts(version, fields).upgrade,
-                expected,
-                "{version} {fields}"
-            );
+            assert_eq!(facts(version, fields).upgrade, expected, "{version} {fields}");
         }
     }
 
@@ -272,10 +227,7 @@ mod tests {
         let host = |head: &str| with(head, |head| head.host.map(str::to_owned));
         assert_eq!(host("GET / HTTP/1.0\r\n\r\n"), None);
         assert_eq!(host("GET / HTTP/1.1\r\nHost:\r\n\r\n").as_deref(), Some(""));
-        assert_eq!(
-            host("GET http://b:1 HTTP/1.1\r\nHost: a\r\n\r\n").as_deref(),
-            Some("b:1")
-        );
+        assert_eq!(host("GET http://b:1 HTTP/1.1\r\nHost: a\r\n\r\n").as_deref(), Some("b:1"));
     }
 
     #[test]

@@ -32,11 +32,7 @@ struct Sheet<'o, 'e> {
 impl<'o, 'e> Sheet<'o, 'e> {
     #[inline]
     fn new(out: &'o mut Vec<u8>, edits: &'e FieldEdits) -> Self {
-        Sheet {
-            out,
-            edits,
-            plain: edits.is_empty(),
-        }
+        Sheet { out, edits, plain: edits.is_empty() }
     }
 
     #[inline]

@@ -103,10 +103,7 @@ mod tests {
     use super::*;
 
     fn find_end(bytes: &[u8], limit: usize) -> Result<Option<usize>, Fault> {
-        let limits = HeadLimits {
-            bytes: limit,
-            fields: 10,
-        };
+        let limits = HeadLimits { bytes: limit, fields: 10 };
         let whole = HeadScanner::new().find_end(bytes, &limits);
         let mut scanner = HeadScanner::new();
         let by_bytes = (0..=bytes.len())
@@ -119,10 +116,7 @@ mod tests {
     #[test]
     fn ends_at_the_first_empty_line() {
         assert_eq!(find_end(b"a\r\nb\r\n\r\n", 100), Ok(Some(8)));
-        assert_eq!(
-            find_end(b"a\r\n\r\nGET / HTTP/1.1\r\n\r\n", 100),
-            Ok(Some(5))
-        );
+        assert_eq!(find_end(b"a\r\n\r\nGET / HTTP/1.1\r\n\r\n", 100), Ok(Some(5)));
         assert_eq!(find_end(b"a\r\n\r", 100), Ok(None));
         assert_eq!(find_end(b"", 100), Ok(None));
     }
@@ -137,18 +131,9 @@ mod tests {
     /// 414 where the request line is to blame, 431 where fields are.
     #[test]
     fn limit_names_the_culprit() {
-        assert_eq!(
-            find_end(b"GET /aaaaaaaaaaaaaaa", 16),
-            Err(Fault::TargetTooLong)
-        );
-        assert_eq!(
-            find_end(b"\r\nGET /aaaaaaaaaaaaaaa", 16),
-            Err(Fault::TargetTooLong)
-        );
-        assert_eq!(
-            find_end(b"GET / \r\naaaaaaaaaaaaaaa", 16),
-            Err(Fault::HeadTooLarge)
-        );
+        assert_eq!(find_end(b"GET /aaaaaaaaaaaaaaa", 16), Err(Fault::TargetTooLong));
+        assert_eq!(find_end(b"\r\nGET /aaaaaaaaaaaaaaa", 16), Err(Fault::TargetTooLong));
+        assert_eq!(find_end(b"GET / \r\naaaaaaaaaaaaaaa", 16), Err(Fault::HeadTooLarge));
         assert_eq!(Refusal::from(Fault::TargetTooLong).status(), 414);
         assert_eq!(Refusal::from(Fault::HeadTooLarge).status(), 431);
     }

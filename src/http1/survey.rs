@@ -104,28 +104,28 @@ pub(super) struct Survey<'b> {
 
 impl<'b> Survey<'b> {
     /// Reads the fields of `head` whose names are among `names`. The fields must lie in `head`,
-    /// one a line.
+    /// one a line. In place: returned by value, so wide a result would be copied twice.
     #[inline]
-    pub(super) fn of(
+    pub(super) fn read(
+        &mut self,
         head: &'b [u8],
         fields: &[Field<'b>],
         names: Names,
-    ) -> Result<Survey<'b>, Fault> {
-        let mut survey = Survey::default();
+    ) -> Result<(), Fault> {
         for (i, field) in fields.iter().enumerate() {
             if !begins_after_crlf(head, field) {
                 return Err(Fault::BareLf);
             }
             let name = Known::of(field.name);
             if name != Known::Other && names.has(name) {
-                survey.marks.set(i);
-                survey.note(name, field.value)?;
+                self.marks.set(i);
+                self.note(name, field.value)?;
             }
         }
-        if survey.nominates {
-            survey.mark_nominated(fields)?;
+        if self.nominates {
+            self.mark_nominated(fields)?;
         }
-        Ok(survey)
+        Ok(())
     }
 
     /// Takes in one field.
@@ -191,20 +191,13 @@ impl<'b> Survey<'b> {
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), without empty ones.
 pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|e| !e.is_empty())
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty())
 }
 
 /// Where the line of `field` begins in `head`.
 #[inline]
 pub(super) fn line_start(head: &[u8], field: &Field<'_>) -> usize {
-    field
-        .name
-        .as_ptr()
-        .addr()
-        .wrapping_sub(head.as_ptr().addr())
+    field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr())
 }
 
 /// Whether the line before this field ends with CRLF. httparse takes a bare LF for a line's end.

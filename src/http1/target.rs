@@ -89,10 +89,7 @@ fn absolute<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Fault> {
         "" => "/",
         some => some,
     };
-    Ok(Target::Absolute {
-        authority,
-        path_and_query,
-    })
+    Ok(Target::Absolute { authority, path_and_query })
 }
 
 /// Checks `uri-host [":" port]` (RFC 9110 §7.2). Empty is allowed: RFC 9112 §3.2 has clients send
@@ -101,10 +98,7 @@ fn absolute<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Fault> {
 pub(super) fn host(value: &[u8]) -> Result<&str, Fault> {
     let name_len = match value {
         [b'[', ..] => ip_literal(value).ok_or(Fault::Host)?,
-        _ => value
-            .iter()
-            .take_while(|byte| HOST_BYTES[usize::from(**byte)])
-            .count(),
+        _ => value.iter().take_while(|byte| HOST_BYTES[usize::from(**byte)]).count(),
     };
     let port_is_fine = match &value[name_len..] {
         [] => true,
@@ -176,15 +170,13 @@ mod tests {
 
     #[test]
     fn hosts() {
-        let good = [
-            "", "a", "a.b:", "a:0", "a:65535", "a:00080", "1.2.3.4", "[::1]", "[::1]:80", "a_b",
-        ];
+        let good =
+            ["", "a", "a.b:", "a:0", "a:65535", "a:00080", "1.2.3.4", "[::1]", "[::1]:80", "a_b"];
         for value in good {
             assert_eq!(host(value.as_bytes()), Ok(value));
         }
-        let bad = [
-            "a b", "a,b", "a/", ":", ":1", "a:65536", "a:b", "[", "[]", "[:", "[::1]a", "a]",
-        ];
+        let bad =
+            ["a b", "a,b", "a/", ":", ":1", "a:65536", "a:b", "[", "[]", "[:", "[::1]a", "a]"];
         for value in bad {
             assert_eq!(host(value.as_bytes()), Err(Fault::Host), "{value}");
         }

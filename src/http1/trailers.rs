@@ -64,7 +64,5 @@ pub(super) fn passes(line: &[u8]) -> Result<bool, Fault> {
     let colon = memchr::memchr(b':', line).ok_or(Fault::FieldName)?;
     let name = std::str::from_utf8(&line[..colon]).map_err(|_| Fault::FieldName)?;
     Ok(!HEAD_ONLY.has(Known::of(name))
-        && !HEAD_ONLY_TOO
-            .iter()
-            .any(|head_only| head_only.eq_ignore_ascii_case(name)))
+        && !HEAD_ONLY_TOO.iter().any(|head_only| head_only.eq_ignore_ascii_case(name)))
 }

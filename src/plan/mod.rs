@@ -9,8 +9,8 @@ mod shards;
 mod timeouts;
 mod upstream;
 
-pub use listener::{Address, ListenerPlan};
 pub use crate::http1::FieldEdits;
+pub use listener::{Address, ListenerPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use timeouts::{Limits, Timeouts};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::plan::{Plan, SplicePlan};
 use crate::ring::{Pipes, Ring};
+use crate::route::Table;
 use crate::telemetry::{Counters, Phases, Report};
 use crate::upstream::Group;
 
@@ -13,6 +14,8 @@ use crate::upstream::Group;
 pub struct Service {
     /// The plan.
     pub plan: Arc<Plan>,
+    /// The plan's routing table; a copy, since regular expressions share scratch memory.
+    pub table: Table,
     /// One for each of the plan's upstreams.
     pub groups: Vec<Rc<Group>>,
 }
@@ -22,7 +25,8 @@ impl Service {
     pub fn new(plan: Arc<Plan>, shard: usize, seed: u64) -> Rc<Service> {
         let shards = plan.shards.cpus.len();
         let groups = plan.upstreams.iter().map(|up| Group::new(up, shard, shards, seed)).collect();
-        Rc::new(Service { plan, groups })
+        let table = plan.table.clone();
+        Rc::new(Service { plan, table, groups })
     }
 }
 

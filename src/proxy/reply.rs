@@ -40,7 +40,13 @@ impl Failure {
             Failure::NoRoute => 404,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
-            Failure::NoConnection { timeout } => if *timeout { 504 } else { 502 },
+            Failure::NoConnection { timeout } => {
+                if *timeout {
+                    504
+                } else {
+                    502
+                }
+            }
             Failure::ResponseTimeout => 504,
         }
     }
@@ -117,11 +123,8 @@ pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool)
     context.count(|counters| counters.refused += 1);
     tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
     let keep = keep && !context.draining.get() && !client.finished.get();
-    let page = format!(
-        "{status} {}\n\n{}\nRequest id: {id}\n",
-        reason_phrase(status),
-        failure.reason()
-    );
+    let page =
+        format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let retry_after = ("Retry-After", "1");
     let fields = [("Cache-Control", "no-store"), ("X-Request-Id", id.as_str()), retry_after];
     let fields = if status == 503 { &fields[..] } else { &fields[..2] };
@@ -151,7 +154,12 @@ pub async fn send(client: &Client, bytes: &[u8], keep: bool) -> Next {
 
 /// The `Location` of a redirect. Bytes that could end the field are not let through; a parsed head
 /// holds none.
-pub fn location(redirect: &Redirect, host: Option<&str>, path: &str, query: Option<&str>) -> String {
+pub fn location(
+    redirect: &Redirect,
+    host: Option<&str>,
+    path: &str,
+    query: Option<&str>,
+) -> String {
     let mut location = String::new();
     for part in &redirect.parts {
         match part {
@@ -256,7 +264,8 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-type: text/html\r\nx-extra: 1\r\n\r\nhi"
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\
+             content-type: text/html\r\nx-extra: 1\r\n\r\nhi"
         );
     }
 }

@@ -48,7 +48,7 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Outgoing, Bo
     let limits = head_limits(&service.plan.limits);
     let (mut buf, len) = receive_head(client, buf, &service.plan, &limits).await?;
     let decision = client.context.with_scratch(|scratch| {
-        let decision = decide(client, &service.plan, &buf.bytes()[..len], buf.len() - len, scratch)?;
+        let decision = decide(client, &service, &buf.bytes()[..len], buf.len() - len, scratch)?;
         buf.advance(len);
         let before = match decision {
             Decision::Forward { .. } if !buf.prepend(scratch) => scratch.clone(),
@@ -58,9 +58,7 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Outgoing, Bo
     });
     client.context.count(|counters| counters.requests += 1);
     match decision {
-        Err(refusal) => {
-            Err(reply::fail(client, &Failure::Refused(refusal), false, false).await)
-        }
+        Err(refusal) => Err(reply::fail(client, &Failure::Refused(refusal), false, false).await),
         Ok((Decision::Answer(answer), _, _)) => Err(answer_locally(client, answer, buf).await),
         Ok((Decision::Forward { facts, version, route, group, key }, before, head_len)) => {
             let limit = service.plan.routes[route].limits.body_bytes;
@@ -135,11 +133,12 @@ enum AnswerKind {
 /// Parses and routes a head. For a request to forward, the head for the server is in `out`.
 fn decide(
     client: &Client,
-    plan: &Plan,
+    service: &Service,
     bytes: &[u8],
     body_here: usize,
     out: &mut Vec<u8>,
 ) -> Result<Decision, Refusal> {
+    let plan = &service.plan;
     let mut storage = FieldStorage::new();
     let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
     let facts = head.facts;
@@ -149,12 +148,11 @@ fn decide(
             RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
             RequestFraming::Chunked => None,
         };
-        let keep_alive =
-            facts.keep_alive && body_len.is_some() && !client.context.draining.get();
+        let keep_alive = facts.keep_alive && body_len.is_some() && !client.context.draining.get();
         let body_len = body_len.unwrap_or(body_here);
         Decision::Answer(Answer { kind, to_head: facts.is_head, keep_alive, body_len })
     };
-    let Some(index) = plan.table.find(head.host, head.path()) else {
+    let Some(index) = service.table.find(head.host, head.path()) else {
         return Ok(answer(AnswerKind::NotFound));
     };
     let route = &plan.routes[index];

@@ -7,6 +7,7 @@
 mod driver;
 mod mailbox;
 mod ops;
+mod send;
 mod splice;
 mod sys;
 mod tier;
@@ -14,11 +15,13 @@ mod timers;
 
 pub use driver::Ring;
 pub use mailbox::{Mailbox, Sender, mailbox};
-pub use ops::{Acceptor, Receiver, SendOp, Sent, Socket};
+pub use ops::{Acceptor, Receiver, Socket};
+pub use send::{SendOp, Sent};
 pub use splice::{Pipe, Pipes, Spliced};
 pub use sys::buffers::{BUF_CAPACITY, Buf, HEADROOM};
 pub use tier::{Tier, Unavailable};
 pub use timers::{Elapsed, Tick, Timer};
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests time themselves")]
 mod tests;

@@ -1,32 +1,37 @@
 //! Socket operations as futures. Each owns its memory until the kernel is done with it.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustix::io::Errno;
 use socket2::SockAddr;
 
 use super::sys::buffers::Buf;
-use super::sys::uring::{self, Hold, Key, Outcome, Progress, Request};
+use super::sys::request::{Hold, Request};
+use super::sys::uring::{self, Key, Outcome, Progress};
 use super::{Ring, Tier};
 
 /// One operation in flight; dropping it cancels the operation.
-struct Operation {
+pub(super) struct Operation {
     ring: Ring,
     key: Option<Key>,
 }
 
 impl Operation {
-    fn start(ring: &Ring, request: Request) -> Operation {
+    pub(super) fn start(ring: &Ring, request: Request) -> Operation {
         Operation { ring: ring.clone(), key: Some(ring.start(request)) }
     }
 
+    /// Another operation on the same ring.
+    pub(super) fn next(&self, request: Request) -> Operation {
+        Operation::start(&self.ring, request)
+    }
+
     /// The only result of a one-shot operation.
-    fn poll_last(&mut self, context: &mut Context<'_>) -> Poll<(Outcome, Hold)> {
+    pub(super) fn poll_last(&mut self, context: &mut Context<'_>) -> Poll<(Outcome, Hold)> {
         let key = self.key.expect("an operation is not polled after its end");
         match self.ring.poll(key, Some(context.waker())) {
             Progress::Last(outcome, hold) => {
@@ -50,7 +55,7 @@ impl Drop for Operation {
     }
 }
 
-fn to_result((result, _): Outcome) -> io::Result<usize> {
+pub(super) fn to_result((result, _): Outcome) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result))
 }
 
@@ -97,28 +102,15 @@ impl Socket {
         to_result(outcome).map(drop)
     }
 
-    /// Starts sending all bytes of `buf` at once; the kernel has them from the next turn on,
-    /// whether or not the returned future is polled. `more`: others follow immediately (MSG_MORE).
-    pub fn send(&self, buf: Buf, more: bool) -> SendOp {
-        self.send_request(Request::Send { fd: self.raw(), buf, more })
-    }
-
-    /// As [`Socket::send`], `head` before the buffer's bytes.
-    pub fn send_after(&self, head: Vec<u8>, buf: Buf) -> SendOp {
-        self.send_request(Request::SendVectored { fd: self.raw(), head, buf })
-    }
-
-    fn send_request(&self, request: Request) -> SendOp {
-        let operation = Operation::start(&self.ring, request);
-        SendOp { fd: self.raw(), sent: 0, operation, waiting: None }
-    }
-
     /// Waits until the socket can be read without blocking.
     ///
     /// # Errors
     /// Those of poll(2).
     pub async fn readable(&self) -> io::Result<()> {
-        self.ring.poll_fd(self.as_fd(), libc::POLLIN as u32 | libc::POLLRDHUP as u32).await.map(drop)
+        self.ring
+            .poll_fd(self.as_fd(), libc::POLLIN as u32 | libc::POLLRDHUP as u32)
+            .await
+            .map(drop)
     }
 
     /// Waits until the socket can be written without blocking.
@@ -154,7 +146,7 @@ impl Socket {
         Ok(NonBlocking(self))
     }
 
-    fn raw(&self) -> RawFd {
+    pub(super) fn raw(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
 }
@@ -170,98 +162,6 @@ impl Drop for Socket {
         if let Some(fd) = self.fd.take() {
             self.ring.close(fd);
         }
-    }
-}
-
-/// A send under way. Resolves when all bytes are sent, or with the error and how many were.
-pub struct SendOp {
-    fd: RawFd,
-    sent: usize,
-    operation: Operation,
-    /// What to send once the poll under way says that there is room.
-    waiting: Option<(Vec<u8>, Buf)>,
-}
-
-/// What became of a send, and its buffer.
-pub struct Sent {
-    /// Bytes that the kernel accepted.
-    pub accepted: usize,
-    /// All of them, or why not.
-    pub result: io::Result<()>,
-    /// What was given to be sent before the buffer, and the buffer: both untouched, or `None` where
-    /// the kernel took them in several parts.
-    pub before: Vec<u8>,
-    /// See `before`.
-    pub buf: Option<Buf>,
-}
-
-impl Future for SendOp {
-    type Output = Sent;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Sent> {
-        loop {
-            let (outcome, hold) = ready!(self.operation.poll_last(context));
-            if let Some((head, buf)) = self.waiting.take() {
-                self.resend(head, buf, 0);
-                continue;
-            }
-            let result = to_result(outcome);
-            let accepted = *result.as_ref().unwrap_or(&0);
-            self.sent += accepted;
-            let (rest_of_head, buf) = match hold {
-                Hold::Buf(buf) => (Vec::new(), buf),
-                Hold::Vectored(vectored) => vectored.into_parts(),
-                _ => unreachable!("a send holds a buffer"),
-            };
-            let partly = self.sent > accepted;
-            let sent = self.sent;
-            let done = |result, before, buf| Sent {
-                accepted: sent,
-                result,
-                before,
-                buf: (!partly).then_some(buf),
-            };
-            return Poll::Ready(match result {
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {
-                    self.resend(rest_of_head, buf, 0);
-                    continue;
-                }
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => {
-                    self.wait_for_room(rest_of_head, buf);
-                    continue;
-                }
-                Err(error) => done(Err(error), rest_of_head, buf),
-                Ok(n) if n >= rest_of_head.len() + buf.len() => done(Ok(()), rest_of_head, buf),
-                Ok(0) => done(Err(io::ErrorKind::WriteZero.into()), rest_of_head, buf),
-                Ok(n) => {
-                    self.resend(rest_of_head, buf, n);
-                    continue;
-                }
-            });
-        }
-    }
-}
-
-impl SendOp {
-    /// The socket was non-blocking and full: send again when it can be written.
-    fn wait_for_room(&mut self, head: Vec<u8>, buf: Buf) {
-        let request = Request::Poll { fd: self.fd, events: libc::POLLOUT as u32 };
-        self.operation = Operation::start(&self.operation.ring.clone(), request);
-        self.waiting = Some((head, buf));
-    }
-
-    /// Sends what is left after `n` of these bytes went out.
-    fn resend(&mut self, mut head: Vec<u8>, mut buf: Buf, n: usize) {
-        let of_head = n.min(head.len());
-        head.drain(..of_head);
-        buf.advance(n - of_head);
-        let fd = self.fd;
-        let request = if head.is_empty() {
-            Request::Send { fd, buf, more: false }
-        } else {
-            Request::SendVectored { fd, head, buf }
-        };
-        self.operation = Operation::start(&self.operation.ring.clone(), request);
     }
 }
 
@@ -382,9 +282,15 @@ impl Receiver {
     }
 
     /// The poll says that bytes are there: `false` while no buffer is.
-    fn receive_after_poll(&mut self, outcome: Outcome, context: &mut Context<'_>) -> io::Result<bool> {
+    fn receive_after_poll(
+        &mut self,
+        outcome: Outcome,
+        context: &mut Context<'_>,
+    ) -> io::Result<bool> {
         match to_result(outcome) {
-            Err(error) if Errno::from_io_error(&error) != Some(Errno::CANCELED) => return Err(error),
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::CANCELED) => {
+                return Err(error);
+            }
             Err(_) => return Ok(true),
             Ok(_) => {}
         }
@@ -455,7 +361,8 @@ impl Acceptor {
         loop {
             let fd = self.listener.as_raw_fd();
             let multi = self.ring.tier() == Tier::V6_1;
-            let key = *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
+            let key =
+                *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
             let outcome = match self.ring.poll(key, Some(context.waker())) {
                 Progress::Pending => return Poll::Pending,
                 Progress::More(outcome) => outcome,

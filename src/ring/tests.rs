@@ -17,8 +17,12 @@ const TIERS: [Tier; 3] = [Tier::V5_8, Tier::V5_19, Tier::V6_1];
 const LONG: Duration = Duration::from_secs(10);
 
 /// Runs `body` beside the pump of a ring with `entries` entries and `buffers` buffers.
-fn with_ring<F>(tier: Tier, entries: u32, buffers: usize, body: impl FnOnce(Ring) -> F + Send + 'static)
-where
+fn with_ring<F>(
+    tier: Tier,
+    entries: u32,
+    buffers: usize,
+    body: impl FnOnce(Ring) -> F + Send + 'static,
+) where
     F: Future<Output = ()> + 'static,
 {
     let executor = LocalExecutorBuilder::new(Placement::Unbound).spawn(move || async move {
@@ -205,12 +209,14 @@ fn what_a_stopped_receiver_left_is_in_the_socket() {
         theirs.write_all(b"first").unwrap();
         assert_eq!(receiver.recv().await.unwrap().unwrap().bytes(), b"first");
         receiver.arm();
-        let taken: Vec<u8> = receiver.stop().await.iter().flat_map(|b| b.bytes().to_vec()).collect();
+        let taken: Vec<u8> =
+            receiver.stop().await.iter().flat_map(|b| b.bytes().to_vec()).collect();
         assert_eq!(taken, b"");
         theirs.write_all(b"second").unwrap();
         socket.readable().await.unwrap();
         let mut peeked = [0; 16];
-        let n = rustix::net::recv(&socket, &mut peeked[..], rustix::net::RecvFlags::PEEK).unwrap().0;
+        let n =
+            rustix::net::recv(&socket, &mut peeked[..], rustix::net::RecvFlags::PEEK).unwrap().0;
         assert_eq!(&peeked[..n], b"second");
         assert_eq!(receiver.recv().await.unwrap().unwrap().bytes(), b"second");
     });
@@ -230,7 +236,8 @@ fn connect_succeeds_fails_and_gives_up() {
         let refused = new().connect(&address).await.unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
         // A full accept queue: the kernel drops the SYN, and nothing answers.
-        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let full =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         full.bind(&socket2::SockAddr::from("127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap()))
             .unwrap();
         full.listen(0).unwrap();

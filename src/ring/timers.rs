@@ -135,7 +135,11 @@ impl Timer {
     ///
     /// # Errors
     /// [`Elapsed`] when the time is up; the future is then dropped.
-    pub async fn within<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    pub async fn within<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         self.until(self.after(limit), future).await
     }
 
@@ -162,7 +166,8 @@ impl Timer {
     pub async fn idle<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
         self.with_slot(|slot| slot.idle = true);
         let result = self.within(limit, future).await;
-        self.with_slot(|slot| slot.idle = false);
+        // A call that came together with the result must not end a later wait.
+        self.with_slot(|slot| (slot.idle, slot.called) = (false, false));
         result
     }
 

@@ -110,14 +110,25 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
     if !path.starts_with('/') {
         return Cow::Borrowed("/");
     }
-    if is_clean(path.as_bytes()) {
+    if !is_suspect(path.as_bytes()) || is_clean(path.as_bytes()) {
         return Cow::Borrowed(path);
     }
     Cow::Owned(resolve(&decode_unreserved(path)))
 }
 
-/// Whether [`normalise`] has nothing to do. Errs towards no: `/.well-known` does not, since
-/// a segment's dots are looked at in full.
+/// Whether the path holds a `%`, a `//` or a `/.`, without which it is surely clean.
+///
+/// No branch leaves the loop, so the compiler compares many bytes at a time.
+fn is_suspect(path: &[u8]) -> bool {
+    let next = path.get(1..).unwrap_or_default();
+    let pairs = path.iter().zip(next);
+    // An escape takes three bytes, so a `%` that is last is none.
+    pairs.fold(false, |suspect, (&byte, &next)| {
+        suspect | (byte == b'%') | ((byte == b'/') & ((next == b'/') | (next == b'.')))
+    })
+}
+
+/// Whether [`normalise`] has nothing to do: in `/.well-known` and `/caf%C3%A9`, for example.
 fn is_clean(path: &[u8]) -> bool {
     let mut previous = 0;
     for (i, &byte) in path.iter().enumerate() {

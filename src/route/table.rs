@@ -100,7 +100,10 @@ impl Table {
 
     fn find_by_host(&self, host: &[u8], path: &str) -> Option<usize> {
         let exact = look_up(&self.exact, host).and_then(|paths| paths.find(path));
-        exact.or_else(|| self.find_by_wildcard(host, path))
+        if exact.is_some() || self.wildcard.is_empty() {
+            return exact;
+        }
+        self.find_by_wildcard(host, path)
     }
 
     /// Tries the suffixes of `host` from the longest.
@@ -117,6 +120,9 @@ fn look_up<'a>(hosts: &'a [(Box<[u8]>, Paths)], name: &[u8]) -> Option<&'a Paths
     let at = hosts.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
     Some(&hosts[at].1)
 }
+
+/// Up to this many prefixes are quicker compared one by one than looked up.
+const PREFIXES_FEW: usize = 8;
 
 /// The paths of one host.
 #[derive(Clone, Debug, Default)]
@@ -155,10 +161,29 @@ impl Paths {
             .or_else(|| self.find_prefix(path))
     }
 
+    fn find_prefix(&self, path: &str) -> Option<usize> {
+        match self.prefixes.len() {
+            ..=PREFIXES_FEW => self.longest_of_few(path),
+            _ => self.longest_of_many(path),
+        }
+    }
+
+    /// Compares the path with every prefix.
+    fn longest_of_few(&self, path: &str) -> Option<usize> {
+        let mut longest: Option<(usize, usize)> = None;
+        for (prefix, route) in &self.prefixes {
+            let longer = longest.is_none_or(|(length, _)| prefix.len() > length);
+            if longer && is_below(path.as_bytes(), prefix.as_bytes()) {
+                longest = Some((prefix.len(), *route));
+            }
+        }
+        longest.map(|(_, route)| route)
+    }
+
     /// Walks back from the end of what could match, and looks up every stretch that ends at
     /// a segment boundary: the whole path, then up to and including each slash, and up to just
     /// before it.
-    fn find_prefix(&self, path: &str) -> Option<usize> {
+    fn longest_of_many(&self, path: &str) -> Option<usize> {
         // The boundary itself may lie one byte past the longest prefix.
         let reach = path.len().min(self.prefix_bytes_max + 1);
         if reach == path.len()
@@ -173,6 +198,12 @@ impl Paths {
                 .or_else(|| route_at(&self.prefixes, &path[..slash]))
         })
     }
+}
+
+/// Whether `path` is `prefix` or lies below it.
+fn is_below(path: &[u8], prefix: &[u8]) -> bool {
+    path.starts_with(prefix)
+        && (prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/')))
 }
 
 fn route_at(paths: &[(Box<str>, usize)], path: &str) -> Option<usize> {
@@ -323,7 +354,7 @@ mod tests {
     proptest! {
         #[test]
         fn prefixes_match_their_definition(
-            prefixes in prop::collection::vec("(/[ab]{1,2}){0,4}/?", 1..12),
+            prefixes in prop::collection::vec("(/[ab]{1,2}){0,4}/?", 1..24),
             paths in prop::collection::vec("(/[ab.]{0,3}){1,6}/?", 1..12),
         ) {
             let prefixes: Vec<String> = prefixes

@@ -9,3 +9,5 @@ mod shard;
 pub use listener::{BindError, Bound, bind};
 pub use message::{Command, Event};
 pub use shard::{Setup, spawn};
+// What starting and commanding a shard takes, for the control thread.
+pub use crate::ring::{Sender, Tier, Unavailable, mailbox};

@@ -56,16 +56,34 @@ pub fn spawn(setup: Setup) -> Result<(), String> {
         .io_memory(EXECUTOR_IO_MEMORY)
         .preempt_timer(EXECUTOR_PREEMPT)
         .spawn(move || async move {
-            let (number, events) = (setup.number, setup.events.clone());
-            let event = match run(setup).await {
+            let mut last_words = LastWords {
+                number: setup.number,
+                events: setup.events.clone(),
+                event: Some(Event::Failed("it panicked; please report this".into())),
+            };
+            last_words.event = Some(match run(setup).await {
                 Ok(report) => Event::Ended(Box::new(report)),
                 Err(error) => Event::Failed(error.to_string()),
-            };
-            // Without a receiver the process is ending anyway.
-            let _ = events.send((number, event));
+            });
         })
         .map(drop)
         .map_err(|error| error.to_string())
+}
+
+/// Sent when the shard ends, however it does.
+struct LastWords {
+    number: usize,
+    events: mpsc::Sender<(usize, Event)>,
+    event: Option<Event>,
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            // Without a receiver the process is ending anyway.
+            let _ = self.events.send((self.number, event));
+        }
+    }
 }
 
 async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {

@@ -73,7 +73,7 @@ impl Stream {
         !self.ahead.borrow().is_empty()
     }
 
-    /// Puts back bytes that belong to something later; they come before what is still to arrive.
+    /// Puts back the end of what was received last: it will be received first.
     pub fn put_back(&self, buf: Buf) {
         self.ahead.borrow_mut().push_front(buf);
     }

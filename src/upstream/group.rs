@@ -113,7 +113,8 @@ impl Servers for View<'_> {
 impl Group {
     /// The upstream of `plan` for one of `shards` shards. `seed` differs between shards.
     pub fn new(plan: &UpstreamPlan, shard: usize, shards: usize, seed: u64) -> Rc<Group> {
-        let names: Vec<_> = plan.servers.iter().map(|s| (s.address.to_string(), s.weight)).collect();
+        let names: Vec<_> =
+            plan.servers.iter().map(|s| (s.address.to_string(), s.weight)).collect();
         let new_server = |server| Rc::new(Server::new(server, &plan.pool, shard, shards));
         let queue_limit = match plan.queue.max {
             0 => 0,
@@ -203,9 +204,13 @@ impl Group {
 
     /// Whether waiting may help: a server that could take the request has no room just now.
     fn is_full(&self, tried: &Tried, now: Tick) -> bool {
-        [Among::Healthy { backup: false }, Among::All { backup: false }, Among::All { backup: true }]
-            .into_iter()
-            .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
+        [
+            Among::Healthy { backup: false },
+            Among::All { backup: false },
+            Among::All { backup: true },
+        ]
+        .into_iter()
+        .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
     }
 
     fn call_next(&self) {

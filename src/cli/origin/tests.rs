@@ -21,26 +21,18 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 serve(listener, name.into(), async { drop(stopped.await) }).await
             })
         });
-        Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, stop: Some(stop), thread: Some(thread) }
     }
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
 
@@ -51,14 +43,8 @@ impl Server {
         stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        let end = answer
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap()
-            + 4;
-        let head = String::from_utf8(answer[..end].to_vec())
-            .unwrap()
-            .to_lowercase();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase();
         (head, answer[end..].to_vec())
     }
 
@@ -92,30 +78,18 @@ fn index_names_the_server_in_text_and_html() {
     let (head, body) = server.text("GET /", "Accept: */*\r\n");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     assert!(head.contains("content-type: text/plain"), "{head}");
-    assert!(
-        body.starts_with(&format!("app-1 on {}\n", server.address)),
-        "{body}"
-    );
+    assert!(body.starts_with(&format!("app-1 on {}\n", server.address)), "{body}");
 
     let (head, body) = server.text("GET /", "Accept: text/html,*/*;q=0.8\r\n");
     assert!(head.contains("content-type: text/html"), "{head}");
-    assert!(
-        body.contains(&format!("<h1>app-1 on {}</h1>", server.address)),
-        "{body}"
-    );
+    assert!(body.contains(&format!("<h1>app-1 on {}</h1>", server.address)), "{body}");
     assert!(body.contains("<a href=\"/chunked/1000000\">"), "{body}");
 }
 
 #[test]
 fn every_answer_names_the_server() {
     let server = Server::start("app-7");
-    for line in [
-        "GET /",
-        "GET /nowhere",
-        "POST /headers",
-        "DELETE /",
-        "GET /bytes/x",
-    ] {
+    for line in ["GET /", "GET /nowhere", "POST /headers", "DELETE /", "GET /bytes/x"] {
         let (head, _) = server.text(line, "Content-Length: 0\r\n");
         assert!(head.contains("\r\nx-origin: app-7\r\n"), "{line}: {head}");
     }
@@ -126,10 +100,7 @@ fn bytes_are_counted_and_announced() {
     let server = Server::start("a");
     for count in [0, 1, 65_536, 3_000_001] {
         let (head, body) = server.ask(&format!("GET /bytes/{count}"), "", b"");
-        assert!(
-            head.contains(&format!("\r\ncontent-length: {count}\r\n")),
-            "{head}"
-        );
+        assert!(head.contains(&format!("\r\ncontent-length: {count}\r\n")), "{head}");
         assert_eq!(body.len(), count);
     }
     let (head, body) = server.ask("HEAD /bytes/500", "", b"");
@@ -143,16 +114,10 @@ fn bytes_are_counted_and_announced() {
 fn chunked_is_chunked_even_when_empty() {
     let server = Server::start("a");
     let (head, body) = server.text("GET /chunked/70000", "");
-    assert!(
-        head.contains("\r\ntransfer-encoding: chunked\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
     assert!(body.starts_with("10000\r\n") && body.ends_with("x\r\n0\r\n\r\n"));
     let (head, body) = server.text("GET /chunked/0", "");
-    assert!(
-        head.contains("\r\ntransfer-encoding: chunked\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
     assert_eq!(body, "0\r\n\r\n");
 }
 
@@ -170,37 +135,18 @@ fn slow_waits_as_long_as_asked() {
 #[test]
 fn status_is_the_one_asked_for() {
     let server = Server::start("a");
-    for (asked, given) in [
-        (200, 200),
-        (204, 204),
-        (418, 418),
-        (503, 503),
-        (100, 400),
-        (7, 400),
-    ] {
+    for (asked, given) in [(200, 200), (204, 204), (418, 418), (503, 503), (100, 400), (7, 400)] {
         let (head, _) = server.text(&format!("GET /status/{asked}"), "");
-        assert!(
-            head.starts_with(&format!("http/1.1 {given} ")),
-            "{asked}: {head}"
-        );
+        assert!(head.starts_with(&format!("http/1.1 {given} ")), "{asked}: {head}");
     }
 }
 
 #[test]
 fn headers_come_back_as_text() {
     let server = Server::start("a");
-    let (_, body) = server.text(
-        "GET /headers?q=1",
-        "X-Forwarded-For: 10.0.0.1\r\nVia: 1.1 a\r\n",
-    );
-    assert!(
-        body.starts_with("GET /headers?q=1 HTTP/1.1\nhost: a\n"),
-        "{body}"
-    );
-    assert!(
-        body.contains("\nx-forwarded-for: 10.0.0.1\nvia: 1.1 a\n"),
-        "{body}"
-    );
+    let (_, body) = server.text("GET /headers?q=1", "X-Forwarded-For: 10.0.0.1\r\nVia: 1.1 a\r\n");
+    assert!(body.starts_with("GET /headers?q=1 HTTP/1.1\nhost: a\n"), "{body}");
+    assert!(body.contains("\nx-forwarded-for: 10.0.0.1\nvia: 1.1 a\n"), "{body}");
 }
 
 #[test]
@@ -209,10 +155,7 @@ fn echo_keeps_length_and_type() {
     let sent = vec![7; 5000];
     let fields = "Content-Type: image/x-seven\r\nContent-Length: 5000\r\n";
     let (head, body) = server.ask("POST /echo", fields, &sent);
-    assert!(
-        head.contains("\r\ncontent-type: image/x-seven\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("\r\ncontent-type: image/x-seven\r\n"), "{head}");
     assert!(head.contains("\r\ncontent-length: 5000\r\n"), "{head}");
     assert_eq!(body, sent);
 }
@@ -225,10 +168,7 @@ fn echo_answers_before_the_body_is_whole() {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(b"5\r\nfirst\r\n").unwrap();
     let head = until_head_ends(&mut stream).to_lowercase();
-    assert!(
-        head.contains("\r\ntransfer-encoding: chunked\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
     let mut chunk = [0; 10];
     stream.read_exact(&mut chunk).unwrap();
     assert_eq!(&chunk, b"5\r\nfirst\r\n");
@@ -280,9 +220,7 @@ fn unknown_paths_are_told_what_there_is() {
 fn a_request_in_flight_outlives_the_shutdown() {
     let mut server = Server::start("a");
     let mut stream = server.connect();
-    stream
-        .write_all(b"GET /slow/300 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET /slow/300 HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     std::thread::sleep(Duration::from_millis(100));
     drop(server.stop.take());
     let mut answer = String::new();

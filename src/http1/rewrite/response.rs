@@ -49,11 +49,8 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, how: &Resp
 
 /// Appends an interim response: the fields that are not this hop's own, nothing added.
 pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
-    const NO_EDITS: &FieldEdits = &FieldEdits {
-        remove: Vec::new(),
-        set: Vec::new(),
-        add: Vec::new(),
-    };
+    const NO_EDITS: &FieldEdits =
+        &FieldEdits { remove: Vec::new(), set: Vec::new(), add: Vec::new() };
     out.reserve(head.len + RESERVE);
     let mut sheet = Sheet::new(out, NO_EDITS);
     status_line(&mut sheet, head);
@@ -66,9 +63,7 @@ pub fn write_switching(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edits: &F
     out.reserve(head.len + RESERVE);
     let mut sheet = Sheet::new(out, edits);
     status_line(&mut sheet, head);
-    sheet.copy(head.lines(), head.survey.marks, |name| {
-        name == Known::Upgrade
-    });
+    sheet.copy(head.lines(), head.survey.marks, |name| name == Known::Upgrade);
     sheet.put(b"Connection: upgrade\r\n");
     sheet.via(head.version);
     sheet.finish("");

@@ -3,10 +3,7 @@
 use super::*;
 use crate::http1::{FieldStorage, HeadLimits, Version, parse_request as parse, parse_response};
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 4096,
-    fields: 64,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 64 };
 
 fn no_edits() -> FieldEdits {
     FieldEdits::default()
@@ -17,31 +14,15 @@ fn request_with(input: &str, how: &RequestRewrite<'_>) -> String {
     let input = format!("{input}\n\n").replace('\n', "\r\n");
     let mut storage = FieldStorage::new();
     let mut out = b"before ".to_vec();
-    write_request(
-        &mut out,
-        &parse(input.as_bytes(), &mut storage, &LIMITS).unwrap(),
-        how,
-    );
+    write_request(&mut out, &parse(input.as_bytes(), &mut storage, &LIMITS).unwrap(), how);
     let out = String::from_utf8(out).unwrap().replace("\r\n", "\n");
-    out.strip_prefix("before ")
-        .unwrap()
-        .strip_suffix("\n\n")
-        .unwrap()
-        .to_owned()
+    out.strip_prefix("before ").unwrap().strip_suffix("\n\n").unwrap().to_owned()
 }
 
 fn request(input: &str) -> String {
     let client_ip = Some([192, 0, 2, 10].into());
     let edits = &no_edits();
-    request_with(
-        input,
-        &RequestRewrite {
-            client_ip,
-            scheme: "http",
-            edits,
-            request_id: None,
-        },
-    )
+    request_with(input, &RequestRewrite { client_ip, scheme: "http", edits, request_id: None })
 }
 
 /// What every request gets from this client.
@@ -58,27 +39,19 @@ fn usual_request() {
 
 #[test]
 fn hop_by_hop_fields_stay() {
-    let input = "GET / HTTP/1.1\nHost: a\nKeep-Alive: 5\nProxy-Connection: x\nProxy-Authorization: x\n\
-                 TE: deflate\nUpgrade: websocket\nConnection: X-Hop, Host, Cookie, x-forwarded-for\n\
-                 X-Hop: 1\nCookie: c\nx-hop: 2\nContent_Length: 5\nX-Last: 1";
-    assert_eq!(
-        request(input),
-        format!("GET / HTTP/1.1\nHost: a\nCookie: c\nX-Last: 1\n{ADDED}")
-    );
+    let input = "GET / HTTP/1.1\nHost: a\nKeep-Alive: 5\nProxy-Connection: x\n\
+                 Proxy-Authorization: x\nTE: deflate\nUpgrade: websocket\n\
+                 Connection: X-Hop, Host, Cookie, x-forwarded-for\nX-Hop: 1\n\
+                 Cookie: c\nx-hop: 2\nContent_Length: 5\nX-Last: 1";
+    assert_eq!(request(input), format!("GET / HTTP/1.1\nHost: a\nCookie: c\nX-Last: 1\n{ADDED}"));
 }
 
 #[test]
 fn framing_is_canonical() {
     let input = "POST / HTTP/1.1\nHost: a\ncontent-length:\t 007 ";
-    assert_eq!(
-        request(input),
-        format!("POST / HTTP/1.1\nHost: a\nContent-Length: 7\n{ADDED}")
-    );
+    assert_eq!(request(input), format!("POST / HTTP/1.1\nHost: a\nContent-Length: 7\n{ADDED}"));
     let input = "POST / HTTP/1.1\nHost: a\nContent-Length: 0";
-    assert_eq!(
-        request(input),
-        format!("POST / HTTP/1.1\nHost: a\nContent-Length: 0\n{ADDED}")
-    );
+    assert_eq!(request(input), format!("POST / HTTP/1.1\nHost: a\nContent-Length: 0\n{ADDED}"));
     let input = "POST / HTTP/1.1\nHost: a\ntransfer-encoding:\tChunked\t";
     let expected = "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n";
     assert_eq!(request(input), format!("{expected}{ADDED}"));
@@ -143,10 +116,7 @@ fn clients_and_ids() {
         (Some("2001:db8::1"), "X-Forwarded-For: 2001:db8::1\n"),
         (Some("::ffff:192.0.2.1"), "X-Forwarded-For: 192.0.2.1\n"),
     ] {
-        assert_eq!(
-            request_with(start, &how(ip)),
-            format!("{start}\n{field}{rest}")
-        );
+        assert_eq!(request_with(start, &how(ip)), format!("{start}\n{field}{rest}"));
     }
     let input = format!("{start}\nX-Forwarded-For: 203.0.113.1");
     let passed = request_with(&input, &how(None));
@@ -157,26 +127,15 @@ fn clients_and_ids() {
 fn request_edits() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let edits = &FieldEdits {
-        remove: ["x-a", "via", "content-length", "x-forwarded-host"]
-            .map(String::from)
-            .to_vec(),
-        set: vec![
-            pair("host", "inner"),
-            pair("x-b", "new"),
-            pair("x-forwarded-for", "hidden"),
-        ],
+        remove: ["x-a", "via", "content-length", "x-forwarded-host"].map(String::from).to_vec(),
+        set: vec![pair("host", "inner"), pair("x-b", "new"), pair("x-forwarded-for", "hidden")],
         add: vec![pair("x-b", "more"), pair("transfer-encoding", "chunked")],
     };
     let input = "PUT / HTTP/1.1\nHost: a\nX-A: 1\nX-B: 2\nX-C: 3\nVia: 1.1 b\nContent-Length: 4";
     let expected = "PUT / HTTP/1.1\nHost: inner\nX-C: 3\nContent-Length: 4\n\
                     X-Forwarded-Proto: http\nx-b: new\nx-forwarded-for: hidden\nx-b: more";
     let client_ip = Some([192, 0, 2, 10].into());
-    let how = RequestRewrite {
-        client_ip,
-        scheme: "http",
-        edits,
-        request_id: None,
-    };
+    let how = RequestRewrite { client_ip, scheme: "http", edits, request_id: None };
     assert_eq!(request_with(input, &how), expected);
 }
 
@@ -189,10 +148,7 @@ fn response(
     let input = format!("{input}\n\n").replace('\n', "\r\n");
     let mut storage = FieldStorage::new();
     let mut out = Vec::new();
-    write(
-        &mut out,
-        &parse_response(input.as_bytes(), &mut storage, to_head, &LIMITS).unwrap(),
-    );
+    write(&mut out, &parse_response(input.as_bytes(), &mut storage, to_head, &LIMITS).unwrap());
     let out = String::from_utf8(out).unwrap().replace("\r\n", "\n");
     out.strip_suffix("\n\n").unwrap().to_owned()
 }
@@ -211,34 +167,10 @@ fn responses() {
             BodyOut::AsDeclared,
             "Content-Length: 5\n",
         ),
-        (
-            "HTTP/1.1 200 OK\nContent-Length: 0",
-            new,
-            true,
-            BodyOut::None,
-            "Content-Length: 0\n",
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            new,
-            true,
-            BodyOut::Chunked,
-            "Transfer-Encoding: chunked\n",
-        ),
-        (
-            chunked,
-            new,
-            true,
-            BodyOut::Chunked,
-            "Transfer-Encoding: chunked\n",
-        ),
-        (
-            chunked,
-            old,
-            false,
-            BodyOut::UntilClose,
-            "Connection: close\n",
-        ),
+        ("HTTP/1.1 200 OK\nContent-Length: 0", new, true, BodyOut::None, "Content-Length: 0\n"),
+        ("HTTP/1.1 200 OK", new, true, BodyOut::Chunked, "Transfer-Encoding: chunked\n"),
+        (chunked, new, true, BodyOut::Chunked, "Transfer-Encoding: chunked\n"),
+        (chunked, old, false, BodyOut::UntilClose, "Connection: close\n"),
         (chunked, new, true, BodyOut::None, ""),
         (
             "HTTP/1.1 200 OK\nContent-Length: 5",
@@ -248,18 +180,10 @@ fn responses() {
             "Content-Length: 5\nConnection: keep-alive\n",
         ),
     ] {
-        let how = ResponseRewrite {
-            client_version,
-            keep_alive,
-            body,
-            edits,
-        };
+        let how = ResponseRewrite { client_version, keep_alive, body, edits };
         let input = format!("{input}\n{hop}\nX-A: 1");
         let got = response(&input, false, |out, head| write_response(out, head, &how));
-        assert_eq!(
-            got,
-            format!("HTTP/1.1 200 OK\nX-A: 1\n{expected}Via: 1.1 corelane")
-        );
+        assert_eq!(got, format!("HTTP/1.1 200 OK\nX-A: 1\n{expected}Via: 1.1 corelane"));
     }
 }
 
@@ -283,10 +207,7 @@ fn status_lines() {
             body: BodyOut::None,
             edits,
         };
-        assert_eq!(
-            response(input, false, |out, head| write_response(out, head, &how)),
-            expected
-        );
+        assert_eq!(response(input, false, |out, head| write_response(out, head, &how)), expected);
     }
 }
 
@@ -307,10 +228,7 @@ fn response_edits() {
         "HTTP/1.1 200 OK\nServer: x\nX-Frame-Options: y\nSet-Cookie: c=d\nContent-Length: 1";
     let expected = "HTTP/1.1 200 OK\nSet-Cookie: c=d\nContent-Length: 1\nConnection: close\n\
                     x-frame-options: DENY\nset-cookie: a=b";
-    assert_eq!(
-        response(input, false, |out, head| write_response(out, head, &how)),
-        expected
-    );
+    assert_eq!(response(input, false, |out, head| write_response(out, head, &how)), expected);
 }
 
 #[test]

@@ -226,7 +226,8 @@ impl KernelRing {
         self.published += 1;
         // SAFETY: the tail lies in the first entry of the ring (its `resv` field), 2-byte aligned
         // and shared with the kernel, which reads it with acquire ordering.
-        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut()) };
+        let tail =
+            unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }
 }
@@ -235,8 +236,8 @@ impl Drop for Stock {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
         for data in inner.memory.iter_mut().filter_map(Option::take) {
-            // SAFETY: allocated with this layout. Every `Buf` holds an `Rc` of the stock, so none is
-            // left; the `Uring` holds one too until the kernel has dropped the ring.
+            // SAFETY: allocated with this layout. Every `Buf` holds an `Rc` of the stock, so none
+            // is left; the `Uring` holds one too until the kernel has dropped the ring.
             unsafe { dealloc(data.as_ptr(), LAYOUT) };
         }
         if let Some(ring) = inner.ring.take() {
@@ -260,7 +261,9 @@ impl Buf {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: `start <= end <= SIZE`, and these bytes were written by the kernel or through
         // `extend`; while a `Buf` exists nobody else has this memory.
-        unsafe { std::slice::from_raw_parts(self.data.as_ptr().add(self.start as usize), self.len()) }
+        unsafe {
+            std::slice::from_raw_parts(self.data.as_ptr().add(self.start as usize), self.len())
+        }
     }
 
     /// The bytes, to change in place.

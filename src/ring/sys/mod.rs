@@ -3,4 +3,5 @@
 #![allow(unsafe_code)]
 
 pub(super) mod buffers;
+pub(super) mod request;
 pub(super) mod uring;

@@ -4,6 +4,7 @@
 //! here (`Hold`), behind a pointer that does not move, and a slot is emptied only when the kernel
 //! has posted the operation's last completion. Futures hold a slot's number, never memory.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -13,69 +14,24 @@ use std::time::Duration;
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
-use socket2::SockAddr;
 
 use super::buffers::{Buf, Stock};
+use super::request::{GROUP, Hold, Request, prepare};
 use crate::ring::tier::Tier;
 
-/// The one buffer group of a ring.
-const GROUP: u16 = 0;
 /// Completions of operations that nobody waits for (close, cancel).
 const NOBODY: u64 = u64::MAX;
 /// Completions of the timers that limit a wait where EXT_ARG is missing.
 const WAIT_LIMIT: u64 = u64::MAX - 1;
 /// How many results a multishot operation may pile up before it is stopped.
 const BACKLOG: usize = 2;
+/// How long to leave a kernel alone that is short of memory.
+const REST_WHEN_REFUSED: Duration = Duration::from_millis(1);
 /// How long dropping the ring waits for the kernel to let go of memory.
 const DROP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Names an operation in flight.
 pub type Key = u32;
-
-/// What the kernel is asked to do. Memory moves in with the request.
-#[derive(Debug)]
-pub enum Request {
-    /// accept4(2); with `multi`, again and again.
-    Accept { fd: RawFd, multi: bool },
-    /// connect(2).
-    Connect { fd: RawFd, address: Box<SockAddr> },
-    /// recv(2) into a published buffer; with `multi`, again and again.
-    Recv { fd: RawFd, multi: bool },
-    /// recv(2) behind the bytes of a buffer.
-    RecvInto { fd: RawFd, buf: Buf },
-    /// send(2) of all bytes of a buffer; `more`: MSG_MORE.
-    Send { fd: RawFd, buf: Buf, more: bool },
-    /// sendmsg(2) of bytes and a buffer in one go.
-    SendVectored { fd: RawFd, head: Vec<u8>, buf: Buf },
-    /// poll(2) for one event.
-    Poll { fd: RawFd, events: u32 },
-}
-
-/// What the kernel may touch until the last completion.
-#[derive(Debug, Default)]
-pub enum Hold {
-    #[default]
-    Nothing,
-    /// Nothing, but a result is a descriptor that somebody must own.
-    Accepting,
-    Address(#[allow(dead_code)] Box<SockAddr>),
-    Buf(Buf),
-    Vectored(Box<Vectored>),
-}
-
-/// Memory of a vectored send.
-pub struct Vectored {
-    head: Vec<u8>,
-    pub buf: Buf,
-    parts: [libc::iovec; 2],
-    header: libc::msghdr,
-}
-
-impl std::fmt::Debug for Vectored {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Vectored({} + {:?})", self.head.len(), self.buf)
-    }
-}
 
 /// One completion: its result and flags.
 pub type Outcome = (i32, u32);
@@ -116,7 +72,8 @@ enum State {
 #[derive(Default)]
 struct Results {
     first: Option<Outcome>,
-    rest: Option<Box<std::collections::VecDeque<Outcome>>>,
+    #[allow(clippy::box_collection, reason = "keeps slots small; hardly any has a backlog")]
+    rest: Option<Box<VecDeque<Outcome>>>,
 }
 
 impl Results {
@@ -312,9 +269,13 @@ impl Uring {
         match result {
             Ok(_) => Ok(()),
             Err(error) => match Errno::from_io_error(&error) {
-                // The wait's limit, a signal, a completion queue to be emptied first, or memory
-                // short for now: the caller reaps, and comes again.
-                Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN) => Ok(()),
+                // The wait's limit, or a signal: the caller reaps, and comes again.
+                Some(Errno::TIME | Errno::INTR) => Ok(()),
+                // Completions must be taken first, or memory is short for now.
+                Some(Errno::BUSY | Errno::AGAIN) => {
+                    self.rest_unless_completions();
+                    Ok(())
+                }
                 _ => Err(error),
             },
         }
@@ -403,8 +364,19 @@ impl Uring {
         self.enters += 1;
         if self.ring.submit().is_err() {
             let mut wakers = Vec::new();
+            self.rest_unless_completions();
             self.reap(&mut wakers);
             wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// The kernel refused to take more. Taking completions off helps; where there are none, only
+    /// time does, and asking again at once would spin.
+    fn rest_unless_completions(&mut self) {
+        let mut queue = self.ring.completion();
+        queue.sync();
+        if queue.is_empty() {
+            std::thread::sleep(REST_WHEN_REFUSED);
         }
     }
 
@@ -439,6 +411,7 @@ impl Uring {
             }
         }
         let mut wakers = Vec::new();
+        #[allow(clippy::disallowed_methods, reason = "the end of a ring has no turn's clock")]
         let start = std::time::Instant::now();
         while self.in_flight > 0 && start.elapsed() < DROP_PATIENCE {
             let nap = Duration::from_millis(10);
@@ -488,84 +461,6 @@ pub fn accepted((result, _): Outcome) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(result) })
 }
 
-fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
-    const POLL_FIRST: u16 = 1;
-    let no_signal = libc::MSG_NOSIGNAL;
-    match request {
-        Request::Accept { fd, multi: true } => {
-            let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC).build();
-            (entry, Hold::Accepting)
-        }
-        Request::Accept { fd, multi: false } => {
-            let none = std::ptr::null_mut();
-            let entry = opcode::Accept::new(Fd(fd), none, none.cast()).flags(libc::SOCK_CLOEXEC);
-            (entry.build(), Hold::Accepting)
-        }
-        Request::Connect { fd, address } => {
-            let pointer = address.as_ptr().cast::<libc::sockaddr>();
-            let entry = opcode::Connect::new(Fd(fd), pointer, address.len()).build();
-            (entry, Hold::Address(address))
-        }
-        Request::Recv { fd, multi: true } => {
-            (opcode::RecvMulti::new(Fd(fd), GROUP).build(), Hold::Nothing)
-        }
-        Request::Recv { fd, multi: false } => {
-            let capacity = super::buffers::BUF_CAPACITY as u32;
-            let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), capacity)
-                .buf_group(GROUP)
-                .ioprio(POLL_FIRST)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT);
-            (entry, Hold::Nothing)
-        }
-        Request::RecvInto { fd, mut buf } => {
-            let (pointer, room) = buf.spare();
-            let entry = opcode::Recv::new(Fd(fd), pointer, room as u32);
-            (entry.flags(libc::MSG_DONTWAIT).build(), Hold::Buf(buf))
-        }
-        Request::Send { fd, buf, more } => {
-            let flags = no_signal | wait_all(tier) | if more { libc::MSG_MORE } else { 0 };
-            let entry = opcode::Send::new(Fd(fd), buf.as_ptr(), buf.len() as u32).flags(flags);
-            (entry.build(), Hold::Buf(buf))
-        }
-        Request::SendVectored { fd, head, buf } => {
-            let vectored = Vectored::new(head, buf);
-            let flags = (no_signal | wait_all(tier)) as u32;
-            let entry = opcode::SendMsg::new(Fd(fd), &raw const vectored.header).flags(flags);
-            (entry.build(), Hold::Vectored(vectored))
-        }
-        Request::Poll { fd, events } => {
-            (opcode::PollAdd::new(Fd(fd), events).build(), Hold::Nothing)
-        }
-    }
-}
-
-/// Since 5.19 the kernel itself goes on after a short send.
-fn wait_all(tier: Tier) -> i32 {
-    if tier == Tier::V5_8 { 0 } else { libc::MSG_WAITALL }
-}
-
-impl Vectored {
-    fn new(head: Vec<u8>, buf: Buf) -> Box<Vectored> {
-        let none = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        // SAFETY: all-zero bytes are a valid msghdr (integers and null pointers).
-        let header: libc::msghdr = unsafe { std::mem::zeroed() };
-        let mut vectored = Box::new(Vectored { head, buf, parts: [none; 2], header });
-        vectored.parts = [
-            libc::iovec { iov_base: vectored.head.as_ptr() as *mut _, iov_len: vectored.head.len() },
-            libc::iovec { iov_base: vectored.buf.as_ptr() as *mut _, iov_len: vectored.buf.len() },
-        ];
-        vectored.header.msg_iov = vectored.parts.as_mut_ptr();
-        vectored.header.msg_iovlen = 2;
-        vectored
-    }
-
-    /// Splits again into what was sent.
-    pub fn into_parts(self: Box<Self>) -> (Vec<u8>, Buf) {
-        (self.head, self.buf)
-    }
-}
-
 /// The buffer that a receive's completion brought, `None` at the end of the stream. `hold` is the
 /// memory that came back with it.
 pub fn received(stock: &Rc<Stock>, outcome: Outcome, hold: Hold) -> io::Result<Option<Buf>> {
@@ -601,7 +496,6 @@ pub fn probe(tier: Tier) -> io::Result<()> {
         && (tier == Tier::V5_8 || params.is_feature_ext_arg());
     if has_all { Ok(()) } else { Err(Errno::NOSYS.into()) }
 }
-
 
 #[cfg(test)]
 mod tests {

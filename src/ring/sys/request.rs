@@ -1,0 +1,140 @@
+//! What operations ask of the kernel, and the memory that they lend it.
+
+use std::os::fd::RawFd;
+
+use io_uring::types::Fd;
+use io_uring::{opcode, squeue};
+use socket2::SockAddr;
+
+use super::buffers::{BUF_CAPACITY, Buf};
+use crate::ring::tier::Tier;
+
+/// The one buffer group of a ring.
+pub(super) const GROUP: u16 = 0;
+
+/// What the kernel is asked to do. Memory moves in with the request.
+#[derive(Debug)]
+pub enum Request {
+    /// accept4(2); with `multi`, again and again.
+    Accept { fd: RawFd, multi: bool },
+    /// connect(2).
+    Connect { fd: RawFd, address: Box<SockAddr> },
+    /// recv(2) into a published buffer; with `multi`, again and again.
+    Recv { fd: RawFd, multi: bool },
+    /// recv(2) behind the bytes of a buffer.
+    RecvInto { fd: RawFd, buf: Buf },
+    /// send(2) of all bytes of a buffer; `more`: MSG_MORE.
+    Send { fd: RawFd, buf: Buf, more: bool },
+    /// sendmsg(2) of bytes and a buffer in one go.
+    SendVectored { fd: RawFd, head: Vec<u8>, buf: Buf },
+    /// poll(2) for one event.
+    Poll { fd: RawFd, events: u32 },
+}
+
+/// What the kernel may touch until the last completion.
+#[derive(Debug, Default)]
+pub enum Hold {
+    #[default]
+    Nothing,
+    /// Nothing, but a result is a descriptor that somebody must own.
+    Accepting,
+    Address(#[allow(dead_code)] Box<SockAddr>),
+    Buf(Buf),
+    Vectored(Box<Vectored>),
+}
+
+/// Memory of a vectored send.
+pub struct Vectored {
+    head: Vec<u8>,
+    pub buf: Buf,
+    parts: [libc::iovec; 2],
+    header: libc::msghdr,
+}
+
+impl std::fmt::Debug for Vectored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vectored({} + {:?})", self.head.len(), self.buf)
+    }
+}
+
+/// The entry for `request`, and the memory that must outlive the operation.
+pub(super) fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
+    const POLL_FIRST: u16 = 1;
+    let no_signal = libc::MSG_NOSIGNAL;
+    match request {
+        Request::Accept { fd, multi: true } => {
+            let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC).build();
+            (entry, Hold::Accepting)
+        }
+        Request::Accept { fd, multi: false } => {
+            let none = std::ptr::null_mut();
+            let entry = opcode::Accept::new(Fd(fd), none, none.cast()).flags(libc::SOCK_CLOEXEC);
+            (entry.build(), Hold::Accepting)
+        }
+        Request::Connect { fd, address } => {
+            let pointer = address.as_ptr().cast::<libc::sockaddr>();
+            let entry = opcode::Connect::new(Fd(fd), pointer, address.len()).build();
+            (entry, Hold::Address(address))
+        }
+        Request::Recv { fd, multi: true } => {
+            (opcode::RecvMulti::new(Fd(fd), GROUP).build(), Hold::Nothing)
+        }
+        Request::Recv { fd, multi: false } => {
+            let capacity = BUF_CAPACITY as u32;
+            let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), capacity)
+                .buf_group(GROUP)
+                .ioprio(POLL_FIRST)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT);
+            (entry, Hold::Nothing)
+        }
+        Request::RecvInto { fd, mut buf } => {
+            let (pointer, room) = buf.spare();
+            let entry = opcode::Recv::new(Fd(fd), pointer, room as u32);
+            (entry.flags(libc::MSG_DONTWAIT).build(), Hold::Buf(buf))
+        }
+        Request::Send { fd, buf, more } => {
+            let flags = no_signal | wait_all(tier) | if more { libc::MSG_MORE } else { 0 };
+            let entry = opcode::Send::new(Fd(fd), buf.as_ptr(), buf.len() as u32).flags(flags);
+            (entry.build(), Hold::Buf(buf))
+        }
+        Request::SendVectored { fd, head, buf } => {
+            let vectored = Vectored::new(head, buf);
+            let flags = (no_signal | wait_all(tier)) as u32;
+            let entry = opcode::SendMsg::new(Fd(fd), &raw const vectored.header).flags(flags);
+            (entry.build(), Hold::Vectored(vectored))
+        }
+        Request::Poll { fd, events } => {
+            (opcode::PollAdd::new(Fd(fd), events).build(), Hold::Nothing)
+        }
+    }
+}
+
+/// Since 5.19 the kernel itself goes on after a short send.
+fn wait_all(tier: Tier) -> i32 {
+    if tier == Tier::V5_8 { 0 } else { libc::MSG_WAITALL }
+}
+
+impl Vectored {
+    fn new(head: Vec<u8>, buf: Buf) -> Box<Vectored> {
+        let none = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        // SAFETY: all-zero bytes are a valid msghdr (integers and null pointers).
+        let header: libc::msghdr = unsafe { std::mem::zeroed() };
+        let mut vectored = Box::new(Vectored { head, buf, parts: [none; 2], header });
+        vectored.parts = [
+            libc::iovec {
+                iov_base: vectored.head.as_ptr() as *mut _,
+                iov_len: vectored.head.len(),
+            },
+            libc::iovec { iov_base: vectored.buf.as_ptr() as *mut _, iov_len: vectored.buf.len() },
+        ];
+        vectored.header.msg_iov = vectored.parts.as_mut_ptr();
+        vectored.header.msg_iovlen = 2;
+        vectored
+    }
+
+    /// Splits again into what was sent.
+    pub fn into_parts(self) -> (Vec<u8>, Buf) {
+        (self.head, self.buf)
+    }
+}
