@@ -1,5 +1,14 @@
 //! The same rules once more, written to be read and not to be fast, without httparse and without
-//! anything that the parsers use. [`differential`](super::differential) compares the two.
+//! anything that the parsers use but the list of names that Connection may not nominate.
+//! [`differential`](super::differential) compares the two.
+
+mod request;
+mod response;
+
+use super::name::may_be_nominated;
+
+pub(super) use request::Request;
+pub(super) use response::Response;
 
 /// A head as the reference reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +111,31 @@ impl Head {
         };
         (!(chunked && length.is_some())).then_some((length, chunked))
     }
+}
+
+/// Fields whose names are neither dropped nor nominated by Connection.
+fn passing(head: &Head, dropped: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let nominated = head.list("connection");
+    let lookalikes = ["x_forwarded_for", "x_forwarded_host", "x_forwarded_proto"];
+    let is_request = dropped.contains(&"content_length");
+    let passes = |(name, _): &&(String, Vec<u8>)| {
+        let lower = name.to_ascii_lowercase();
+        let known = lower == "upgrade" || lower == "expect" || lower == "x-request-id";
+        let named = nominated.contains(&lower) && may_be_nominated(name) && !known;
+        // Any mixture of hyphens and underscores.
+        let like = lower.contains('_')
+            && is_request
+            && (lookalikes.contains(&&*lower.replace('-', "_"))
+                || dropped.contains(&&*lower.replace('-', "_")));
+        !dropped.contains(&&*lower) && !named && !like
+    };
+    head.fields.iter().filter(passes).cloned().collect()
+}
+
+fn too_many_named(head: &Head) -> bool {
+    let options = head.list("connection");
+    let ours = |option: &String| ["close", "keep-alive", "upgrade"].contains(&&**option);
+    options.len() > 32 && !options.iter().all(ours)
 }
 
 /// How a chunked body ended.

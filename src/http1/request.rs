@@ -65,7 +65,8 @@ pub fn parse_request<'b, 's>(
     let version = Version::from_minor(parsed.version);
     let fields: &'s [Field<'b>] = parsed.headers;
     let target = Target::parse(method, parsed.path.ok_or(Fault::Incomplete)?)?;
-    let survey = Survey::of(head, fields, REQUEST_NAMES)?;
+    let mut survey = Survey::default();
+    survey.read(head, fields, REQUEST_NAMES)?;
     let host = effective_host(&target, version, survey.host)?;
     let facts = facts(method, version, &survey)?;
     if let Target::Authority(_) = target {

@@ -65,7 +65,8 @@ pub fn parse_response<'b, 's>(
     let version = Version::from_minor(parsed.version);
     let fields: &'s [Field<'b>] = parsed.headers;
     let reason = parsed.reason.unwrap_or_default();
-    let survey = Survey::of(head, fields, RESPONSE_NAMES)?;
+    let mut survey = Survey::default();
+    survey.read(head, fields, RESPONSE_NAMES)?;
     let declared = survey.declared.check(version)?;
     let facts = ResponseFacts {
         status,
@@ -85,5 +86,47 @@ impl<'b, 's> ResponseHead<'b, 's> {
 
     pub(super) fn lines(&self) -> FieldLines<'b, 's> {
         FieldLines { head: self.head, fields: self.fields }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(head: &str, to_head: bool) -> ResponseFacts {
+        let limits = HeadLimits { bytes: 4096, fields: 64 };
+        let mut storage = FieldStorage::new();
+        parse_response(head.as_bytes(), &mut storage, to_head, &limits).unwrap().facts
+    }
+
+    /// What a HEAD is answered with tells of a body and has none (RFC 9112 §6.3).
+    #[test]
+    fn to_head() {
+        let length = facts("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true);
+        assert_eq!((length.framing, length.content_length), (ResponseFraming::None, Some(5)));
+        let chunked = facts("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true);
+        assert_eq!((chunked.framing, chunked.content_length), (ResponseFraming::None, None));
+        assert_eq!(facts("HTTP/1.1 200 OK\r\n\r\n", true).framing, ResponseFraming::None);
+    }
+
+    #[test]
+    fn keep_alive() {
+        for (head, expected) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+        ] {
+            assert_eq!(facts(head, false).keep_alive, expected, "{head}");
+        }
+    }
+
+    #[test]
+    fn upgrade() {
+        let start = "HTTP/1.1 101 Switching Protocols\r\n";
+        let both = format!("{start}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        assert!(facts(&both, false).upgrade);
+        assert!(!facts(&format!("{start}Upgrade: websocket\r\n\r\n"), false).upgrade);
+        assert!(!facts(&format!("{start}Connection: upgrade\r\n\r\n"), false).upgrade);
     }
 }

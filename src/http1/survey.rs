@@ -104,28 +104,28 @@ pub(super) struct Survey<'b> {
 
 impl<'b> Survey<'b> {
     /// Reads the fields of `head` whose names are among `names`. The fields must lie in `head`,
-    /// one a line.
+    /// one a line. In place: returned by value, so wide a result would be copied twice.
     #[inline]
-    pub(super) fn of(
+    pub(super) fn read(
+        &mut self,
         head: &'b [u8],
         fields: &[Field<'b>],
         names: Names,
-    ) -> Result<Survey<'b>, Fault> {
-        let mut survey = Survey::default();
+    ) -> Result<(), Fault> {
         for (i, field) in fields.iter().enumerate() {
             if !begins_after_crlf(head, field) {
                 return Err(Fault::BareLf);
             }
             let name = Known::of(field.name);
             if name != Known::Other && names.has(name) {
-                survey.marks.set(i);
-                survey.note(name, field.value)?;
+                self.marks.set(i);
+                self.note(name, field.value)?;
             }
         }
-        if survey.nominates {
-            survey.mark_nominated(fields)?;
+        if self.nominates {
+            self.mark_nominated(fields)?;
         }
-        Ok(survey)
+        Ok(())
     }
 
     /// Takes in one field.

@@ -264,7 +264,8 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-type: text/html\r\nx-extra: 1\r\n\r\nhi"
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\
+             content-type: text/html\r\nx-extra: 1\r\n\r\nhi"
         );
     }
 }

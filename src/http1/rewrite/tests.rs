@@ -39,9 +39,10 @@ fn usual_request() {
 
 #[test]
 fn hop_by_hop_fields_stay() {
-    let input = "GET / HTTP/1.1\nHost: a\nKeep-Alive: 5\nProxy-Connection: x\nProxy-Authorization: x\n\
-                 TE: deflate\nUpgrade: websocket\nConnection: X-Hop, Host, Cookie, x-forwarded-for\n\
-                 X-Hop: 1\nCookie: c\nx-hop: 2\nContent_Length: 5\nX-Last: 1";
+    let input = "GET / HTTP/1.1\nHost: a\nKeep-Alive: 5\nProxy-Connection: x\n\
+                 Proxy-Authorization: x\nTE: deflate\nUpgrade: websocket\n\
+                 Connection: X-Hop, Host, Cookie, x-forwarded-for\nX-Hop: 1\n\
+                 Cookie: c\nx-hop: 2\nContent_Length: 5\nX-Last: 1";
     assert_eq!(request(input), format!("GET / HTTP/1.1\nHost: a\nCookie: c\nX-Last: 1\n{ADDED}"));
 }
 

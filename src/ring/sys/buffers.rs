@@ -236,8 +236,8 @@ impl Drop for Stock {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
         for data in inner.memory.iter_mut().filter_map(Option::take) {
-            // SAFETY: allocated with this layout. Every `Buf` holds an `Rc` of the stock, so none is
-            // left; the `Uring` holds one too until the kernel has dropped the ring.
+            // SAFETY: allocated with this layout. Every `Buf` holds an `Rc` of the stock, so none
+            // is left; the `Uring` holds one too until the kernel has dropped the ring.
             unsafe { dealloc(data.as_ptr(), LAYOUT) };
         }
         if let Some(ring) = inner.ring.take() {

@@ -25,6 +25,8 @@ const NOBODY: u64 = u64::MAX;
 const WAIT_LIMIT: u64 = u64::MAX - 1;
 /// How many results a multishot operation may pile up before it is stopped.
 const BACKLOG: usize = 2;
+/// How long to leave a kernel alone that is short of memory.
+const REST_WHEN_REFUSED: Duration = Duration::from_millis(1);
 /// How long dropping the ring waits for the kernel to let go of memory.
 const DROP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -267,9 +269,13 @@ impl Uring {
         match result {
             Ok(_) => Ok(()),
             Err(error) => match Errno::from_io_error(&error) {
-                // The wait's limit, a signal, a completion queue to be emptied first, or memory
-                // short for now: the caller reaps, and comes again.
-                Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN) => Ok(()),
+                // The wait's limit, or a signal: the caller reaps, and comes again.
+                Some(Errno::TIME | Errno::INTR) => Ok(()),
+                // Completions must be taken first, or memory is short for now.
+                Some(Errno::BUSY | Errno::AGAIN) => {
+                    self.rest_unless_completions();
+                    Ok(())
+                }
                 _ => Err(error),
             },
         }
@@ -358,8 +364,19 @@ impl Uring {
         self.enters += 1;
         if self.ring.submit().is_err() {
             let mut wakers = Vec::new();
+            self.rest_unless_completions();
             self.reap(&mut wakers);
             wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// The kernel refused to take more. Taking completions off helps; where there are none, only
+    /// time does, and asking again at once would spin.
+    fn rest_unless_completions(&mut self) {
+        let mut queue = self.ring.completion();
+        queue.sync();
+        if queue.is_empty() {
+            std::thread::sleep(REST_WHEN_REFUSED);
         }
     }
 

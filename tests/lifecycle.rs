@@ -1,0 +1,250 @@
+//! Starting, stopping and reporting: what the process says, when it ends and with which code.
+
+#[macro_use]
+mod support;
+
+use rustix::process::Signal;
+use support::*;
+
+tiered! {
+    the_tier_is_logged,
+    an_idle_proxy_stops_at_once,
+    idle_connections_do_not_delay_a_stop,
+    a_request_in_progress_is_finished_first,
+    a_body_in_progress_is_finished_first,
+    a_tunnel_does_not_outlive_the_drain,
+    the_drain_has_an_end,
+    a_second_signal_ends_at_once,
+    every_shard_stops,
+    latencies_are_reported_on_a_signal,
+    latencies_are_reported_at_the_end,
+}
+
+fn the_tier_is_logged(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Proxy::before(tier, &origin);
+    proxy.await_stderr(&format!("tier {tier}"));
+}
+
+fn an_idle_proxy_stops_at_once(tier: Tier) {
+    for signal in [Signal::TERM, Signal::INT] {
+        let origin = Origin::named("origin");
+        let proxy = Proxy::before(tier, &origin);
+        let address = proxy.address();
+        assert_eq!(proxy.get("/").text(), "origin");
+        proxy.signal(signal);
+        assert_eq!(proxy.wait().status.code(), Some(0));
+        let (socket, address) = address.socket();
+        assert!(socket.connect(&address).is_err(), "the port is free again");
+        assert!(origin.await_end(0).is_over());
+    }
+}
+
+fn idle_connections_do_not_delay_a_stop(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Proxy::before(tier, &origin);
+    let (mut used, mut unused) = (proxy.client(), proxy.client());
+    used.get("/");
+    let (waited, exit) = timed(|| proxy.terminate());
+    assert!(exit.status.success() && waited < ms(5_000), "{waited:?}");
+    used.assert_closed();
+    unused.assert_closed();
+}
+
+fn a_request_in_progress_is_finished_first(tier: Tier) {
+    let gate = Gate::shut();
+    let origin = origin_waits_for(&gate);
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    proxy.signal(Signal::TERM);
+    wait_until("no one is let in any more", || {
+        let (socket, address) = proxy.address().socket();
+        socket.connect(&address).is_err()
+    });
+    gate.open();
+    let response = client.response();
+    assert_eq!(response.text(), "late");
+    assert!(response.fields.lists("connection", "close"));
+    client.assert_closed();
+    assert_eq!(proxy.wait().status.code(), Some(0));
+}
+
+fn a_body_in_progress_is_finished_first(tier: Tier) {
+    const LENGTH: u64 = 64 << 20;
+    let origin = origin_streams(LENGTH);
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = Client::connect_with_buffer(64 << 10, &proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    let response = client.response_head("GET").expect("a head");
+    proxy.signal(Signal::TERM);
+    assert_eq!(client.skip_body(response.framing), LENGTH);
+    client.assert_closed();
+    assert_eq!(proxy.wait().status.code(), Some(0));
+}
+
+const DRAIN: &str = "[timeouts]\ndrain = \"400ms\"";
+
+fn a_tunnel_does_not_outlive_the_drain(tier: Tier) {
+    let origin = origin_upgrades();
+    let proxy = Config::new(tier).origin("app", &origin).toml(DRAIN).start();
+    let mut client = proxy.client();
+    let upgrade = "GET / HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    assert_eq!(client.request(upgrade).status, 101);
+    let (waited, exit) = timed(|| proxy.terminate());
+    assert_eq!(exit.status.code(), Some(0));
+    assert!(waited < ms(5_000), "{waited:?}");
+    assert!(client.rest().1.is_over());
+}
+
+fn the_drain_has_an_end(tier: Tier) {
+    let origin = origin_never_answers();
+    let proxy = Config::new(tier).origin("app", &origin).toml(DRAIN).start();
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    let (waited, exit) = timed(|| proxy.terminate());
+    assert_eq!(exit.status.code(), Some(0));
+    assert!((ms(400)..ms(5_000)).contains(&waited), "{waited:?}");
+    assert!(client.rest().1.is_over());
+}
+
+fn a_second_signal_ends_at_once(tier: Tier) {
+    let origin = origin_never_answers();
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    proxy.signal(Signal::TERM);
+    wait_until("the first signal has arrived", || {
+        let (socket, address) = proxy.address().socket();
+        socket.connect(&address).is_err()
+    });
+    let (waited, _exit) = timed(|| proxy.terminate());
+    assert!(waited < ms(5_000), "{waited:?}");
+}
+
+fn every_shard_stops(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier).shards(2).origin("app", &origin).start();
+    let mut clients: Vec<_> = (0..40).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    assert_eq!(proxy.terminate().status.code(), Some(0));
+}
+
+/// Four requests on one connection to the origin, so three of them reused it.
+fn serve_four(proxy: &Proxy) {
+    for _ in 0..4 {
+        assert_eq!(proxy.get("/").status, 200);
+    }
+}
+
+#[track_caller]
+fn assert_is_report(stderr: &str) {
+    for phase in ["head", "queue", "connect", "first byte", "body", "total"] {
+        let line = stderr.lines().find(|line| line.trim_start().starts_with(phase));
+        let line = line.unwrap_or_else(|| panic!("no line for {phase}:\n{stderr}"));
+        let numbers = line.split_whitespace().filter(|word| word.parse::<f64>().is_ok());
+        assert!(numbers.count() >= 4, "{line}");
+    }
+    assert!(stderr.contains("connections reused 3 of 4"), "{stderr}");
+}
+
+fn latencies_are_reported_on_a_signal(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Proxy::before(tier, &origin);
+    serve_four(&proxy);
+    proxy.signal(Signal::USR1);
+    proxy.await_stderr("connections reused 3 of");
+    assert_is_report(&proxy.stderr());
+    assert_eq!(proxy.get("/").text(), "origin", "and serving goes on");
+}
+
+fn latencies_are_reported_at_the_end(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Proxy::before(tier, &origin);
+    serve_four(&proxy);
+    assert_is_report(&proxy.terminate().stderr);
+}
+
+// What happens before a ring exists is the same in each tier.
+
+/// Fails unless the process ended with code 1 after one sentence with all of `words`.
+#[track_caller]
+fn assert_refused(exit: &Exit, words: &[&str]) {
+    assert_eq!(exit.status.code(), Some(1), "{}", exit.stderr);
+    assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
+    for word in words {
+        assert!(exit.stderr.contains(word), "no {word:?} in: {}", exit.stderr);
+    }
+    let last = exit.stderr.lines().last().unwrap_or_default();
+    assert!(last.len() > 20 && last.len() < 400, "one sentence: {}", exit.stderr);
+}
+
+fn simple() -> Config {
+    Config::new(tiers()[0]).route("path = \"/\"\nrespond = { status = 200, body = \"hi\" }")
+}
+
+#[test]
+fn a_port_in_use_is_said_in_one_sentence() {
+    let other = Origin::named("other");
+    let exit = simple().listener(&other.address().to_string()).run_to_end(&["run"]);
+    assert_refused(&exit, &[&other.address().to_string(), "in use"]);
+}
+
+#[test]
+fn a_port_of_another_corelane_is_in_use_too() {
+    let first = simple().start();
+    let exit = simple().listener(&first.address().to_string()).run_to_end(&["run"]);
+    assert_refused(&exit, &[&first.address().to_string(), "in use"]);
+}
+
+#[test]
+fn a_foreign_address_is_said_in_one_sentence() {
+    let exit = simple().listener("192.0.2.1:8080").run_to_end(&["run"]);
+    assert_refused(&exit, &["192.0.2.1:8080"]);
+}
+
+#[test]
+fn too_few_open_files_are_said_in_one_sentence() {
+    let exit = simple().open_files(30).run_to_end(&["run"]);
+    assert_refused(&exit, &["open files", "30"]);
+}
+
+#[test]
+fn a_missing_configuration_is_said_in_one_sentence() {
+    for command in ["run", "check"] {
+        let mut process = std::process::Command::new(binary());
+        process.args([command, "-c", "/nowhere/corelane.toml"]);
+        let exit = Proxy::spawn(process, None, String::new()).wait();
+        assert_refused(&exit, &["/nowhere/corelane.toml"]);
+    }
+}
+
+#[test]
+fn a_good_configuration_is_checked_in_one_line() {
+    let exit = simple().run_to_end(&["check"]);
+    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+    assert_eq!(exit.stdout.lines().count(), 1, "{}", exit.stdout);
+    assert!(exit.stdout.contains("ok"), "{}", exit.stdout);
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place() {
+    let bad = simple()
+        .toml("[[upstream]]\nname = \"app\"\nbalanse = \"random\"\nservers = [\"127.0.0.1:99999\"]")
+        .route("path = \"/x\"\nupstream = \"ap\"");
+    let text = bad.render();
+    let line = |needle: &str| {
+        let index = text.lines().position(|line| line.contains(needle)).expect("a line");
+        format!("config.toml:{}:", index + 1)
+    };
+    for command in ["check", "run"] {
+        let exit = bad.run_to_end(&[command]);
+        let mistakes = [line("balanse"), line("99999"), line("\"ap\"")];
+        let mistakes: Vec<_> = mistakes.iter().map(String::as_str).collect();
+        assert_refused(&exit, &mistakes);
+        assert!(exit.stderr.contains("balance"), "the nearest key is named: {}", exit.stderr);
+    }
+}

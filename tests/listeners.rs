@@ -1,0 +1,140 @@
+//! Where clients connect and where servers listen: IPv4, IPv6, Unix sockets.
+
+#[macro_use]
+mod support;
+
+use support::*;
+
+tiered! {
+    ipv4_and_ipv6,
+    a_unix_socket_for_clients,
+    a_unix_socket_is_replaced_if_nobody_listens,
+    a_unix_socket_for_a_server,
+    a_server_on_ipv6,
+    a_server_by_name,
+    a_server_whose_name_does_not_resolve_is_down,
+    every_shard_serves_every_listener,
+    many_connections_at_once,
+}
+
+fn ipv4_and_ipv6(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier)
+        .listener("127.0.0.1:0")
+        .listener("[::1]:0")
+        .listener("127.0.0.2:0")
+        .origin("app", &origin)
+        .start();
+    let addresses = proxy.addresses();
+    assert_eq!(addresses.len(), 3);
+    for address in &addresses {
+        assert_ne!(address.port(), 0);
+        assert_eq!(Client::connect(address).get("/").text(), "origin");
+    }
+    let sources = origin.requests();
+    let from = |index: usize| sources[index].field("x-forwarded-for").map(str::to_owned);
+    assert_eq!(from(0).as_deref(), Some("127.0.0.1"));
+    assert_eq!(from(1).as_deref(), Some("::1"));
+}
+
+fn a_unix_socket_for_clients(tier: Tier) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let address = format!("unix:{}", dir.path().join("corelane.sock").display());
+    let origin = origin_echoes();
+    let proxy = Config::new(tier).listener(&address).origin("app", &origin).start();
+    assert_eq!(proxy.address().to_string(), address);
+    let mut client = proxy.client();
+    let body = Pattern::new(5).take(3 << 20);
+    for _ in 0..2 {
+        assert!(client.post("/", &body).body == body);
+    }
+    assert_eq!(origin.requests()[0].field("x-forwarded-for"), None, "it has no address");
+}
+
+fn a_unix_socket_is_replaced_if_nobody_listens(tier: Tier) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("corelane.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket file left behind"));
+    let origin = Origin::named("origin");
+    let address = format!("unix:{}", path.display());
+    let proxy = Config::new(tier).listener(&address).origin("app", &origin).start();
+    assert_eq!(proxy.get("/").text(), "origin");
+}
+
+fn a_unix_socket_for_a_server(tier: Tier) {
+    let origin = Origin::unix(|conn| {
+        loop {
+            let request = conn.request()?;
+            conn.send(ok(request.body))?;
+        }
+    });
+    for splice in [true, false] {
+        let splice = format!("[splice]\nenabled = {splice}");
+        let proxy = Config::new(tier).origin("app", &origin).toml(&splice).start();
+        let body = Pattern::new(6).take(3 << 20);
+        let mut client = proxy.client();
+        for _ in 0..2 {
+            assert!(client.post("/", &body).body == body, "{splice}");
+        }
+    }
+    assert_eq!(origin.connections(), 2);
+}
+
+fn a_server_on_ipv6(tier: Tier) {
+    let address = "[::1]:0".parse().expect("an address");
+    let origin = Origin::at(&address, |conn| {
+        conn.request()?;
+        conn.send(ok("six"))
+    });
+    let proxy = Proxy::before(tier, &origin);
+    assert_eq!(proxy.get("/").text(), "six");
+}
+
+fn a_server_by_name(tier: Tier) {
+    let origin = Origin::named("origin");
+    let server = format!("\"localhost:{}\"", origin.address().port());
+    let proxy = Config::new(tier).upstream("app", &[server], "").start();
+    wait_until("the name has been resolved", || proxy.get("/").status == 200);
+}
+
+fn a_server_whose_name_does_not_resolve_is_down(tier: Tier) {
+    let origin = Origin::named("origin");
+    let servers = ["\"nowhere.invalid:80\"".to_owned(), origin.server()];
+    let proxy = Config::new(tier).upstream("app", &servers, "").start();
+    for _ in 0..4 {
+        assert_eq!(proxy.get("/").text(), "origin");
+    }
+}
+
+fn every_shard_serves_every_listener(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier)
+        .shards(2)
+        .listener("127.0.0.1:0")
+        .listener("127.0.0.1:0")
+        .origin("app", &origin)
+        .start();
+    let addresses = proxy.addresses();
+    assert_eq!(addresses.len(), 2, "one line per listener, not per shard");
+    for _ in 0..20 {
+        for address in &addresses {
+            assert_eq!(Client::connect(address).get("/").text(), "origin");
+        }
+    }
+    // Each shard has a pool of its own, so two pools show that both have served.
+    assert_eq!(origin.connections(), 2);
+}
+
+fn many_connections_at_once(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier).shards(2).origin("app", &origin).start();
+    let mut clients: Vec<_> = (0..400).map(|_| proxy.client()).collect();
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        }
+        for client in &mut clients {
+            assert_eq!(client.response().text(), "origin");
+        }
+    }
+}

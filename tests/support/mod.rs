@@ -1,0 +1,139 @@
+//! Cast for the tests: a proxy (the built binary), raw clients, and origins named after how they
+//! behave.
+//!
+//! All of it is blocking sockets and threads, so that a test reads from top to bottom. Nothing
+//! sleeps to wait for something: waits are for a condition and end after [`PATIENCE`], and every
+//! socket gives up after as long, so no test can hang.
+//!
+//! Environment:
+//! - `CORELANE_TEST_TIERS`: ring tiers to run in, comma separated (default: `6.1,5.19,5.8`).
+//! - `CORELANE_TEST_BINARY`: a binary to test in place of the one just built.
+//! - `CORELANE_TEST_BODIES`, `CORELANE_TEST_SEED`: see `bodies.rs`.
+
+// Each test file is a crate of its own and uses a part of this.
+#![allow(dead_code, unused_imports)]
+
+mod client;
+mod message;
+mod origin;
+mod origins;
+mod pattern;
+mod proxy;
+mod wire;
+
+pub use client::Client;
+pub use message::{Head, Request, Response, chunked, ok, post, response};
+pub use origin::{Conn, Gate, Heard, Origin, Script};
+pub use origins::*;
+pub use pattern::{Pattern, Rng};
+pub use proxy::{Config, Exit, Proxy, binary};
+pub use wire::{Address, End, Framing, Wire};
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The longest wait for anything that should happen at once.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A way of driving the ring; the proxy is told to use it with `ring.tier`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Linux 6.1 and newer.
+    V6_1,
+    /// Linux 5.19 and newer.
+    V5_19,
+    /// Linux 5.8 and newer.
+    V5_8,
+}
+
+impl Tier {
+    const ALL: [Tier; 3] = [Tier::V6_1, Tier::V5_19, Tier::V5_8];
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tier::V6_1 => "6.1",
+            Tier::V5_19 => "5.19",
+            Tier::V5_8 => "5.8",
+        })
+    }
+}
+
+/// The tiers to test, by `CORELANE_TEST_TIERS`.
+pub fn tiers() -> Vec<Tier> {
+    let Ok(asked) = std::env::var("CORELANE_TEST_TIERS") else { return Tier::ALL.to_vec() };
+    let named = |name: &str| {
+        Tier::ALL
+            .into_iter()
+            .find(|tier| tier.to_string() == name)
+            .unwrap_or_else(|| panic!("CORELANE_TEST_TIERS: no tier is called {name:?}"))
+    };
+    asked.split(',').map(str::trim).filter(|name| !name.is_empty()).map(named).collect()
+}
+
+/// Runs a test in one tier, unless that tier is not to be tested.
+pub fn in_tier(tier: Tier, test: fn(Tier)) {
+    if tiers().contains(&tier) {
+        test(tier);
+    } else {
+        println!("skipped: tier {tier} is not among CORELANE_TEST_TIERS");
+    }
+}
+
+/// Runs a test once in each tier.
+pub fn for_each_tier(mut test: impl FnMut(Tier)) {
+    for tier in tiers() {
+        println!("tier {tier}");
+        test(tier);
+    }
+}
+
+/// Makes each named `fn(Tier)` a test of every tier: `tier_6_1::name`, `tier_5_19::name`,
+/// `tier_5_8::name`. A function left out of the list is reported as never used.
+#[macro_export]
+macro_rules! tiered {
+    (@$module:ident $tier:ident $($name:ident)+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $name() {
+                    $crate::support::in_tier($crate::support::Tier::$tier, super::$name);
+                }
+            )+
+        }
+    };
+    ($($name:ident),+ $(,)?) => {
+        tiered!(@tier_6_1 V6_1 $($name)+);
+        tiered!(@tier_5_19 V5_19 $($name)+);
+        tiered!(@tier_5_8 V5_8 $($name)+);
+    };
+}
+
+/// Waits until `condition` holds; fails the test with `what` after [`PATIENCE`].
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// How long `action` took, and what it gave.
+pub fn timed<T>(action: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = action();
+    (start.elapsed(), result)
+}
+
+/// Milliseconds, for brevity.
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Locks even after a panic elsewhere: the first failure is the one to report.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,367 @@
+//! The built binary, run with a configuration.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::client::Client;
+use super::origin::Origin;
+use super::wire::Address;
+use super::{PATIENCE, Tier, lock};
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    std::env::var_os("CORELANE_TEST_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_corelane").into(), PathBuf::from)
+}
+
+/// A configuration in the making.
+///
+/// Left out, there is one shard, one listener on 127.0.0.1, and one route that sends everything
+/// to the first upstream.
+#[derive(Clone)]
+pub struct Config {
+    tier: Tier,
+    shards: usize,
+    text: String,
+    upstream: Option<String>,
+    open_files: Option<u64>,
+}
+
+impl Config {
+    /// An empty one for this tier.
+    pub fn new(tier: Tier) -> Config {
+        Config { tier, shards: 1, text: String::new(), upstream: None, open_files: None }
+    }
+
+    /// How many shards.
+    pub fn shards(mut self, shards: usize) -> Config {
+        self.shards = shards;
+        self
+    }
+
+    /// Adds TOML, without its indentation; it must begin with a table header.
+    pub fn toml(mut self, text: &str) -> Config {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        self.text.extend(lines.flat_map(|line| [line, "\n"]));
+        self
+    }
+
+    /// Adds a listener.
+    pub fn listener(self, address: &str) -> Config {
+        self.toml(&format!("[[listener]]\naddress = {address:?}"))
+    }
+
+    /// Adds an upstream; `settings` are further lines of its table.
+    pub fn upstream(mut self, name: &str, servers: &[String], settings: &str) -> Config {
+        self.upstream.get_or_insert_with(|| name.to_owned());
+        let servers = servers.join(", ");
+        self.toml(&format!("[[upstream]]\nname = {name:?}\nservers = [{servers}]\n{settings}"))
+    }
+
+    /// Adds an upstream with this origin alone.
+    pub fn origin(self, name: &str, origin: &Origin) -> Config {
+        self.upstream(name, &[origin.server()], "")
+    }
+
+    /// Adds a route: lines of its table.
+    pub fn route(self, lines: &str) -> Config {
+        self.toml(&format!("[[route]]\n{lines}"))
+    }
+
+    /// Limits the files that the proxy may open (RLIMIT_NOFILE, soft and hard).
+    pub fn open_files(mut self, limit: u64) -> Config {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// The text of the file.
+    pub fn render(&self) -> String {
+        let mut file = format!("shards = {:?}\n", cpus(self.shards));
+        if !self.text.contains("[ring]") {
+            let _ = write!(file, "[ring]\ntier = \"{}\"\n", self.tier);
+        }
+        if !self.text.contains("[[listener]]") {
+            file += "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+        }
+        if let (Some(name), false) = (&self.upstream, self.text.contains("[[route]]")) {
+            let _ = write!(file, "[[route]]\npath = \"/\"\nupstream = {name:?}\n");
+        }
+        file + &self.text
+    }
+
+    /// Starts the proxy and waits until it is ready.
+    #[track_caller]
+    pub fn start(&self) -> Proxy {
+        let proxy = self.spawn(&["run"]);
+        proxy.await_stderr("ready");
+        proxy
+    }
+
+    /// Runs a command that is expected to end by itself: a start that fails, or a check.
+    #[track_caller]
+    pub fn run_to_end(&self, arguments: &[&str]) -> Exit {
+        self.spawn(arguments).wait()
+    }
+
+    #[track_caller]
+    fn spawn(&self, arguments: &[&str]) -> Proxy {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, self.render()).expect("a configuration file");
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("-c").arg(&file);
+        if let Some(limit) = self.open_files {
+            command = with_open_files(command, limit);
+        }
+        Proxy::spawn(command, Some(dir), self.render())
+    }
+}
+
+/// The CPUs for so many shards, a different first one each time: tests that run side by side
+/// should not share one core.
+fn cpus(count: usize) -> Vec<usize> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let all = core_affinity::get_core_ids().expect("the CPUs of this process");
+    let first = NEXT.fetch_add(1, Ordering::Relaxed);
+    (0..count).map(|shard| all[(first + shard) % all.len()].id).collect()
+}
+
+/// Wraps a command so that it runs with this limit of open files.
+fn with_open_files(command: Command, limit: u64) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// A running process: the proxy, or another command of the binary.
+pub struct Proxy {
+    child: Child,
+    output: Arc<Output>,
+    config: String,
+    /// Still expected to run; then its death is a fault.
+    expected_alive: bool,
+    dir: Option<tempfile::TempDir>,
+}
+
+/// How a process ended, and all it said.
+#[derive(Debug)]
+pub struct Exit {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    stdout: Vec<String>,
+    stderr: Vec<String>,
+    /// How many of the two streams have ended.
+    ended: usize,
+}
+
+impl Proxy {
+    /// One listener, one shard, everything to this origin.
+    #[track_caller]
+    pub fn before(tier: Tier, origin: &Origin) -> Proxy {
+        Config::new(tier).origin("app", origin).start()
+    }
+
+    /// Runs `command` and keeps what it says.
+    #[track_caller]
+    pub fn spawn(mut command: Command, dir: Option<tempfile::TempDir>, config: String) -> Proxy {
+        command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let output = Arc::new(Output::default());
+        follow(child.stdout.take().expect("piped"), &output, |lines| &mut lines.stdout);
+        follow(child.stderr.take().expect("piped"), &output, |lines| &mut lines.stderr);
+        Proxy { child, output, config, expected_alive: true, dir }
+    }
+
+    /// The addresses it listens on, in the order of the file.
+    pub fn addresses(&self) -> Vec<Address> {
+        let stderr = self.stderr();
+        let address = |line: &str| {
+            let (_, rest) = line.split_once("listening on ")?;
+            rest.split_whitespace().next()?.parse().ok()
+        };
+        stderr.lines().filter_map(address).collect()
+    }
+
+    /// The address of the first listener.
+    #[track_caller]
+    pub fn address(&self) -> Address {
+        let first = self.addresses().into_iter().next();
+        first.unwrap_or_else(|| panic!("no \"listening on\" line:\n{}", self.stderr()))
+    }
+
+    /// A client of the first listener.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        Client::connect(&self.address())
+    }
+
+    /// The response to a GET request on a connection of its own.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> super::Response {
+        self.client().get(path)
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The directory of its configuration file, for sockets and the like.
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().expect("a directory").path()
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn stderr(&self) -> String {
+        join(&lock(&self.output.lines).stderr)
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn stdout(&self) -> String {
+        join(&lock(&self.output.lines).stdout)
+    }
+
+    /// Waits for a line of standard error that contains `needle`; gives that line.
+    #[track_caller]
+    pub fn await_stderr(&self, needle: &str) -> String {
+        self.await_line(needle, |lines| &lines.stderr)
+    }
+
+    /// Waits for a line of standard output that contains `needle`; gives that line.
+    #[track_caller]
+    pub fn await_stdout(&self, needle: &str) -> String {
+        self.await_line(needle, |lines| &lines.stdout)
+    }
+
+    #[track_caller]
+    fn await_line(&self, needle: &str, stream: fn(&Lines) -> &Vec<String>) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = lock(&self.output.lines);
+        loop {
+            if let Some(line) = stream(&lines).iter().find(|line| line.contains(needle)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || lines.ended == 2 {
+                let said = join(&lines.stderr);
+                drop(lines);
+                panic!("no line with {needle:?} came.\n{}\nIt said:\n{said}", self.config);
+            }
+            lines = self
+                .output
+                .changed
+                .wait_timeout(lines, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Sends a signal.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("a running process");
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end.
+    #[track_caller]
+    pub fn terminate(self) -> Exit {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(mut self) -> Exit {
+        self.expected_alive = false;
+        super::wait_until("the process ends", || !self.is_running());
+        super::wait_until("its output ends", || lock(&self.output.lines).ended == 2);
+        let status = self.child.wait().expect("an ended child");
+        assert!(status.signal().is_none(), "killed, {status}:\n{}", self.stderr());
+        Exit { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    /// Resident memory, bytes.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("a running process");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).expect("a size").parse::<u64>().expect("a number") << 10
+    }
+
+    /// Its open files, as /proc shows them: `socket:[1234]`, `pipe:[1235]`.
+    pub fn open_files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        let links = entries.expect("a running process").filter_map(|entry| {
+            Some(std::fs::read_link(entry.ok()?.path()).ok()?.to_string_lossy().into_owned())
+        });
+        links.collect()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let died = self.expected_alive && !self.is_running();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let stderr = self.stderr();
+        if thread::panicking() {
+            eprintln!("--- the proxy's configuration\n{}--- its stderr\n{stderr}---", self.config);
+            return;
+        }
+        assert!(!died, "the proxy died:\n{stderr}");
+        assert!(!stderr.contains("panicked at"), "the proxy panicked:\n{stderr}");
+    }
+}
+
+/// Collects the lines of a stream in a thread.
+fn follow(
+    stream: impl std::io::Read + Send + 'static,
+    output: &Arc<Output>,
+    kept: fn(&mut Lines) -> &mut Vec<String>,
+) {
+    let output = output.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            kept(&mut lock(&output.lines)).push(line);
+            output.changed.notify_all();
+        }
+        lock(&output.lines).ended += 1;
+        output.changed.notify_all();
+    });
+}
+
+fn join(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
