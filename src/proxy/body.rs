@@ -121,17 +121,6 @@ impl Body {
         Ok(surplus)
     }
 
-    /// As [`Body::frame`], for an unchunked body behind a head of `head_len` bytes.
-    ///
-    /// # Errors
-    /// [`BodyError::TooLarge`].
-    pub fn frame_behind(&mut self, buf: &mut Buf, head_len: usize) -> Result<Vec<u8>, BodyError> {
-        let here = buf.len() - head_len;
-        let n = here.min(usize::try_from(self.unframed()).unwrap_or(usize::MAX));
-        self.skip(n as u64)?;
-        Ok(take_surplus(buf, head_len + n))
-    }
-
     /// Bytes that must follow what `frame` left in the buffer.
     pub fn take_tail(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.tail)

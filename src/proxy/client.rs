@@ -80,20 +80,17 @@ impl Client {
         .await
     }
 
-    /// Sends all of `bytes`, copied into as many buffers as it takes.
+    /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// [`Gone`] when the client does not take them within `limit` for each buffer.
-    pub async fn send_bytes(&self, mut bytes: &[u8], limit: Duration) -> Result<(), Gone> {
-        while !bytes.is_empty() {
-            let mut buf = self.context.ring.buf().await;
-            let taken = buf.extend(bytes);
-            bytes = &bytes[taken..];
-            let sending = self.stream.socket.send(buf, !bytes.is_empty());
-            let sent = self.timer.within(limit, sending).await.map_err(|_| Gone)?;
-            sent.result.map_err(|_| Gone)?;
+    /// [`Gone`] when the client does not take them within `limit`.
+    pub async fn send_bytes(&self, bytes: Vec<u8>, limit: Duration) -> Result<(), Gone> {
+        if bytes.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let sending = self.stream.socket.send_bytes(bytes);
+        let sent = self.timer.within(limit, sending).await.map_err(|_| Gone)?;
+        sent.result.map_err(|_| Gone)
     }
 
     /// Ends our side, and reads on for a while what the client still sends: closing a socket with

@@ -3,12 +3,16 @@
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Context;
 use super::client::Client;
 use super::exchange;
 use crate::ring::Buf;
 use crate::transport::Stream;
+
+/// How long a connection that was accepted while draining has for its request.
+const FIRST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +50,9 @@ pub async fn serve(context: Rc<Context>, fd: OwnedFd) {
     };
     let timer = context.ring.timer();
     let client = Client { context, stream, timer, ip, finished: Cell::new(false) };
-    while let Some(first) = next_request(&client).await {
+    let mut served = false;
+    while let Some(first) = next_request(&client, served).await {
+        served = true;
         // Boxed, so that a connection between two requests is small.
         match Box::pin(exchange::run(&client, first)).await {
             Next::Keep => {}
@@ -60,12 +66,17 @@ pub async fn serve(context: Rc<Context>, fd: OwnedFd) {
 }
 
 /// The first bytes of the next request; `None` when there will be none.
-async fn next_request(client: &Client) -> Option<Buf> {
+async fn next_request(client: &Client, served: bool) -> Option<Buf> {
     if let Some(buf) = client.stream.take_ahead() {
         return Some(buf);
     }
-    if client.finished.get() || client.context.draining.get() {
+    if client.finished.get() {
         return None;
+    }
+    if client.context.draining.get() {
+        // Only a connection that waited in the accept queue is owed an answer still.
+        let waited = client.timer.within(FIRST_REQUEST_WHILE_DRAINING, client.stream.recv());
+        return if served { None } else { waited.await.ok()?.ok()? };
     }
     let limit = client.context.service.borrow().plan.timeouts.keepalive;
     client.timer.idle(limit, client.stream.recv()).await.ok()?.ok()?

@@ -12,7 +12,7 @@ use super::client::{Client, Gone};
 use super::connection::Next;
 use super::forward::{Broken, Flow};
 use super::reply::{self, Failure};
-use super::request::{self, Outgoing, Request};
+use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
 use super::{retry, tunnel};
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier};
@@ -51,18 +51,21 @@ pub async fn run(client: &Client, first: Buf) -> Next {
 async fn forward(
     client: &Client,
     request: &Request,
-    mut head: Outgoing,
+    mut head: Vec<u8>,
     body: &mut Body,
     phases: &Cell<Phases>,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
-    let (lease, mut connected) = connect(client, request, group, phases).await?;
+    let mut tried = Tried::default();
+    let (mut lease, mut connected) = connect(client, request, group, &mut tried, phases).await?;
+    // Of a body under way, the part that went out in an attempt is gone with it.
+    let whole = body.ended();
     let mut retried = false;
     loop {
         let Connected { stream: server, reused } = connected;
         let (ended, sent) = send_and_receive(client, request, head, body, &server, phases).await;
         if let Some(verdict) = verdict(&ended, reused) {
-            lease.server().learn(verdict, client.context.ring.now());
+            lease.learn(verdict, client.context.ring.now());
         }
         match ended {
             Ok(finished) => {
@@ -70,11 +73,22 @@ async fn forward(
             }
             Err(Failed::NoByte) => {
                 drop(server);
-                head = replay(sent, request, body, reused, retried).ok_or(Failed::NoByte)?;
+                head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
                 client.context.count(|counters| counters.stale_retries += 1);
-                let dialled = dial(client, request, &lease, phases).await?;
-                connected = dialled.map_err(|error| Failed::Answer(no_connection(&error)))?;
                 retried = true;
+                // The same server on a fresh connection; if it is gone altogether, another.
+                connected = match dial(client, request, &lease, phases).await? {
+                    Ok(connected) => connected,
+                    Err(error) if tried.count() >= group.max_tries() => {
+                        return Err(Failed::Answer(no_connection(&error)));
+                    }
+                    Err(_) => {
+                        client.context.count(|counters| counters.connect_retries += 1);
+                        let next = connect(client, request, group, &mut tried, phases).await?;
+                        lease = next.0;
+                        next.1
+                    }
+                };
             }
             Err(failed) => return Err(failed),
         }
@@ -95,24 +109,24 @@ fn verdict(ended: &Result<Finished, Failed>, reused: bool) -> Option<Verdict> {
     }
 }
 
-/// The request again, if it may be sent again.
+/// The request again, if it may be sent again. `whole`: it was sent with nothing to follow.
 fn replay(
     sent: Option<Sent>,
     request: &Request,
-    body: &Body,
+    whole: bool,
     reused: bool,
     retried: bool,
-) -> Option<Outgoing> {
-    let Sent { accepted, before, buf, .. } = sent?;
+) -> Option<Vec<u8>> {
+    let Sent { accepted, bytes, .. } = sent?;
     let attempt = retry::Attempt {
         reused,
         retried,
         idempotent: request.facts.idempotent,
-        // The body's rest is untouched only if not even the head went out.
-        replayable: buf.is_some() && (body.ended() || accepted == 0),
+        // The rest of a body is untouched only if not even the head went out.
+        replayable: bytes.is_some() && (whole || accepted == 0),
         accepted,
     };
-    retry::on_fresh_connection(attempt).then_some(Outgoing { before, buf: buf? })
+    bytes.filter(|_| retry::on_fresh_connection(attempt))
 }
 
 /// The response is complete: what happens to both connections.
@@ -152,13 +166,13 @@ async fn connect(
     client: &Client,
     request: &Request,
     group: &Rc<Group>,
+    tried: &mut Tried,
     phases: &Cell<Phases>,
 ) -> Result<(Lease, Connected), Failed> {
     let ring = &client.context.ring;
-    let mut tried = Tried::default();
     let mut last_error = None;
     loop {
-        let leased = client.watched(group.acquire(ring, &client.timer, request.key, &mut tried));
+        let leased = client.watched(group.acquire(ring, &client.timer, request.key, tried));
         let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
             Ok(lease) => lease,
             Err(busy) => {
@@ -213,7 +227,7 @@ async fn dial(
         Err(error) => {
             tracing::debug!(server = lease.server().name, ?error, "cannot connect");
             if let Some(verdict) = error.verdict() {
-                lease.server().learn(verdict, ring.now());
+                lease.learn(verdict, ring.now());
             }
         }
     }
@@ -225,7 +239,7 @@ async fn dial(
 async fn send_and_receive(
     client: &Client,
     request: &Request,
-    Outgoing { before, buf }: Outgoing,
+    head: Vec<u8>,
     body: &mut Body,
     server: &Stream,
     phases: &Cell<Phases>,
@@ -234,16 +248,16 @@ async fn send_and_receive(
     let whole = body.ended();
     // Both are queued now and reach the kernel together.
     server.arm();
-    let mut sending = match before.is_empty() {
-        true => server.socket.send(buf, false),
-        false => server.socket.send_after(before, buf),
-    };
+    let mut sending = server.socket.send_bytes(head);
     let progress = Progress::new(whole.then(|| ring.now()));
     let attempt = Attempt { client, request, server, phases, progress: &progress };
     if whole && ring.tier() != Tier::V5_8 {
         // The kernel takes a small request whole and at once; to wait for its word would cost a
         // wake for each request. What went wrong shows in the response, or in its absence.
-        let ended = attempt.run().await;
+        let mut ended = attempt.run().await;
+        if let Ok(Finished::Response(ending)) = &mut ended {
+            ending.sending = !sending.is_done();
+        }
         let sent = match &ended {
             Err(Failed::NoByte) => client.timer.within(SEND_VERDICT, sending).await.ok(),
             _ => None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Context;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
+use crate::http1::write_chunk_size;
 use crate::ring::{BUF_CAPACITY, Buf, Pipe, Spliced, Timer};
 use crate::transport::Stream;
 
@@ -86,7 +87,7 @@ impl Flow<'_> {
             if !buf.is_empty() {
                 self.send(buf).await?;
             }
-            self.send_bytes(&body.take_tail()).await?;
+            self.send_bytes(body.take_tail()).await?;
         }
         Ok(())
     }
@@ -98,11 +99,12 @@ impl Flow<'_> {
         }
     }
 
+    /// Frames received bytes for the other side.
     async fn copy(&self, body: &mut Body, buf: &mut Buf) -> Result<(), Broken> {
         let surplus = body.frame(buf).map_err(Broken::Source)?;
         self.context.count(|counters| counters.copied += buf.len() as u64);
         if !surplus.is_empty() {
-            let mut rest = self.context.ring.buf().await;
+            let mut rest = self.within(self.context.ring.buf(), Broken::SourceTimeout).await?;
             rest.extend(&surplus);
             self.from.put_back(rest);
         }
@@ -111,7 +113,7 @@ impl Flow<'_> {
 
     async fn end_of_stream(&self, body: &mut Body) -> Result<(), Broken> {
         let end = body.end_of_stream().ok_or(Broken::CutShort)?;
-        self.send_bytes(end).await
+        self.send_bytes(end.to_vec()).await
     }
 
     /// Sends a head and what came with it: `buf` starts with the head, unless it is in `before`.
@@ -126,7 +128,7 @@ impl Flow<'_> {
             let sent = self.within(sending, Broken::SinkTimeout).await?;
             sent.result.map_err(|_| Broken::Sink)?;
         }
-        self.send_bytes(&tail).await
+        self.send_bytes(tail).await
     }
 
     /// Sends the bytes of `buf`.
@@ -135,13 +137,13 @@ impl Flow<'_> {
         sent.result.map_err(|_| Broken::Sink)
     }
 
-    async fn send_bytes(&self, bytes: &[u8]) -> Result<(), Broken> {
-        for part in bytes.chunks(BUF_CAPACITY) {
-            let mut buf = self.context.ring.buf().await;
-            buf.extend(part);
-            self.send(buf).await?;
+    async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Broken> {
+        if bytes.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let sending = self.to.socket.send_bytes(bytes);
+        let sent = self.within(sending, Broken::SinkTimeout).await?;
+        sent.result.map_err(|_| Broken::Sink)
     }
 
     /// Splices payload while none of it needs a look.
@@ -176,7 +178,7 @@ impl Flow<'_> {
     async fn drain(&self, body: &Body, pipe: &mut Pipe, n: usize) -> Result<(), Broken> {
         if body.leaves_chunked() {
             let mut line = [0; 18];
-            self.send_bytes(crate::http1::write_chunk_size(&mut line, n as u64)).await?;
+            self.send_bytes(write_chunk_size(&mut line, n as u64).to_vec()).await?;
         }
         while pipe.inside() > 0 {
             match pipe.drain(&self.to.socket, false) {
@@ -189,7 +191,7 @@ impl Flow<'_> {
         }
         self.context.count(|counters| counters.spliced += n as u64);
         if body.leaves_chunked() {
-            self.send_bytes(b"\r\n").await?;
+            self.send_bytes(b"\r\n".to_vec()).await?;
         }
         Ok(())
     }

@@ -144,11 +144,11 @@ pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool)
     };
     let mut bytes = Vec::with_capacity(512);
     reply.write(&mut bytes);
-    send(client, &bytes, keep).await
+    send(client, bytes, keep).await
 }
 
 /// Sends a response of our own.
-pub async fn send(client: &Client, bytes: &[u8], keep: bool) -> Next {
+pub async fn send(client: &Client, bytes: Vec<u8>, keep: bool) -> Next {
     let limit = client.context.service.borrow().plan.timeouts.body_idle;
     match client.send_bytes(bytes, limit).await {
         Err(Gone) => Next::Close,

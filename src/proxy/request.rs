@@ -27,49 +27,47 @@ pub struct Request {
     pub key: u64,
 }
 
-/// The head as it goes to the server, followed by the part of the body that is here already:
-/// nearly always one buffer.
-pub struct Outgoing {
-    /// Sent before `buf` where the new head did not fit in front of the body.
-    pub before: Vec<u8>,
-    pub buf: Buf,
-}
-
 impl Request {
     pub fn route(&self) -> &RoutePlan {
         &self.service.plan.routes[self.route]
     }
 }
 
-/// Receives a head, `buf` being its first bytes, and decides. Returns what to forward, its first
-/// bytes and the rest of its body. `Err`: it is answered already.
-pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Outgoing, Body), Next> {
+/// Receives a head, `buf` being its first bytes, and decides. Returns what to forward, its head as
+/// it goes to the server with the part of the body that is here already, and the rest of its body.
+/// `Err`: it is answered already.
+pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Body), Next> {
     let service = client.context.service.borrow().clone();
     let limits = head_limits(&service.plan.limits);
-    let (mut buf, len) = receive_head(client, buf, &service.plan, &limits).await?;
-    let decision = client.context.with_scratch(|scratch| {
-        let decision = decide(client, &service, &buf.bytes()[..len], buf.len() - len, scratch)?;
-        buf.advance(len);
-        let before = match decision {
-            Decision::Forward { .. } if !buf.prepend(scratch) => scratch.clone(),
-            _ => Vec::new(),
-        };
-        Ok((decision, before, scratch.len()))
-    });
+    let Received { apart, mut buf, len } =
+        receive_head(client, buf, &service.plan, &limits).await?;
     client.context.count(|counters| counters.requests += 1);
+    let (head, behind) = match &apart {
+        Some(head) => (&head[..], buf.len()),
+        None => (&buf.bytes()[..len], buf.len() - len),
+    };
+    // What is sent may wait long for its answer: it holds the memory it needs, and no buffer.
+    let mut out = Vec::new();
+    let decision = decide(client, &service, head, behind, &mut out);
+    if apart.is_none() {
+        buf.advance(len);
+    }
     match decision {
-        Err(refusal) => Err(reply::fail(client, &Failure::Refused(refusal), false, false).await),
-        Ok((Decision::Answer(answer), _, _)) => Err(answer_locally(client, answer, buf).await),
-        Ok((Decision::Forward { facts, version, route, group, key }, before, head_len)) => {
+        Err(refusal) => {
+            drop(buf);
+            Err(reply::fail(client, &Failure::Refused(refusal), false, false).await)
+        }
+        Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
+        Ok(Decision::Forward { facts, version, route, group, key }) => {
             let limit = service.plan.routes[route].limits.body_bytes;
             let mut body = Body::of_request(facts.framing, limit);
-            let head_in_buf = if before.is_empty() { head_len } else { 0 };
-            let framed = frame_first(client, &mut body, &mut buf, head_in_buf).await;
-            if let Err(failure) = framed {
+            if let Err(BodyError::TooLarge | BodyError::Malformed(_)) =
+                take_body(client, &mut body, buf, &mut out)
+            {
+                let failure = Failure::BodyTooLarge;
                 return Err(reply::fail(client, &failure, facts.is_head, false).await);
             }
-            let request = Request { service, facts, version, route, group, key };
-            Ok((request, Outgoing { before, buf }, body))
+            Ok((Request { service, facts, version, route, group, key }, out, body))
         }
     }
 }
@@ -78,34 +76,56 @@ pub fn head_limits(limits: &Limits) -> HeadLimits {
     HeadLimits { bytes: limits.head_bytes, fields: limits.head_fields }
 }
 
-/// Collects bytes until `buf` starts with a whole head, and returns its length.
+/// A whole head and what came behind it.
+struct Received {
+    /// The head, where it came in several parts.
+    apart: Option<Vec<u8>>,
+    /// The head, if it came in one part, and what came behind it.
+    buf: Buf,
+    /// The head's length.
+    len: usize,
+}
+
+/// Collects bytes until there is a whole head. While it waits for more it holds no buffer, or a few
+/// thousand slow clients would hold all of them.
 async fn receive_head(
     client: &Client,
     mut buf: Buf,
     plan: &Plan,
     limits: &HeadLimits,
-) -> Result<(Buf, usize), Next> {
+) -> Result<Received, Next> {
     let deadline = client.timer.after(plan.timeouts.header);
     let mut scanner = HeadScanner::new();
+    let mut collected: Vec<u8> = Vec::new();
     loop {
-        match scanner.find_end(buf.bytes(), limits) {
-            Ok(Some(len)) => return Ok((buf, len)),
+        let before = collected.len();
+        let found = if before == 0 {
+            scanner.find_end(buf.bytes(), limits)
+        } else {
+            collected.extend_from_slice(buf.bytes());
+            scanner.find_end(&collected, limits)
+        };
+        match found {
+            Ok(Some(len)) if before == 0 => return Ok(Received { apart: None, buf, len }),
+            Ok(Some(len)) => {
+                collected.truncate(len);
+                buf.advance(len - before);
+                return Ok(Received { apart: Some(collected), buf, len });
+            }
+            Ok(None) if before == 0 => collected.extend_from_slice(buf.bytes()),
             Ok(None) => {}
             Err(refusal) => {
                 client.context.count(|counters| counters.requests += 1);
+                drop(buf);
                 return Err(reply::fail(client, &Failure::Refused(refusal), false, false).await);
             }
         }
-        let mut more = match client.timer.until(deadline, client.stream.recv()).await {
+        drop(buf);
+        buf = match client.timer.until(deadline, client.stream.recv()).await {
             Ok(Ok(Some(more))) => more,
             Ok(_) => return Err(Next::Close),
             Err(_) => return Err(reply::fail(client, &Failure::HeadTimeout, false, false).await),
         };
-        let taken = buf.extend(more.bytes());
-        more.advance(taken);
-        if !more.is_empty() {
-            client.stream.put_back(more);
-        }
     }
 }
 
@@ -215,9 +235,11 @@ async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {
     buf.advance(body_len);
     if keep_alive && !buf.is_empty() {
         client.stream.put_back(buf);
+    } else {
+        drop(buf);
     }
     match kind {
-        AnswerKind::Bytes(bytes) => reply::send(client, &bytes, keep_alive).await,
+        AnswerKind::Bytes(bytes) => reply::send(client, bytes, keep_alive).await,
         AnswerKind::NotFound => reply::fail(client, &Failure::NoRoute, to_head, keep_alive).await,
         AnswerKind::TooLarge => reply::fail(client, &Failure::BodyTooLarge, to_head, false).await,
     }
@@ -243,47 +265,22 @@ fn balancing_key(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &C
     }
 }
 
-/// Frames the part of the body that came with the head, which occupies the first `head_len` bytes
-/// of `buf`. Bytes of the next request are put back.
-async fn frame_first(
+/// Appends the part of the body that is here already, and puts back what does not belong to it or
+/// must be framed anew.
+fn take_body(
     client: &Client,
     body: &mut Body,
-    buf: &mut Buf,
-    head_len: usize,
-) -> Result<(), Failure> {
-    let here = buf.len() - head_len;
-    if here == 0 {
-        return Ok(());
+    mut buf: Buf,
+    out: &mut Vec<u8>,
+) -> Result<(), BodyError> {
+    if !body.leaves_chunked() {
+        let n = buf.len().min(usize::try_from(body.unframed()).unwrap_or(usize::MAX));
+        body.skip(n as u64)?;
+        out.extend_from_slice(&buf.bytes()[..n]);
+        buf.advance(n);
     }
-    let surplus = if body.leaves_chunked() {
-        // Chunks are framed anew: that needs room before them, so the relay gets them apart.
-        let rest = match buf.split_off(head_len) {
-            Some(rest) => rest,
-            None => {
-                let mut rest = client.context.ring.buf().await;
-                rest.extend(&buf.bytes()[head_len..]);
-                buf.truncate(head_len);
-                rest
-            }
-        };
-        client.stream.put_back(rest);
-        return Ok(());
-    } else {
-        body.frame_behind(buf, head_len).map_err(|error| match error {
-            BodyError::TooLarge => Failure::BodyTooLarge,
-            BodyError::Malformed(refusal) => Failure::Refused(refusal),
-        })?
-    };
-    put_back_bytes(client, &surplus).await;
-    Ok(())
-}
-
-/// Keeps bytes that belong to the next request.
-pub async fn put_back_bytes(client: &Client, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        let mut buf = client.context.ring.buf().await;
-        // They came in one buffer, behind at least a head: they fit into one.
-        buf.extend(bytes);
+    if !buf.is_empty() {
         client.stream.put_back(buf);
     }
+    Ok(())
 }

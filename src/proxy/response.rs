@@ -60,6 +60,8 @@ pub struct Ending {
     /// The server sent bytes after the response's end.
     surplus: bool,
     draining: bool,
+    /// A send of the request is under way still.
+    pub sending: bool,
 }
 
 impl Ending {
@@ -70,7 +72,7 @@ impl Ending {
 
     /// The server's connection may carry another request. Any news on it now were not asked for.
     pub fn server_stays(&self, server: &Stream) -> bool {
-        let silent = !self.surplus && !server.has_ahead() && !server.has_news();
+        let silent = !self.surplus && !self.sending && !server.has_ahead() && !server.has_news();
         self.exchange.upstream_reusable() && silent
     }
 
@@ -117,12 +119,12 @@ impl Attempt<'_> {
             let (judged, head) = self.judge(&mut exchange, &mut buf, len)?;
             match judged {
                 Judged::Interim => {
-                    self.send_head(&head).await?;
+                    self.send_head(head).await?;
                     ahead = (!buf.is_empty()).then_some(buf);
                 }
                 Judged::Tunnel => {
                     self.progress.begun.set(true);
-                    self.send_head(&head).await?;
+                    self.send_head(head).await?;
                     let ended = self.client.context.ring.now();
                     self.phases.set(Phases { ended, ..self.phases.get() });
                     if !buf.is_empty() {
@@ -140,7 +142,12 @@ impl Attempt<'_> {
                     let ended = self.client.context.ring.now();
                     self.phases.set(Phases { ended, ..self.phases.get() });
                     let draining = self.client.context.draining.get();
-                    return Ok(Finished::Response(Ending { exchange, surplus, draining }));
+                    return Ok(Finished::Response(Ending {
+                        exchange,
+                        surplus,
+                        draining,
+                        sending: false,
+                    }));
                 }
             }
         }
@@ -292,7 +299,7 @@ impl Attempt<'_> {
         })
     }
 
-    async fn send_head(&self, head: &[u8]) -> Result<(), Failed> {
+    async fn send_head(&self, head: Vec<u8>) -> Result<(), Failed> {
         let idle = self.request.route().timeouts.body_idle;
         self.client.send_bytes(head, idle).await.map_err(|_| Failed::ClientGone)
     }

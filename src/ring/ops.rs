@@ -25,6 +25,11 @@ impl Operation {
         Operation { ring: ring.clone(), key: Some(ring.start(request)) }
     }
 
+    /// Whether its result waits to be taken.
+    pub(super) fn has_result(&self) -> bool {
+        self.key.is_none_or(|key| self.ring.has_result(key))
+    }
+
     /// Another operation on the same ring.
     pub(super) fn next(&self, request: Request) -> Operation {
         Operation::start(&self.ring, request)
@@ -418,7 +423,7 @@ impl Acceptor {
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
-        Some(Errno::CANCELED | Errno::INTR | Errno::AGAIN | Errno::CONNABORTED | Errno::PROTO)
+        Some(Errno::CANCELED | Errno::INTR | Errno::CONNABORTED | Errno::PROTO)
     )
 }
 

@@ -73,7 +73,8 @@ fn bytes_come_and_go() {
         for message in [&b"one"[..], b"two", b"three"] {
             theirs.write_all(message).unwrap();
             assert_eq!(receiver.recv().await.unwrap().unwrap().bytes(), message);
-            let sent = socket.send(filled(&ring, message).await, false).await;
+            let sent = socket.send_bytes(message.to_vec()).await;
+            assert_eq!(sent.bytes.as_deref(), Some(message));
             assert_eq!((sent.accepted, sent.result.is_ok()), (message.len(), true));
             let mut echo = vec![0; message.len()];
             theirs.read_exact(&mut echo).unwrap();

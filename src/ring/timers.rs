@@ -27,8 +27,9 @@ struct Slot {
     deadline: Tick,
     /// When the heap will look at this slot next; `NEVER`: it will not.
     look: Tick,
+    /// Tells the heap's entries for this slot from those for one that was here before.
+    generation: u32,
     waker: Option<Waker>,
-    used: bool,
     /// What waits is idle: `end_idle_waits` may end it.
     idle: bool,
     /// `end_idle_waits` has ended it.
@@ -37,8 +38,8 @@ struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        let (waker, used, idle, called) = (None, false, false, false);
-        Slot { deadline: NEVER, look: NEVER, waker, used, idle, called }
+        let (waker, idle, called) = (None, false, false);
+        Slot { deadline: NEVER, look: NEVER, generation: 0, waker, idle, called }
     }
 }
 
@@ -47,44 +48,60 @@ impl Default for Slot {
 pub(super) struct Timers {
     slots: Vec<Slot>,
     vacant: Vec<u32>,
-    heap: BinaryHeap<Reverse<(Tick, u32)>>,
+    heap: BinaryHeap<Reverse<Look>>,
+    /// Entries of the heap that mean nothing any more.
+    stale: usize,
 }
+
+/// When to look at which slot, if it is still of that generation.
+type Look = (Tick, u32, u32);
+
+/// Fewer stale entries are not worth going through the heap for.
+const STALE_AT_LEAST: usize = 1024;
 
 impl Timers {
     fn insert(&mut self) -> u32 {
-        let slot = Slot { used: true, ..Slot::default() };
         if let Some(key) = self.vacant.pop() {
-            self.slots[key as usize] = slot;
             return key;
         }
-        self.slots.push(slot);
+        self.slots.push(Slot::default());
         (self.slots.len() - 1) as u32
     }
 
     fn remove(&mut self, key: u32) {
         let slot = &mut self.slots[key as usize];
-        slot.used = false;
-        slot.deadline = NEVER;
-        slot.waker = None;
-        slot.idle = false;
-        // A slot that the heap still knows is reused only after the heap has looked at it.
-        if slot.look == NEVER {
-            self.vacant.push(key);
-        }
+        self.stale += usize::from(slot.look != NEVER);
+        *slot = Slot { generation: slot.generation.wrapping_add(1), ..Slot::default() };
+        self.vacant.push(key);
+        self.forget_stale();
     }
 
     fn set(&mut self, key: u32, deadline: Tick) {
         let slot = &mut self.slots[key as usize];
         slot.deadline = deadline;
         if deadline < slot.look {
+            self.stale += usize::from(slot.look != NEVER);
             slot.look = deadline;
-            self.heap.push(Reverse((deadline, key)));
+            self.heap.push(Reverse((deadline, key, slot.generation)));
+            self.forget_stale();
+        }
+    }
+
+    /// Keeps the heap in proportion to the deadlines that are set.
+    fn forget_stale(&mut self) {
+        if self.stale > STALE_AT_LEAST && self.stale > self.heap.len() / 2 {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse((look, key, generation))| {
+                let slot = &slots[*key as usize];
+                slot.generation == *generation && slot.look == *look
+            });
+            self.stale = 0;
         }
     }
 
     /// When the heap wants to be looked at next.
     pub(super) fn next(&self) -> Option<Tick> {
-        self.heap.peek().map(|Reverse((look, _))| *look)
+        self.heap.peek().map(|Reverse((look, ..))| *look)
     }
 
     /// Ends every wait that is marked idle.
@@ -97,23 +114,22 @@ impl Timers {
 
     /// Collects the wakers of deadlines that have passed.
     pub(super) fn expire(&mut self, now: Tick, wakers: &mut Vec<Waker>) {
-        while let Some(&Reverse((look, key))) = self.heap.peek() {
+        while let Some(&Reverse((look, key, generation))) = self.heap.peek() {
             if look > now {
                 break;
             }
             self.heap.pop();
             let slot = &mut self.slots[key as usize];
-            if look != slot.look {
-                continue; // an earlier look came after this one
+            if generation != slot.generation || look != slot.look {
+                self.stale = self.stale.saturating_sub(1);
+                continue;
             }
             slot.look = NEVER;
-            if !slot.used {
-                self.vacant.push(key);
-            } else if slot.deadline <= now {
+            if slot.deadline <= now {
                 wakers.extend(slot.waker.take());
             } else if slot.deadline != NEVER {
                 slot.look = slot.deadline;
-                self.heap.push(Reverse((slot.deadline, key)));
+                self.heap.push(Reverse((slot.deadline, key, generation)));
             }
         }
     }
@@ -275,13 +291,23 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_slot_is_not_reused_while_the_heap_knows_it() {
+    fn a_reused_slot_does_not_inherit_a_deadline() {
         let mut timers = Timers::default();
         let key = armed(&mut timers, 10);
         timers.remove(key);
-        let other = armed(&mut timers, 20);
-        assert_ne!(other, key);
+        assert_eq!(armed(&mut timers, 20), key);
         assert_eq!(expired(&mut timers, 10), 0);
-        assert_eq!(timers.insert(), key);
+        assert_eq!(expired(&mut timers, 20), 1);
+    }
+
+    #[test]
+    fn deadlines_of_the_departed_are_forgotten() {
+        let mut timers = Timers::default();
+        for deadline in 0..100_000 {
+            let key = armed(&mut timers, 1_000_000 + deadline);
+            timers.remove(key);
+        }
+        assert_eq!(timers.slots.len(), 1);
+        assert!(timers.heap.len() <= 2 * STALE_AT_LEAST, "{} entries", timers.heap.len());
     }
 }

@@ -6,8 +6,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use super::Server;
 use super::server::share;
+use super::{Server, Verdict};
 use crate::balance::{Balancer, Servers};
 use crate::plan::UpstreamPlan;
 use crate::ring::{Ring, Tick, Timer};
@@ -22,12 +22,16 @@ pub struct Group {
     queue: RefCell<VecDeque<Rc<Waiter>>>,
     queue_limit: usize,
     queue_timeout: std::time::Duration,
+    /// Counts the places that became free: each is offered to each waiter once at most.
+    round: Cell<u64>,
 }
 
 #[derive(Default)]
 struct Waiter {
     /// It may choose now.
     called: Cell<bool>,
+    /// The round of calls in which it was called last.
+    round: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -126,6 +130,7 @@ impl Group {
             queue: RefCell::default(),
             queue_limit,
             queue_timeout: plan.queue.timeout,
+            round: Cell::new(0),
         })
     }
 
@@ -167,14 +172,18 @@ impl Group {
             return Err(Busy::QueueFull);
         }
         let deadline = timer.after(self.queue_timeout);
+        let mut round = 0;
         loop {
-            let turn = InQueue::join(self);
+            let turn = InQueue::join(self, round);
             timer.until(deadline, turn.called()).await.map_err(|_| Busy::QueueTimeout)?;
-            turn.use_up();
-            match self.choose(key, tried, ring.now()) {
-                Some(lease) => return Ok(lease),
-                None if !self.is_full(tried, ring.now()) => return Err(Busy::NoneLeft),
-                None => {}
+            round = turn.use_up();
+            if let Some(lease) = self.choose(key, tried, ring.now()) {
+                return Ok(lease);
+            }
+            // The place is not for this request; perhaps for another.
+            self.call_next();
+            if !self.is_full(tried, ring.now()) {
+                return Err(Busy::NoneLeft);
             }
         }
     }
@@ -198,8 +207,8 @@ impl Group {
         let index = chosen?;
         tried.add(index);
         let server = self.servers[index].clone();
-        server.begin(now);
-        Some(Lease { group: self.clone(), server })
+        let trial = server.begin(now);
+        Some(Lease { group: self.clone(), server, trial })
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -213,10 +222,17 @@ impl Group {
         .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
     }
 
+    /// Calls the first waiter that was not called in this round.
     fn call_next(&self) {
-        let next = self.queue.borrow_mut().pop_front();
+        let round = self.round.get();
+        let next = {
+            let mut queue = self.queue.borrow_mut();
+            let first = queue.iter().position(|waiter| waiter.round.get() != round);
+            first.and_then(|first| queue.remove(first))
+        };
         if let Some(waiter) = next {
             waiter.called.set(true);
+            waiter.round.set(round);
             if let Some(waker) = waiter.waker.take() {
                 waker.wake();
             }
@@ -240,8 +256,8 @@ struct InQueue<'a> {
 }
 
 impl<'a> InQueue<'a> {
-    fn join(group: &'a Group) -> InQueue<'a> {
-        let waiter = Rc::new(Waiter::default());
+    fn join(group: &'a Group, round: u64) -> InQueue<'a> {
+        let waiter = Rc::new(Waiter { round: Cell::new(round), ..Waiter::default() });
         group.queue.borrow_mut().push_back(waiter.clone());
         InQueue { group, waiter }
     }
@@ -257,8 +273,10 @@ impl<'a> InQueue<'a> {
         .await;
     }
 
-    fn use_up(self) {
+    /// Takes the call, and says of which round it was.
+    fn use_up(self) -> u64 {
         self.waiter.called.set(false);
+        self.waiter.round.get()
     }
 }
 
@@ -276,9 +294,15 @@ impl Drop for InQueue<'_> {
 pub struct Lease {
     group: Rc<Group>,
     server: Rc<Server>,
+    trial: bool,
 }
 
 impl Lease {
+    /// Learns from an attempt on the server.
+    pub fn learn(&self, verdict: Verdict, now: Tick) {
+        self.server.learn(verdict, self.trial, now);
+    }
+
     /// The server.
     pub fn server(&self) -> &Rc<Server> {
         &self.server
@@ -287,7 +311,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.server.end();
+        self.server.end(self.trial);
+        self.group.round.set(self.group.round.get() + 1);
         self.group.call_next();
     }
 }

@@ -101,24 +101,27 @@ impl Server {
         !self.suspect.get() || self.passive.borrow().may_try(Duration::from_nanos(now))
     }
 
-    pub(super) fn begin(&self, now: Tick) {
+    /// Counts a request; `true` if it is the trial of a server that is down.
+    pub(super) fn begin(&self, now: Tick) -> bool {
         self.active.set(self.active.get() + 1);
         self.requests.set(self.requests.get() + 1);
         if self.suspect.get() {
             self.passive.borrow_mut().begin_trial(Duration::from_nanos(now));
         }
+        self.suspect.get()
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, trial: bool) {
         self.active.set(self.active.get() - 1);
-        if self.suspect.get() {
+        if trial && self.suspect.get() {
             self.passive.borrow_mut().abandon_trial();
         }
     }
 
-    /// Learns from an attempt.
-    pub fn learn(&self, verdict: Verdict, now: Tick) {
-        if verdict == Verdict::Good && !self.suspect.get() {
+    /// Learns from an attempt. While the server is down only its trial says anything: the others
+    /// were sent before.
+    pub(super) fn learn(&self, verdict: Verdict, trial: bool, now: Tick) {
+        if (verdict == Verdict::Good || self.suspect.get()) && !trial {
             return;
         }
         let now = Duration::from_nanos(now);

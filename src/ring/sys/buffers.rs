@@ -126,11 +126,12 @@ impl Stock {
     pub fn grow(&self) -> bool {
         {
             let mut inner = self.inner.borrow_mut();
-            let max = inner.max as u16;
+            // The other half is for those who lend buffers themselves.
+            let most = RING_ENTRIES.min((inner.max / 2).max(1) as u16);
             if let Some(ring) = &mut inner.ring
                 && ring.published == 0
             {
-                ring.target = (ring.target * 2).min(RING_ENTRIES).min(max);
+                ring.target = (ring.target * 2).min(most);
             }
         }
         self.replenish();
@@ -169,14 +170,14 @@ impl Stock {
     }
 
     fn give_back(&self, index: u16) {
-        let waker = {
+        let wakers: Vec<Waker> = {
             let mut inner = self.inner.borrow_mut();
             inner.free.push(index);
-            inner.starved.pop_front()
+            // One waiter for each idle buffer: some that waited may be gone, or want none any more.
+            let count = inner.free.len().min(inner.starved.len());
+            inner.starved.drain(..count).collect()
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Request {
     RecvInto { fd: RawFd, buf: Buf },
     /// send(2) of all bytes of a buffer; `more`: MSG_MORE.
     Send { fd: RawFd, buf: Buf, more: bool },
+    /// send(2) of all bytes of a vector.
+    SendBytes { fd: RawFd, bytes: Vec<u8> },
     /// sendmsg(2) of bytes and a buffer in one go.
     SendVectored { fd: RawFd, head: Vec<u8>, buf: Buf },
     /// poll(2) for one event.
@@ -40,6 +42,7 @@ pub enum Hold {
     Accepting,
     Address(#[allow(dead_code)] Box<SockAddr>),
     Buf(Buf),
+    Bytes(Vec<u8>),
     Vectored(Box<Vectored>),
 }
 
@@ -97,6 +100,11 @@ pub(super) fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
             let flags = no_signal | wait_all(tier) | if more { libc::MSG_MORE } else { 0 };
             let entry = opcode::Send::new(Fd(fd), buf.as_ptr(), buf.len() as u32).flags(flags);
             (entry.build(), Hold::Buf(buf))
+        }
+        Request::SendBytes { fd, bytes } => {
+            let flags = no_signal | wait_all(tier);
+            let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32).flags(flags);
+            (entry.build(), Hold::Bytes(bytes))
         }
         Request::SendVectored { fd, head, buf } => {
             let vectored = Vectored::new(head, buf);
