@@ -197,10 +197,7 @@ impl Refusing {
     }
 
     /// Listens from now on. The port was never free, so no one else can have taken it.
-    pub fn recovers(
-        self,
-        script: impl Fn(&mut Conn) -> Script + Send + Sync + 'static,
-    ) -> Origin {
+    pub fn recovers(self, script: impl Fn(&mut Conn) -> Script + Send + Sync + 'static) -> Origin {
         Origin::on(self.socket, script)
     }
 }
