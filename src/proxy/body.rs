@@ -121,7 +121,7 @@ impl Body {
         Ok(surplus)
     }
 
-    /// As [`Body::frame`] for an unchunked body whose first bytes follow a head of `head_len` bytes.
+    /// As [`Body::frame`], for an unchunked body behind a head of `head_len` bytes.
     ///
     /// # Errors
     /// [`BodyError::TooLarge`].

@@ -44,7 +44,7 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         }
         Err(Failed::CutShort) => return Next::Close,
     };
-    let keep = request.facts.keep_alive && body.ended();
+    let keep = request.facts.keep_alive && body.ended() && !failure.is_in_body();
     reply::fail(client, &failure, request.facts.is_head, keep).await
 }
 
@@ -125,8 +125,7 @@ async fn finish(
     phases: &Cell<Phases>,
 ) -> Next {
     let context = &client.context;
-    let ended = context.ring.now();
-    context.record(&Phases { ended, ..phases.get() });
+    context.record(&phases.get());
     match finished {
         Finished::Tunnel => {
             context.count(|counters| counters.tunnels += 1);
@@ -134,11 +133,11 @@ async fn finish(
             tunnel::run(context, &client.stream, &server, idle).await;
             Next::Close
         }
-        Finished::Response { client_stays, server_stays } => {
-            if server_stays {
-                lease.server().keep(server, ended);
+        Finished::Response(verdict) => {
+            if verdict.server_stays(&server) {
+                lease.server().keep(server, context.ring.now());
             }
-            match (client_stays, client.finished.get()) {
+            match (verdict.client_stays(), client.finished.get()) {
                 (true, _) => Next::Keep,
                 (false, true) => Next::Close,
                 (false, false) => Next::Linger,
@@ -285,7 +284,9 @@ async fn upload(
     flow.run(body).await
 }
 
-/// Runs both until the response has ended, or sending has failed for good.
+/// Runs both until the response has ended, or sending has failed for good. Where both peers were
+/// told that their connections stay, the rest of the request is sent after an early response too:
+/// what follows on the connection could not be told from it otherwise.
 async fn both(
     uploading: impl Future<Output = Result<(), Broken>>,
     receiving: impl Future<Output = Result<Finished, Failed>>,
@@ -295,6 +296,7 @@ async fn both(
     let mut uploading = pin!(uploading);
     let mut receiving = pin!(receiving);
     let mut uploaded = false;
+    let mut early = None;
     poll_fn(|context| {
         if !uploaded && let Poll::Ready(result) = uploading.as_mut().poll(context) {
             uploaded = true;
@@ -302,11 +304,30 @@ async fn both(
                 Ok(()) => progress.complete.set(true),
                 // The server reads no more: it has answered, or it is gone. Its side will tell.
                 Err(Broken::Sink) => {}
+                // The answer is out; the client's connection ends, that is all.
+                Err(_) if early.is_some() => {}
                 Err(broken) => return Poll::Ready(Err(failed_upload(broken, progress))),
             }
             progress.sent_at.set(Some(ring.now()));
         }
-        receiving.as_mut().poll(context)
+        if early.is_none() {
+            match receiving.as_mut().poll(context) {
+                Poll::Ready(Ok(Finished::Response(verdict)))
+                    if !uploaded && verdict.both_expect_more() =>
+                {
+                    early = Some(verdict);
+                }
+                poll => return poll,
+            }
+        }
+        if !uploaded {
+            return Poll::Pending;
+        }
+        let mut verdict = early.take().expect("polled only until ready");
+        if progress.complete.get() {
+            verdict.exchange.request_body_ended();
+        }
+        Poll::Ready(Ok(Finished::Response(verdict)))
     })
     .await
 }

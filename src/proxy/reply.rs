@@ -51,6 +51,11 @@ impl Failure {
         }
     }
 
+    /// Whether the request's body is at fault, so that what follows it cannot be told from it.
+    pub fn is_in_body(&self) -> bool {
+        matches!(self, Failure::BodyTooLarge | Failure::BodyTimeout | Failure::Refused(_))
+    }
+
     /// One sentence, for the page and the log.
     fn reason(&self) -> &'static str {
         match self {

@@ -48,15 +48,38 @@ impl Progress {
 
 /// How a response ended well.
 pub enum Finished {
-    /// Response complete: what may happen to the two connections.
-    Response {
-        /// The client's may carry another request.
-        client_stays: bool,
-        /// The server's may carry another request.
-        server_stays: bool,
-    },
+    /// Response complete.
+    Response(Ending),
     /// The connections are a tunnel now.
     Tunnel,
+}
+
+/// A complete response, and what it means for the two connections.
+pub struct Ending {
+    pub exchange: Exchange,
+    /// The server sent bytes after the response's end.
+    surplus: bool,
+    draining: bool,
+}
+
+impl Ending {
+    /// The client's connection may carry another request.
+    pub fn client_stays(&self) -> bool {
+        self.exchange.client_may_continue() && !self.draining
+    }
+
+    /// The server's connection may carry another request. Any news on it now were not asked for.
+    pub fn server_stays(&self, server: &Stream) -> bool {
+        let silent = !self.surplus && !server.has_ahead() && !server.has_news();
+        self.exchange.upstream_reusable() && silent
+    }
+
+    /// Whether both connections would stay if only the request's body were complete.
+    pub fn both_expect_more(&self) -> bool {
+        let mut complete = self.exchange.clone();
+        complete.request_body_ended();
+        complete.client_may_continue() && complete.upstream_reusable() && !self.surplus
+    }
 }
 
 /// How it did not.
@@ -100,6 +123,8 @@ impl Attempt<'_> {
                 Judged::Tunnel => {
                     self.progress.begun.set(true);
                     self.send_head(&head).await?;
+                    let ended = self.client.context.ring.now();
+                    self.phases.set(Phases { ended, ..self.phases.get() });
                     if !buf.is_empty() {
                         self.server.put_back(buf);
                     }
@@ -112,13 +137,10 @@ impl Attempt<'_> {
                     if self.progress.complete.get() {
                         exchange.request_body_ended();
                     }
-                    let server_stays = exchange.upstream_reusable()
-                        && !surplus
-                        && !self.server.has_ahead()
-                        && !self.server.has_news();
-                    let client_stays =
-                        exchange.client_may_continue() && !self.client.context.draining.get();
-                    return Ok(Finished::Response { client_stays, server_stays });
+                    let ended = self.client.context.ring.now();
+                    self.phases.set(Phases { ended, ..self.phases.get() });
+                    let draining = self.client.context.draining.get();
+                    return Ok(Finished::Response(Ending { exchange, surplus, draining }));
                 }
             }
         }
@@ -203,6 +225,9 @@ impl Attempt<'_> {
             let (to_head, limits) = (self.request.facts.is_head, head_limits(&route.limits));
             let head = parse_response(&buf.bytes()[..len], &mut storage, to_head, &limits)
                 .map_err(|refusal| bad(refusal.reason))?;
+            if self.client.context.draining.get() {
+                exchange.drain();
+            }
             let step = exchange.response(&head.facts).map_err(|refusal| bad(refusal.reason))?;
             match step {
                 ResponseStep::Interim { forward } => {
@@ -213,6 +238,7 @@ impl Attempt<'_> {
                     Ok((Judged::Interim, out.clone()))
                 }
                 ResponseStep::Tunnel => {
+                    self.mark_first_byte();
                     if self.progress.sent_at.get().is_none() {
                         return Err(bad("The server switched protocols before the request's end."));
                     }

@@ -104,7 +104,8 @@ impl fmt::Display for Unavailable {
             Unavailable::Seccomp => write!(
                 f,
                 "io_uring is refused (EPERM), most likely by a seccomp filter; allow \
-                 io_uring_setup, io_uring_enter and io_uring_register in it (Docker: a seccomp profile of your own)"
+                 io_uring_setup, io_uring_enter and io_uring_register in it (Docker: a seccomp \
+                 profile of your own)"
             ),
             Unavailable::Kernel(release) => write!(
                 f,
