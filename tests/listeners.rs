@@ -15,6 +15,7 @@ tiered! {
     a_server_whose_name_does_not_resolve_is_down,
     every_shard_serves_every_listener,
     many_connections_at_once,
+    connections_beyond_the_limit_wait,
 }
 
 fn ipv4_and_ipv6(tier: Tier) {
@@ -137,4 +138,20 @@ fn many_connections_at_once(tier: Tier) {
             assert_eq!(client.response().text(), "origin");
         }
     }
+}
+
+fn connections_beyond_the_limit_wait(tier: Tier) {
+    let origin = Origin::named("origin");
+    let limit = "[limits]\nconnections = 2";
+    let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+    let (mut first, mut second) = (proxy.client(), proxy.client());
+    assert_eq!((first.get("/").status, second.get("/").status), (200, 200));
+    let mut third = proxy.client();
+    third.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    third.patience(ms(300));
+    assert_eq!(third.try_response(), Err(End::Silent));
+    assert_eq!(first.get("/").status, 200, "those inside go on");
+    drop(first);
+    third.patience(PATIENCE);
+    assert_eq!(third.response().text(), "origin");
 }
