@@ -12,6 +12,12 @@
 //!
 //! `CORELANE_TEST_BODIES` is the number of exchanges over all tiers together (default: 10,000).
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the house rules on clocks and locks are for shards"
+)]
+
 #[macro_use]
 mod support;
 

@@ -1,6 +1,8 @@
 //! Bodies pass as they come, no faster than they are taken, and only as long as someone wants
 //! them.
 
+#![allow(clippy::disallowed_types, reason = "the house rules on clocks and locks are for shards")]
+
 #[macro_use]
 mod support;
 

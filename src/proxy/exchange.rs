@@ -183,7 +183,7 @@ async fn connect(
             }
         };
         phases.set(Phases { leased: ring.now(), ..phases.get() });
-        if let Some(connected) = lease.reuse(ring) {
+        if let Some(connected) = lease.reuse(ring, !request.facts.idempotent) {
             client.context.count(|counters| counters.reused += 1);
             phases.set(Phases { connected: ring.now(), ..phases.get() });
             return Ok((lease, connected));

@@ -8,6 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
 use crate::ring::{Buf, Receiver, Ring, Socket};
 
 /// A connection to a client or a server.
@@ -86,6 +89,13 @@ impl Stream {
     /// Whether something has arrived and was not taken yet.
     pub fn has_news(&self) -> bool {
         self.receiver.borrow().has_news()
+    }
+
+    /// Whether the socket, asked directly, has neither bytes nor an end nor an error.
+    pub fn is_silent(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let mut byte = [0; 1];
+        matches!(rustix::net::recv(&self.socket, &mut byte[..], flags), Err(Errno::AGAIN))
     }
 
     /// Leaves what arrives in the socket, for splice to find; what had arrived is put back.

@@ -45,9 +45,10 @@ impl ConnectError {
 }
 
 impl Lease {
-    /// The idle connection to this lease's server that was used last.
-    pub fn reuse(&self, ring: &Ring) -> Option<Connected> {
-        let stream = self.server().take_idle(ring.now())?;
+    /// The idle connection to this lease's server that was used last. `once`: for a request that
+    /// cannot be sent again should the connection prove stale.
+    pub fn reuse(&self, ring: &Ring, once: bool) -> Option<Connected> {
+        let stream = self.server().take_idle(ring.now(), once)?;
         Some(Connected { stream, reused: true })
     }
 

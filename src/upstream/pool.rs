@@ -25,10 +25,14 @@ impl Pool {
 
     /// The connection used last that is still good. Any news on an idle connection means that it
     /// is not: the server closed it, or sent what nobody asked for.
-    pub fn take(&mut self, now: Tick) -> Option<Stream> {
-        while let Some(idle) = self.idle.pop() {
-            if !idle.stream.has_news() && now < idle.since.saturating_add(self.timeout) {
-                return Some(idle.stream);
+    ///
+    /// One that came back in this very turn has not been watched yet. That is soon enough for a
+    /// request that may be sent again; `once` asks the socket itself.
+    pub fn take(&mut self, now: Tick, once: bool) -> Option<Stream> {
+        while let Some(Idle { stream, since }) = self.idle.pop() {
+            let unwatched = once && since == now && !stream.is_silent();
+            if !unwatched && !stream.has_news() && now < since.saturating_add(self.timeout) {
+                return Some(stream);
             }
         }
         None

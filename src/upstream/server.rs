@@ -142,8 +142,8 @@ impl Server {
         }
     }
 
-    pub(super) fn take_idle(&self, now: Tick) -> Option<Stream> {
-        self.pool.borrow_mut().take(now)
+    pub(super) fn take_idle(&self, now: Tick, once: bool) -> Option<Stream> {
+        self.pool.borrow_mut().take(now, once)
     }
 
     /// Keeps a connection for the next request.

@@ -10,6 +10,11 @@
 //! - `CORELANE_TEST_BINARY`: a binary to test in place of the one just built.
 //! - `CORELANE_TEST_BODIES`, `CORELANE_TEST_SEED`: see `bodies.rs`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the house rules on clocks and locks are for shards"
+)]
 // Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
