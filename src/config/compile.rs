@@ -66,7 +66,7 @@ fn ring(table: &RingTable) -> RingPlan {
     RingPlan {
         tier: table.tier.unwrap_or(TierChoice::Auto),
         entries: table.entries.unwrap_or(4096),
-        buffers: table.buffers.unwrap_or(2048),
+        buffers: table.buffers.unwrap_or(8192),
     }
 }
 

@@ -62,7 +62,8 @@ enum Message {
 /// [`StartError`]; nothing is left running.
 pub fn start(plan: Plan) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
-    limits::raise(shards, plan.shards.max_connections).map_err(StartError::Other)?;
+    let connections = plan.shards.max_connections.saturating_mul(shards as u32);
+    limits::raise(shards, connections).map_err(StartError::Other)?;
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
     let bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
@@ -180,6 +181,8 @@ impl Running {
                 Ok(Message::Shard(Event::Ended(part))) => {
                     ended += 1;
                     report.merge(&part);
+                    // Whoever asked gets this shard's part with the rest, or at the end.
+                    asked = None;
                 }
                 Ok(Message::Shard(Event::Failed(error))) => {
                     ended += 1;

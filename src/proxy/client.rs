@@ -51,7 +51,7 @@ impl Client {
         match self.stream.poll_recv(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(Some(buf))) => {
-                self.stream.put_back(buf);
+                self.stream.put_aside(buf);
                 Poll::Pending
             }
             Poll::Ready(Ok(None)) => {

@@ -26,10 +26,11 @@ pub enum Next {
 }
 
 /// Counts a connection for as long as it lives.
-struct Counted(Rc<Context>);
+pub struct Counted(Rc<Context>);
 
 impl Counted {
-    fn new(context: Rc<Context>) -> Counted {
+    /// One more, from now on.
+    pub fn new(context: Rc<Context>) -> Counted {
         context.connections.set(context.connections.get() + 1);
         Counted(context)
     }
@@ -42,8 +43,8 @@ impl Drop for Counted {
 }
 
 /// Serves a client until it leaves, or we do.
-pub async fn serve(context: Rc<Context>, fd: OwnedFd) {
-    let _counted = Counted::new(context.clone());
+pub async fn serve(counted: Counted, fd: OwnedFd) {
+    let context = counted.0.clone();
     let stream = Stream::client(&context.ring, fd);
     let Ok(ip) = stream.peer_ip() else {
         return; // it has left already

@@ -18,7 +18,7 @@ use super::{retry, tunnel};
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
-use crate::upstream::{Busy, ConnectError, Connected, Group, Lease, Tried, Verdict};
+use crate::upstream::{ConnectError, Connected, Group, Lease, Tried, Verdict};
 
 /// After a server has closed, how long to wait for what the kernel says of the send to it.
 const SEND_VERDICT: Duration = Duration::from_secs(1);
@@ -203,7 +203,7 @@ async fn connect(
 
 fn no_connection(error: &ConnectError) -> Failure {
     match error {
-        ConnectError::Ours(_) => Failure::Busy(Busy::QueueFull),
+        ConnectError::Ours(_) => Failure::Short,
         ConnectError::Timeout => Failure::NoConnection { timeout: true },
         ConnectError::Refused(_) => Failure::NoConnection { timeout: false },
     }
@@ -349,7 +349,9 @@ async fn both(
 fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
     let answer = match broken {
         Broken::CutShort | Broken::ClientGone | Broken::Sink => return Failed::ClientGone,
-        _ if progress.begun.get() => return Failed::CutShort,
+        Broken::SinkTimeout if progress.begun.get() => return Failed::CutShort,
+        // The client's fault, and too late for another answer.
+        _ if progress.begun.get() => return Failed::ClientGone,
         Broken::Source(BodyError::TooLarge) => Failure::BodyTooLarge,
         Broken::Source(BodyError::Malformed(refusal)) => Failure::Refused(refusal),
         Broken::SourceTimeout => Failure::BodyTimeout,

@@ -62,7 +62,7 @@ impl Flow<'_> {
         let mut bulk = false;
         while !body.ended() {
             if may_splice && !self.from.has_ahead() && self.is_worth_splicing(body, bulk) {
-                self.from.leave_in_socket().await;
+                self.from.leave_in_socket().await.map_err(|_| Broken::CutShort)?;
                 if !self.from.has_ahead() {
                     match self.context.pipes.lend() {
                         Some(mut pipe) => match self.splice(body, &mut pipe).await? {
@@ -152,6 +152,7 @@ impl Flow<'_> {
         else {
             return Ok(SpliceEnd::Unfit);
         };
+        let mut woken = false;
         loop {
             let most = body.unframed();
             if most == 0 {
@@ -159,11 +160,17 @@ impl Flow<'_> {
             }
             match pipe.fill(&self.from.socket, most) {
                 Ok(Spliced::Moved(n)) => {
+                    woken = false;
                     body.skip(n as u64).map_err(Broken::Source)?;
                     self.drain(body, pipe, n).await?;
                 }
+                // Readable, but not by splice: it stops at urgent data (tcp(7)), where a receive
+                // goes on.
+                Ok(Spliced::NotReady) if woken => return Ok(SpliceEnd::Unfit),
                 Ok(Spliced::NotReady) => {
-                    self.ready(self.from.socket.readable(), Broken::SourceTimeout).await?;
+                    let readable = self.within(self.from.socket.readable(), Broken::SourceTimeout);
+                    readable.await?.map_err(|_| Broken::CutShort)?;
+                    woken = true;
                 }
                 Ok(Spliced::End) => return Ok(SpliceEnd::EndOfStream),
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -184,7 +191,8 @@ impl Flow<'_> {
             match pipe.drain(&self.to.socket, false) {
                 Ok(Spliced::Moved(_)) => {}
                 Ok(Spliced::NotReady) => {
-                    self.ready(self.to.socket.writable(), Broken::SinkTimeout).await?;
+                    let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
+                    writable.await?.map_err(|_| Broken::Sink)?;
                 }
                 Ok(Spliced::End) | Err(_) => return Err(Broken::Sink),
             }
@@ -194,14 +202,6 @@ impl Flow<'_> {
             self.send_bytes(b"\r\n".to_vec()).await?;
         }
         Ok(())
-    }
-
-    async fn ready(
-        &self,
-        readiness: impl Future<Output = io::Result<()>>,
-        too_late: Broken,
-    ) -> Result<(), Broken> {
-        self.within(readiness, too_late).await?.map_err(|_| Broken::CutShort)
     }
 
     /// Runs `future` within the idle time, and while the watched client is there.

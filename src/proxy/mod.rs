@@ -12,5 +12,5 @@ mod response;
 mod retry;
 mod tunnel;
 
-pub use connection::serve;
+pub use connection::{Counted, serve};
 pub use context::{Context, Service};

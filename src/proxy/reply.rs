@@ -23,6 +23,8 @@ pub enum Failure {
     NoRoute,
     /// No server has room.
     Busy(Busy),
+    /// We are short of descriptors, ports or memory.
+    Short,
     /// No server could be connected to; `timeout`: the last one did not answer at all.
     NoConnection { timeout: bool },
     /// The server broke off before a response, or sent an unusable one.
@@ -39,7 +41,7 @@ impl Failure {
             Failure::BodyTooLarge => 413,
             Failure::NoRoute => 404,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
-            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
+            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
                 if *timeout {
                     504
@@ -67,6 +69,7 @@ impl Failure {
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
             Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",
+            Failure::Short => "The proxy is short of descriptors, ports or memory.",
             Failure::NoConnection { .. } => "No server could be reached.",
             Failure::BadResponse(reason) => reason,
             Failure::ResponseTimeout => "The server did not answer in time.",

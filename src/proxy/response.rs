@@ -114,11 +114,20 @@ impl Attempt<'_> {
         let draining = self.client.context.draining.get();
         let mut exchange = Exchange::new(self.request.facts, self.request.version, draining);
         let mut ahead = None;
+        let mut interim = false;
         loop {
-            let (mut buf, len) = self.receive_head(ahead.take()).await?;
+            let received = self.receive_head(ahead.take()).await;
+            let (mut buf, len) = received.map_err(|failed| match failed {
+                // Something did come, and may have gone to the client.
+                Failed::NoByte if interim => Failed::Answer(Failure::BadResponse(
+                    "The server closed the connection after an interim response.",
+                )),
+                failed => failed,
+            })?;
             let (judged, head) = self.judge(&mut exchange, &mut buf, len)?;
             match judged {
                 Judged::Interim => {
+                    interim = true;
                     self.send_head(head).await?;
                     ahead = (!buf.is_empty()).then_some(buf);
                 }
@@ -175,6 +184,8 @@ impl Attempt<'_> {
                 let reason = "The server closed the connection in the middle of a head.";
                 return Err(Failed::Answer(Failure::BadResponse(reason)));
             };
+            // Behind other heads it may have little room left; within the limits it fits at last.
+            buf.compact();
             let taken = buf.extend(more.bytes());
             more.advance(taken);
             if !more.is_empty() {

@@ -66,7 +66,7 @@ impl Half<'_> {
             self.while_alive(self.to.socket.send(buf, false)).await?.result.map_err(|_| Broken)?;
             self.moved_at.set(self.context.ring.now());
             if bulk && may_splice && !self.from.has_ahead() {
-                self.from.leave_in_socket().await;
+                self.from.leave_in_socket().await.map_err(|_| Broken)?;
                 if !self.from.has_ahead()
                     && let Some(mut pipe) = self.context.pipes.lend()
                 {

@@ -235,6 +235,14 @@ impl Receiver {
         }
     }
 
+    /// Stops a multishot receive: nobody will take for a while what it brings. The next
+    /// [`Receiver::poll_recv`] asks again.
+    pub fn pause(&mut self) {
+        if let (Style::Multi, Some(key)) = (self.style, self.armed) {
+            self.ring.stop_operation(key);
+        }
+    }
+
     /// Whether something (bytes, the end, an error) has arrived and was not taken yet.
     pub fn has_news(&self) -> bool {
         self.armed.is_some_and(|key| self.ring.has_result(key))
@@ -308,10 +316,13 @@ impl Receiver {
     }
 
     /// Stops receiving so that the bytes stay in the socket; returns what had been taken already,
-    /// in order. The end of the stream, or an error, shows again at the next receive or splice.
-    pub async fn stop(&mut self) -> Vec<Buf> {
+    /// in order. The end of the stream shows again at the next receive or splice.
+    ///
+    /// # Errors
+    /// Those of recv(2), which the kernel tells only once.
+    pub async fn stop(&mut self) -> io::Result<Vec<Buf>> {
         let mut taken = Vec::new();
-        let Some(key) = self.armed else { return taken };
+        let Some(key) = self.armed else { return Ok(taken) };
         self.ring.stop_operation(key);
         while self.armed.is_some() {
             let next = poll_fn(|context| match self.ring.poll(key, Some(context.waker())) {
@@ -323,12 +334,19 @@ impl Receiver {
                 }
             });
             let (outcome, hold) = next.await;
-            if !self.polling {
-                taken.extend(uring::received(self.ring.stock(), outcome, hold).ok().flatten());
+            if self.polling {
+                continue;
+            }
+            match uring::received(self.ring.stock(), outcome, hold) {
+                Ok(received) => taken.extend(received),
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::CANCELED | Errno::NOBUFS | Errno::INTR | Errno::AGAIN) => {}
+                    _ => return Err(error),
+                },
             }
         }
         self.polling = false;
-        taken
+        Ok(taken)
     }
 }
 
@@ -380,6 +398,14 @@ impl Acceptor {
                 Err(error) if is_passing(&error) => {}
                 done => return Poll::Ready(done),
             }
+        }
+    }
+
+    /// Accepts no more until the next [`Acceptor::poll_accept`]; what the kernel had accepted by
+    /// then waits for it.
+    pub fn pause(&self) {
+        if let Some(key) = self.armed {
+            self.ring.stop_operation(key);
         }
     }
 

@@ -211,7 +211,7 @@ fn what_a_stopped_receiver_left_is_in_the_socket() {
         assert_eq!(receiver.recv().await.unwrap().unwrap().bytes(), b"first");
         receiver.arm();
         let taken: Vec<u8> =
-            receiver.stop().await.iter().flat_map(|b| b.bytes().to_vec()).collect();
+            receiver.stop().await.unwrap().iter().flat_map(|b| b.bytes().to_vec()).collect();
         assert_eq!(taken, b"");
         theirs.write_all(b"second").unwrap();
         socket.readable().await.unwrap();

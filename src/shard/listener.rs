@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::task::Poll;
@@ -14,7 +15,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::drain::Drain;
 use crate::plan::{Address, ListenerPlan};
-use crate::proxy::{self, Context};
+use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
 
 /// How long a listener rests when descriptors or memory are short, or when its shard is full.
@@ -48,7 +49,7 @@ impl fmt::Display for BindError {
                 ip.port()
             ),
             (Some(Errno::ADDRINUSE), Address::Unix(_)) => {
-                write!(f, "another process listens there; stop that or choose another path")
+                write!(f, "another process listens there, or it is no socket; choose another path")
             }
             (Some(Errno::ACCESS), Address::Ip(ip)) if ip.port() < 1024 => write!(
                 f,
@@ -121,11 +122,9 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     match socket.bind(&address) {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => {
-            let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            if probe.connect(&address).is_ok() {
+            if !is_left_behind(path, &address)? {
                 return Err(error);
             }
-            // Left behind by a process that is gone.
             std::fs::remove_file(path)?;
             socket.bind(&address)?;
         }
@@ -134,6 +133,18 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
     Ok(Bound { address: plan.address.clone(), sockets: sockets.collect::<io::Result<_>>()? })
+}
+
+/// Whether `path` is a socket on which nobody listens any more.
+fn is_left_behind(path: &Path, address: &SockAddr) -> io::Result<bool> {
+    if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Ok(false);
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Somebody's full queue must not hold us up.
+    probe.set_nonblocking(true)?;
+    let refused = probe.connect(address).err().and_then(|error| Errno::from_io_error(&error));
+    Ok(refused == Some(Errno::CONNREFUSED))
 }
 
 fn backlog(plan: &ListenerPlan) -> i32 {
@@ -146,10 +157,8 @@ pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: R
     let timer = context.ring.timer();
     loop {
         if context.connections.get() >= most {
-            // More stay in the accept queue. What the kernel had handed over is served still.
-            for fd in acceptor.stop().await {
-                serve(&context, fd);
-            }
+            // More stay in the accept queue.
+            acceptor.pause();
             while context.connections.get() >= most && !context.draining.get() {
                 timer.sleep(REST_WHEN_FULL).await;
             }
@@ -171,7 +180,7 @@ pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: R
 
 fn serve(context: &Rc<Context>, fd: OwnedFd) {
     context.count(|counters| counters.accepted += 1);
-    context.ring.spawn(proxy::serve(context.clone(), fd));
+    context.ring.spawn(proxy::serve(Counted::new(context.clone()), fd));
 }
 
 /// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
@@ -211,5 +220,10 @@ mod tests {
         let _live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
+        let path = directory.path().join("file");
+        std::fs::write(&path, "precious").unwrap();
+        let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };
+        assert!(bind(&plan, 1).is_err());
+        assert_eq!(std::fs::read(path).unwrap(), b"precious");
     }
 }

@@ -90,7 +90,7 @@ async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {
     let Setup { number, plan, tier, listeners, mailbox, events, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)?;
-    let most = (shards.max_connections / shards.cpus.len() as u32).max(1);
+    let most = shards.max_connections.max(1);
     let service = Service::new(plan.clone(), number, seed);
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();

@@ -99,11 +99,21 @@ impl Stream {
     }
 
     /// Leaves what arrives in the socket, for splice to find; what had arrived is put back.
+    ///
+    /// # Errors
+    /// Those of recv(2) for what had arrived.
     #[allow(clippy::await_holding_refcell_ref, reason = "one direction has one reader")]
-    pub async fn leave_in_socket(&self) {
+    pub async fn leave_in_socket(&self) -> io::Result<()> {
         let mut receiver = self.receiver.borrow_mut();
-        let taken = receiver.stop().await;
+        let taken = receiver.stop().await?;
         receiver.expect_bulk();
         self.ahead.borrow_mut().extend(taken);
+        Ok(())
+    }
+
+    /// Puts aside, for later, what arrived while something else was awaited, and asks for no more.
+    pub fn put_aside(&self, buf: Buf) {
+        self.put_back(buf);
+        self.receiver.borrow_mut().pause();
     }
 }

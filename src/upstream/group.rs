@@ -22,6 +22,8 @@ pub struct Group {
     queue: RefCell<VecDeque<Rc<Waiter>>>,
     queue_limit: usize,
     queue_timeout: std::time::Duration,
+    /// Waiters that were called and have not chosen yet: newcomers must not overtake them.
+    called: Cell<usize>,
     /// Counts the places that became free: each is offered to each waiter once at most.
     round: Cell<u64>,
 }
@@ -130,6 +132,7 @@ impl Group {
             queue: RefCell::default(),
             queue_limit,
             queue_timeout: plan.queue.timeout,
+            called: Cell::new(0),
             round: Cell::new(0),
         })
     }
@@ -161,7 +164,7 @@ impl Group {
         key: u64,
         tried: &mut Tried,
     ) -> Result<Lease, Busy> {
-        if self.queue.borrow().is_empty() {
+        if self.queue.borrow().is_empty() && self.called.get() == 0 {
             match self.choose(key, tried, ring.now()) {
                 Some(lease) => return Ok(lease),
                 None if !self.is_full(tried, ring.now()) => return Err(Busy::NoneLeft),
@@ -233,6 +236,7 @@ impl Group {
         if let Some(waiter) = next {
             waiter.called.set(true);
             waiter.round.set(round);
+            self.called.set(self.called.get() + 1);
             if let Some(waker) = waiter.waker.take() {
                 waker.wake();
             }
@@ -258,7 +262,11 @@ struct InQueue<'a> {
 impl<'a> InQueue<'a> {
     fn join(group: &'a Group, round: u64) -> InQueue<'a> {
         let waiter = Rc::new(Waiter { round: Cell::new(round), ..Waiter::default() });
-        group.queue.borrow_mut().push_back(waiter.clone());
+        // Who was called before, and could not use the place, keeps its turn.
+        match round {
+            0 => group.queue.borrow_mut().push_back(waiter.clone()),
+            _ => group.queue.borrow_mut().push_front(waiter.clone()),
+        }
         InQueue { group, waiter }
     }
 
@@ -275,14 +283,25 @@ impl<'a> InQueue<'a> {
 
     /// Takes the call, and says of which round it was.
     fn use_up(self) -> u64 {
-        self.waiter.called.set(false);
+        self.leave();
         self.waiter.round.get()
+    }
+}
+
+impl InQueue<'_> {
+    /// Is a called waiter no more; `false` if it was none.
+    fn leave(&self) -> bool {
+        let called = self.waiter.called.replace(false);
+        if called {
+            self.group.called.set(self.group.called.get() - 1);
+        }
+        called
     }
 }
 
 impl Drop for InQueue<'_> {
     fn drop(&mut self) {
-        if self.waiter.called.get() {
+        if self.leave() {
             self.group.call_next();
         } else {
             self.group.queue.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.waiter));

@@ -93,15 +93,17 @@ impl Stock {
         Some(Buf { stock: self.clone(), data, index, start: HEADROOM as u32, end: HEADROOM as u32 })
     }
 
-    /// Takes over the published buffer `index` after the kernel has put `len` bytes into it.
+    /// Notes that the kernel has picked a published buffer: a completion brought it.
+    pub fn picked(&self) {
+        if let Some(ring) = &mut self.inner.borrow_mut().ring {
+            ring.published -= 1;
+        }
+    }
+
+    /// Takes over the picked buffer `index` after the kernel has put `len` bytes into it.
     pub fn received(self: &Rc<Self>, index: u16, len: usize) -> Buf {
-        let data = {
-            let mut inner = self.inner.borrow_mut();
-            if let Some(ring) = &mut inner.ring {
-                ring.published -= 1;
-            }
-            inner.memory[usize::from(index)].expect("the kernel only picks published buffers")
-        };
+        let data = self.inner.borrow().memory[usize::from(index)]
+            .expect("the kernel only picks published buffers");
         debug_assert!(len <= BUF_CAPACITY);
         let (start, end) = (HEADROOM as u32, (HEADROOM + len) as u32);
         Buf { stock: self.clone(), data, index, start, end }
@@ -114,6 +116,11 @@ impl Stock {
             match &inner.ring {
                 Some(ring) if ring.published < ring.target => {}
                 _ => break,
+            }
+            // Those who wait to be lent one come first, unless the kernel has none at all.
+            let published = inner.ring.as_ref().map_or(0, |ring| ring.published);
+            if published > 0 && !inner.free.is_empty() && inner.free.len() <= inner.starved.len() {
+                break;
             }
             let Some((index, data)) = inner.take_free() else { break };
             if let Some(ring) = &mut inner.ring {
@@ -335,10 +342,18 @@ impl Buf {
         Some(tail)
     }
 
-    /// Forgets all bytes.
-    pub fn clear(&mut self) {
-        self.start = HEADROOM as u32;
-        self.end = HEADROOM as u32;
+    /// Moves the bytes to where a receive puts them, so that the room is behind them.
+    pub fn compact(&mut self) {
+        if self.start as usize > HEADROOM {
+            let len = self.len();
+            // SAFETY: source and target lie within the allocation, and `copy` allows overlap.
+            unsafe {
+                let base = self.data.as_ptr();
+                std::ptr::copy(base.add(self.start as usize), base.add(HEADROOM), len);
+            }
+            self.start = HEADROOM as u32;
+            self.end = (HEADROOM + len) as u32;
+        }
     }
 
     /// Where the kernel reads from while this buffer is being sent.
@@ -411,5 +426,8 @@ mod tests {
         let taken = buf.extend(&vec![7; 2 * SIZE]);
         assert_eq!(taken, SIZE - HEADROOM);
         assert_eq!(buf.room(), 0);
+        buf.advance(taken - 3);
+        buf.compact();
+        assert_eq!((buf.bytes(), buf.room()), (&[7; 3][..], SIZE - HEADROOM - 3));
     }
 }

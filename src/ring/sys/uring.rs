@@ -107,8 +107,10 @@ pub struct Uring {
     vacant: Vec<Key>,
     in_flight: usize,
     stock: Rc<Stock>,
-    /// Deadlines of WAIT_LIMIT timers the kernel has, ascending.
-    wait_limits: Vec<u64>,
+    /// Deadlines of WAIT_LIMIT timers the kernel has, ascending, and the times it was given.
+    wait_limits: Vec<(u64, Box<Timespec>)>,
+    /// Wakers of completions that were taken while room had to be made; see `make_room`.
+    early_wakers: Vec<Waker>,
     /// Completions reaped so far, and io_uring_enter(2) calls made.
     pub completions: u64,
     pub enters: u64,
@@ -151,6 +153,7 @@ impl Uring {
             in_flight: 0,
             stock,
             wait_limits: Vec::new(),
+            early_wakers: Vec::new(),
             completions: 0,
             enters: 0,
         })
@@ -249,6 +252,8 @@ impl Uring {
     /// # Errors
     /// Those of io_uring_enter(2) that time does not heal.
     pub fn enter(&mut self, wait: bool, now: u64, limit: Option<Duration>) -> io::Result<()> {
+        // Tasks that `make_room` found something for must run first.
+        let wait = wait && self.early_wakers.is_empty();
         let limited_by_timer = wait && self.tier == Tier::V5_8;
         if limited_by_timer && let Some(limit) = limit {
             self.limit_wait_by_timer(now, limit);
@@ -283,6 +288,7 @@ impl Uring {
 
     /// Distributes completions to their slots; wakers of those that got one go into `wakers`.
     pub fn reap(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.append(&mut self.early_wakers);
         loop {
             let batch: usize = {
                 let mut queue = self.ring.completion();
@@ -312,6 +318,9 @@ impl Uring {
         }
         let key = user_data as Key;
         let outcome = (entry.result(), flags);
+        if cqueue::buffer_select(flags).is_some() {
+            self.stock.picked();
+        }
         let last = !cqueue::more(flags);
         let slot = &mut self.slots[key as usize];
         if last {
@@ -330,7 +339,7 @@ impl Uring {
         }
         if last {
             slot.state = State::Done;
-        } else if slot.results.len() >= BACKLOG {
+        } else if slot.results.len() >= BACKLOG && !matches!(slot.hold, Hold::Accepting) {
             // Nobody takes what it brings: back-pressure instead of memory.
             self.stop(key);
         }
@@ -350,23 +359,24 @@ impl Uring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: entries are made in this file only. What they point to is held by their slot
-        // (`start`) until the last completion, or they point to nothing (close, cancel), or the
-        // kernel copies it while it takes the entry (timer).
+        // SAFETY: entries are made by `prepare` and in this file. What they point to is held by
+        // their slot (`start`) or by `wait_limits` until the last completion, or they point to
+        // nothing (close, cancel).
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.make_room();
         }
     }
 
     /// The submission queue is full: hand it over. When the kernel refuses because completions
-    /// wait (EBUSY) or memory is short (EAGAIN), taking completions off is what helps.
+    /// wait (EBUSY) or memory is short (EAGAIN), taking completions off is what helps. Their tasks
+    /// are woken at the next `reap`: we are inside somebody's use of the ring.
     fn make_room(&mut self) {
         self.enters += 1;
         if self.ring.submit().is_err() {
-            let mut wakers = Vec::new();
             self.rest_unless_completions();
+            let mut wakers = std::mem::take(&mut self.early_wakers);
             self.reap(&mut wakers);
-            wakers.into_iter().for_each(Waker::wake);
+            self.early_wakers = wakers;
         }
     }
 
@@ -380,27 +390,18 @@ impl Uring {
         }
     }
 
-    /// Before EXT_ARG (5.11) a wait is limited by a TIMEOUT operation beside it.
+    /// Before EXT_ARG (5.11) a wait is limited by a TIMEOUT operation beside it. One that is there
+    /// already and fires sooner serves as well: the wait then ends early, and that is all.
     fn limit_wait_by_timer(&mut self, now: u64, limit: Duration) {
         let deadline = now.saturating_add(limit.as_nanos() as u64);
-        if self.wait_limits.first().is_some_and(|&first| first <= deadline) {
+        if self.wait_limits.first().is_some_and(|(first, _)| *first <= deadline) {
             return;
         }
-        self.wait_limits.insert(0, deadline);
-        let timespec = Timespec::from(limit);
-        let entry = opcode::Timeout::new(&raw const timespec).build().user_data(WAIT_LIMIT);
+        let timespec = Box::new(Timespec::from(limit));
+        let entry = opcode::Timeout::new(&raw const *timespec).build().user_data(WAIT_LIMIT);
+        // The kernel reads the time when it takes the entry; it stays until the timer has fired.
+        self.wait_limits.insert(0, (deadline, timespec));
         self.push(&entry);
-        // The kernel copies the time when it takes the entry, so take it while `timespec` lives.
-        self.enters += 1;
-        let mut tries = 0;
-        while self.queued() > 0 && tries < 1000 {
-            if self.ring.submit().is_err() {
-                let mut wakers = Vec::new();
-                self.reap(&mut wakers);
-                wakers.into_iter().for_each(Waker::wake);
-            }
-            tries += 1;
-        }
     }
 
     /// Cancels what is in flight and waits until the kernel has let go; `false`: it did not.
@@ -433,6 +434,7 @@ impl Drop for Uring {
             for slot in &mut self.slots {
                 std::mem::forget(std::mem::take(&mut slot.hold));
             }
+            std::mem::forget(std::mem::take(&mut self.wait_limits));
             std::mem::forget(self.stock.clone());
         }
         if self.tier != Tier::V5_8 {
