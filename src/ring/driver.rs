@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::sys::buffers::{Buf, Stock};
@@ -33,6 +34,26 @@ struct Driver {
     /// Polls of tasks spawned through `Ring::spawn`: how the pump knows that nothing is runnable.
     polls: Cell<u64>,
     stopping: Cell<bool>,
+}
+
+pin_project_lite::pin_project! {
+    /// A task whose polls are counted. Not an async block: that would hold the future twice.
+    struct Counted<F> {
+        ring: Ring,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Counted<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let polls = &this.ring.0.polls;
+        polls.set(polls.get() + 1);
+        this.future.poll(context)
+    }
 }
 
 impl Ring {
@@ -76,16 +97,7 @@ impl Ring {
 
     /// Runs `future` as a task of this shard's executor.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let ring = self.clone();
-        let counted = async move {
-            let mut future = std::pin::pin!(future);
-            std::future::poll_fn(|context| {
-                ring.0.polls.set(ring.0.polls.get() + 1);
-                future.as_mut().poll(context)
-            })
-            .await;
-        };
-        glommio::spawn_local(counted).detach();
+        glommio::spawn_local(Counted { ring: self.clone(), future }).detach();
     }
 
     /// The pump. It lets every runnable task run, then hands what they queued to the kernel, waits

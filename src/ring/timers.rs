@@ -175,15 +175,25 @@ impl Timer {
         .await
     }
 
-    /// As [`Timer::within`], but [`Ring::end_idle_waits`] ends it too.
+    /// Polls `action` for at most `limit`, or until [`Ring::end_idle_waits`]. A plain function, so
+    /// that what waits for long holds little.
     ///
     /// # Errors
-    /// [`Elapsed`] when the time is up; the future is then dropped.
-    pub async fn idle<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    /// [`Elapsed`] when the time is up.
+    pub async fn idle<T>(
+        &self,
+        limit: Duration,
+        action: impl Fn(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Elapsed> {
         self.with_slot(|slot| slot.idle = true);
-        let result = self.within(limit, future).await;
+        let deadline = self.after(limit);
+        let result = poll_fn(|context| match action(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_at(deadline, context).map(Err),
+        })
+        .await;
         // A call that came together with the result must not end a later wait.
-        self.with_slot(|slot| (slot.idle, slot.called) = (false, false));
+        self.with_slot(|slot| (slot.idle, slot.called, slot.deadline) = (false, false, NEVER));
         result
     }
 
