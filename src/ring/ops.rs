@@ -177,8 +177,13 @@ pub struct Receiver {
     fd: RawFd,
     armed: Option<Key>,
     style: Style,
-    /// In the oldest tier: what is armed is a poll, or a receive.
+    /// What is armed is a poll, and a receive into a buffer of our choice is to follow.
     polling: bool,
+    /// The last receive found no buffer. Being polled is no reason to ask again: the same task may
+    /// have two such receivers, whose answers would wake each other for ever.
+    starved: bool,
+    /// It receives from a server, and may use the reserve.
+    from_server: bool,
 }
 
 /// How a receiver asks.
@@ -202,7 +207,8 @@ impl Receiver {
             Tier::V5_8 => Style::PollThenReceive,
         };
         let (ring, fd) = (socket.ring.clone(), socket.raw());
-        Receiver { ring, fd, armed: None, style, polling: false }
+        let (polling, starved, from_server) = (false, false, !many);
+        Receiver { ring, fd, armed: None, style, polling, starved, from_server }
     }
 
     /// Asks the kernel for bytes now, so that they are there when polled for.
@@ -259,6 +265,11 @@ impl Receiver {
     /// As [`Receiver::recv`].
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Buf>>> {
         loop {
+            if self.starved && !self.ring.stock().can_serve() {
+                self.ring.stock().wait(context.waker());
+                return Poll::Pending;
+            }
+            self.starved = false;
             self.arm();
             let key = self.armed.expect("armed above");
             let (outcome, hold) = match self.ring.poll(key, Some(context.waker())) {
@@ -278,10 +289,10 @@ impl Receiver {
             }
             match uring::received(self.ring.stock(), outcome, hold) {
                 Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::NOBUFS) if !self.ring.stock().grow() => {
-                        self.ring.stock().wait(context.waker());
-                        return Poll::Pending;
-                    }
+                    Some(Errno::NOBUFS) if !self.ring.stock().grow() => match self.from_server {
+                        true => self.arm_poll(),
+                        false => self.starved = true,
+                    },
                     // Buffers are there again, or the receive was stopped (`expect_bulk`, or a
                     // backlog): ask again.
                     Some(Errno::NOBUFS | Errno::CANCELED | Errno::INTR) => {}
@@ -307,8 +318,11 @@ impl Receiver {
             Err(_) => return Ok(true),
             Ok(_) => {}
         }
-        let Some(buf) = self.ring.try_buf() else {
-            self.ring.stock().wait(context.waker());
+        let stock = self.ring.stock();
+        let buf = if self.from_server { stock.lease_reserved() } else { stock.lease() };
+        let Some(buf) = buf else {
+            self.starved = true;
+            stock.wait(context.waker());
             return Ok(false);
         };
         self.armed = Some(self.ring.start(Request::RecvInto { fd: self.fd, buf }));

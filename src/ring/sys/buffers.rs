@@ -26,6 +26,8 @@ pub const TAILROOM: usize = 256;
 const SIZE: usize = HEADROOM + BUF_CAPACITY + TAILROOM + 1088;
 /// Entries of the kernel's buffer ring; a power of two.
 const RING_ENTRIES: u16 = 1024;
+/// One part in so many of all buffers is kept for receives from servers.
+const RESERVED_PART: usize = 8;
 /// Buffers published at first; doubled whenever the kernel ran out.
 const PUBLISHED_AT_FIRST: u16 = 32;
 
@@ -87,9 +89,27 @@ impl Stock {
         inner.ring.as_ref().map(|ring| (ring.entries.as_ptr() as u64, RING_ENTRIES))
     }
 
-    /// Lends an empty buffer, or `None` when all that may exist are in use.
+    /// Lends an empty buffer, or `None` when all that may exist, but for the reserve, are in use.
     pub fn lease(self: &Rc<Self>) -> Option<Buf> {
-        let (index, data) = self.inner.borrow_mut().take_free()?;
+        let most = self.inner.borrow().most();
+        self.lend(most)
+    }
+
+    /// As [`Stock::lease`], from the reserve too: for what servers send. Clients cannot exhaust it,
+    /// and what is received from a server sets buffers free.
+    pub fn lease_reserved(self: &Rc<Self>) -> Option<Buf> {
+        let most = self.inner.borrow().max;
+        self.lend(most)
+    }
+
+    /// Whether a receive that found no buffer could find one now.
+    pub fn can_serve(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.ring.as_ref().is_some_and(|ring| ring.published > 0) || inner.in_use() < inner.most()
+    }
+
+    fn lend(self: &Rc<Self>, most: usize) -> Option<Buf> {
+        let (index, data) = self.inner.borrow_mut().take_free(most)?;
         Some(Buf { stock: self.clone(), data, index, start: HEADROOM as u32, end: HEADROOM as u32 })
     }
 
@@ -122,7 +142,8 @@ impl Stock {
             if published > 0 && !inner.free.is_empty() && inner.free.len() <= inner.starved.len() {
                 break;
             }
-            let Some((index, data)) = inner.take_free() else { break };
+            let most = inner.most();
+            let Some((index, data)) = inner.take_free(most) else { break };
             if let Some(ring) = &mut inner.ring {
                 ring.publish(index, data);
             }
@@ -189,7 +210,21 @@ impl Stock {
 }
 
 impl Inner {
-    fn take_free(&mut self) -> Option<(u16, NonNull<u8>)> {
+    /// Buffers that are lent out or published.
+    fn in_use(&self) -> usize {
+        self.memory.len() - self.vacant.len() - self.free.len()
+    }
+
+    /// Most that may be in use, but for the reserve.
+    fn most(&self) -> usize {
+        self.max - self.max / RESERVED_PART
+    }
+
+    /// A buffer that is not in use, while fewer than `most` are.
+    fn take_free(&mut self, most: usize) -> Option<(u16, NonNull<u8>)> {
+        if self.in_use() >= most {
+            return None;
+        }
         if let Some(index) = self.free.pop() {
             return Some((index, self.memory[usize::from(index)]?));
         }
@@ -395,9 +430,10 @@ mod tests {
     fn a_buffer_comes_back_and_is_lent_again() {
         let stock = Stock::new(8, false);
         let leased: Vec<Buf> = std::iter::from_fn(|| stock.lease()).collect();
-        assert_eq!(leased.len(), 8);
-        assert!(stock.lease().is_none());
-        drop(leased);
+        assert_eq!(leased.len(), 7);
+        let reserved = stock.lease_reserved();
+        assert!(reserved.is_some() && stock.lease_reserved().is_none());
+        drop((leased, reserved));
         assert_eq!(stock.usage(), (8, 0));
         stock.trim(2);
         assert_eq!(stock.usage(), (2, 0));
