@@ -126,12 +126,6 @@ impl Socket {
         self.ring.poll_fd(self.as_fd(), libc::POLLOUT as u32).await.map(drop)
     }
 
-    /// Waits until the peer has closed or reset the connection in both directions.
-    pub async fn hung_up(&self) {
-        // POLLHUP and POLLERR are always reported (poll(2)).
-        let _ = self.ring.poll_fd(self.as_fd(), 0).await;
-    }
-
     /// Ends our sending side.
     pub fn shutdown_write(&self) {
         // An error says that the connection is gone already.
