@@ -11,7 +11,7 @@ use super::body::{Body, BodyError};
 use super::client::{Client, Gone};
 use super::connection::Next;
 use super::forward::{Broken, Flow};
-use super::reply::{self, Failure};
+use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
 use super::{retry, tunnel};
@@ -44,8 +44,9 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         }
         Err(Failed::CutShort) => return Next::Close,
     };
-    let keep = request.facts.keep_alive && body.ended() && !failure.is_in_body();
-    reply::fail(client, &failure, request.facts.is_head, keep).await
+    let keep_alive = request.facts.keep_alive && body.ended() && !failure.is_in_body();
+    let manner = Manner { to_head: request.facts.is_head, keep_alive };
+    reply::fail(client, &failure, manner).await
 }
 
 async fn forward(

@@ -85,14 +85,32 @@ pub struct Reply<'a> {
     /// Fields besides those that frame the message.
     pub fields: &'a [(&'a str, &'a str)],
     pub edits: &'a FieldEdits,
-    pub keep_alive: bool,
+    pub manner: Manner,
+}
+
+/// How an answer of our own goes to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
     /// The request was HEAD: the body is announced, not sent.
     pub to_head: bool,
+    /// The connection stays.
+    pub keep_alive: bool,
+}
+
+impl Manner {
+    /// To a request of which nothing is known but that the connection cannot go on after it.
+    pub const LAST: Manner = Manner { to_head: false, keep_alive: false };
 }
 
 impl Reply<'_> {
-    /// Appends the whole response to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// The whole response.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + self.body.len());
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
         let bodiless = matches!(self.status, 204 | 304);
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         if !bodiless {
@@ -107,11 +125,11 @@ impl Reply<'_> {
         for (name, value) in self.edits.set.iter().chain(&self.edits.add) {
             let _ = write!(out, "{name}: {value}\r\n");
         }
-        if !self.keep_alive {
+        if !self.manner.keep_alive {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        if !bodiless && !self.to_head {
+        if !bodiless && !self.manner.to_head {
             out.extend_from_slice(self.body);
         }
     }
@@ -124,13 +142,13 @@ impl Reply<'_> {
     }
 }
 
-/// Answers with a small page for `failure` and closes the connection, or keeps it with `keep`.
-pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool) -> Next {
+/// Answers with a small page for `failure`.
+pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
     context.count(|counters| counters.refused += 1);
     tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
-    let keep = keep && !context.draining.get() && !client.finished.get();
+    let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let retry_after = ("Retry-After", "1");
@@ -142,12 +160,9 @@ pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool)
         body: page.as_bytes(),
         fields,
         edits: &FieldEdits::default(),
-        keep_alive: keep,
-        to_head,
+        manner: Manner { keep_alive, ..manner },
     };
-    let mut bytes = Vec::with_capacity(512);
-    reply.write(&mut bytes);
-    send(client, bytes, keep).await
+    send(client, reply.to_bytes(), keep_alive).await
 }
 
 /// Sends a response of our own.
@@ -258,18 +273,15 @@ mod tests {
             set: vec![("content-type".into(), "text/html".into())],
             add: vec![("x-extra".into(), "1".into())],
         };
-        let mut out = Vec::new();
         let reply = Reply {
             status: 200,
             content_type: "text/plain",
             body: b"hi",
             fields: &[("Cache-Control", "no-store")],
             edits: &edits,
-            keep_alive: true,
-            to_head: false,
+            manner: Manner { to_head: false, keep_alive: true },
         };
-        reply.write(&mut out);
-        let text = String::from_utf8(out).unwrap();
+        let text = String::from_utf8(reply.to_bytes()).unwrap();
         assert_eq!(
             text,
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\
