@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::client::{Client, Gone};
 use super::connection::Next;
 use super::forward::{Broken, Flow};
@@ -353,8 +353,7 @@ fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
         Broken::SinkTimeout if progress.begun.get() => return Failed::CutShort,
         // The client's fault, and too late for another answer.
         _ if progress.begun.get() => return Failed::ClientGone,
-        Broken::Source(BodyError::TooLarge) => Failure::BodyTooLarge,
-        Broken::Source(BodyError::Malformed(refusal)) => Failure::Refused(refusal),
+        Broken::Source(error) => error.into(),
         Broken::SourceTimeout => Failure::BodyTimeout,
         Broken::SinkTimeout => Failure::ResponseTimeout,
     };

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
 use crate::http1::{FieldEdits, Refusal};
@@ -19,6 +20,8 @@ pub enum Failure {
     BodyTimeout,
     /// Its body is larger than allowed.
     BodyTooLarge,
+    /// A body was miscounted; a fault of ours.
+    BodyMiscounted,
     /// No route matches.
     NoRoute,
     /// No server has room.
@@ -33,12 +36,24 @@ pub enum Failure {
     ResponseTimeout,
 }
 
+impl From<BodyError> for Failure {
+    /// What is wrong with a request's body.
+    fn from(error: BodyError) -> Failure {
+        match error {
+            BodyError::Malformed(refusal) => Failure::Refused(refusal),
+            BodyError::TooLarge => Failure::BodyTooLarge,
+            BodyError::OutOfStep => Failure::BodyMiscounted,
+        }
+    }
+}
+
 impl Failure {
     fn status(&self) -> u16 {
         match self {
             Failure::Refused(refusal) => refusal.status(),
             Failure::HeadTimeout | Failure::BodyTimeout => 408,
             Failure::BodyTooLarge => 413,
+            Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
@@ -55,7 +70,13 @@ impl Failure {
 
     /// Whether the request's body is at fault, so that what follows it cannot be told from it.
     pub fn is_in_body(&self) -> bool {
-        matches!(self, Failure::BodyTooLarge | Failure::BodyTimeout | Failure::Refused(_))
+        matches!(
+            self,
+            Failure::BodyTooLarge
+                | Failure::BodyTimeout
+                | Failure::BodyMiscounted
+                | Failure::Refused(_)
+        )
     }
 
     /// One sentence, for the page and the log.
@@ -65,6 +86,7 @@ impl Failure {
             Failure::HeadTimeout => "The request did not arrive in time.",
             Failure::BodyTimeout => "The request's body did not arrive in time.",
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
+            Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",

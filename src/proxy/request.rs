@@ -61,11 +61,9 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
         Ok(Decision::Forward(Destination { facts, version, route, group, key })) => {
             let limit = service.plan.routes[route].limits.body_bytes;
             let mut body = Body::of_request(facts.framing, limit);
-            if let Err(BodyError::TooLarge | BodyError::Malformed(_)) =
-                take_body(client, &mut body, buf, &mut out)
-            {
+            if let Err(error) = take_body(client, &mut body, buf, &mut out) {
                 let manner = Manner { to_head: facts.is_head, ..Manner::LAST };
-                return Err(reply::fail(client, &Failure::BodyTooLarge, manner).await);
+                return Err(reply::fail(client, &error.into(), manner).await);
             }
             Ok((Request { service, facts, version, route, group, key }, out, body))
         }
