@@ -45,7 +45,8 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         Err(Failed::CutShort) => return Next::Close,
     };
     let keep_alive = request.facts.keep_alive && body.ended() && !failure.is_in_body();
-    let manner = Manner { to_head: request.facts.is_head, keep_alive };
+    let (version, to_head) = (request.version, request.facts.is_head);
+    let manner = Manner { version, to_head, keep_alive };
     reply::fail(client, &failure, manner).await
 }
 

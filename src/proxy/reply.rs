@@ -5,7 +5,7 @@ use std::io::Write;
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
-use crate::http1::{FieldEdits, Refusal};
+use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::plan::{Redirect, RedirectPart};
 use crate::upstream::Busy;
 
@@ -113,6 +113,8 @@ pub struct Reply<'a> {
 /// How an answer of our own goes to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manner {
+    /// What the client speaks.
+    pub version: Version,
     /// The request was HEAD: the body is announced, not sent.
     pub to_head: bool,
     /// The connection stays.
@@ -121,7 +123,7 @@ pub struct Manner {
 
 impl Manner {
     /// To a request of which nothing is known but that the connection cannot go on after it.
-    pub const LAST: Manner = Manner { to_head: false, keep_alive: false };
+    pub const LAST: Manner = Manner { version: Version::Http11, to_head: false, keep_alive: false };
 }
 
 impl Reply<'_> {
@@ -147,9 +149,7 @@ impl Reply<'_> {
         for (name, value) in self.edits.set.iter().chain(&self.edits.add) {
             let _ = write!(out, "{name}: {value}\r\n");
         }
-        if !self.manner.keep_alive {
-            out.extend_from_slice(b"Connection: close\r\n");
-        }
+        out.extend_from_slice(connection_line(self.manner.keep_alive, self.manner.version));
         out.extend_from_slice(b"\r\n");
         if !bodiless && !self.manner.to_head {
             out.extend_from_slice(self.body);
@@ -288,6 +288,29 @@ mod tests {
         assert_eq!(location(Some("[::1]"), "/", None), "https://[::1]/");
     }
 
+    /// HTTP/1.0 closes unless both sides say otherwise (RFC 9112 §9.3).
+    #[test]
+    fn an_answer_says_what_becomes_of_the_connection() {
+        use Version::{Http10, Http11};
+        for (version, keep_alive, expected) in [
+            (Http11, true, ""),
+            (Http11, false, "Connection: close\r\n"),
+            (Http10, true, "Connection: keep-alive\r\n"),
+            (Http10, false, "Connection: close\r\n"),
+        ] {
+            let reply = Reply {
+                status: 204,
+                content_type: "",
+                body: b"",
+                fields: &[],
+                edits: &FieldEdits::default(),
+                manner: Manner { version, to_head: false, keep_alive },
+            };
+            let expected = format!("HTTP/1.1 204 No Content\r\n{expected}\r\n");
+            assert_eq!(reply.to_bytes(), expected.as_bytes(), "{version:?} {keep_alive}");
+        }
+    }
+
     #[test]
     fn edits_apply_to_our_own_answers() {
         let edits = FieldEdits {
@@ -301,7 +324,7 @@ mod tests {
             body: b"hi",
             fields: &[("Cache-Control", "no-store")],
             edits: &edits,
-            manner: Manner { to_head: false, keep_alive: true },
+            manner: Manner { keep_alive: true, ..Manner::LAST },
         };
         let text = String::from_utf8(reply.to_bytes()).unwrap();
         assert_eq!(

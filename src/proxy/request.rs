@@ -62,7 +62,7 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
             let limit = service.plan.routes[route].limits.body_bytes;
             let mut body = Body::of_request(facts.framing, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
-                let manner = Manner { to_head: facts.is_head, ..Manner::LAST };
+                let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
                 return Err(reply::fail(client, &error.into(), manner).await);
             }
             Ok((Request { service, facts, version, route, group, key }, out, body))
@@ -223,7 +223,7 @@ impl Answer {
             RequestFraming::Chunked => None,
         };
         let keep_alive = facts.keep_alive && body_len.is_some() && !draining;
-        let mut manner = Manner { to_head: facts.is_head, keep_alive };
+        let mut manner = Manner { version: head.version, to_head: facts.is_head, keep_alive };
         let content = match own {
             Own::Failure(failure) => {
                 manner.keep_alive &= !failure.is_in_body();
