@@ -17,6 +17,7 @@ tiered! {
     each_piece_of_a_response_is_passed_at_once,
     each_piece_of_a_request_is_passed_at_once,
     both_bodies_flow_at_the_same_time,
+    urgent_data_stops_no_body,
     a_client_that_resets_cancels_its_request,
     a_client_that_resets_cancels_its_response,
     a_client_that_resets_cancels_its_upload,
@@ -218,6 +219,25 @@ fn each_piece_of_a_request_is_passed_at_once(tier: Tier) {
         assert_eq!(client.head().expect("an interim response").word(1), "102");
     }
     assert_eq!(client.response().text(), "all");
+}
+
+/// Splice does not go past urgent data (tcp(7)), which is no part of the stream; a receive does.
+fn urgent_data_stops_no_body(tier: Tier) {
+    const HALF: usize = 512 << 10;
+    let origin = origin_echoes();
+    by_splice_and_copy(tier, &origin, |proxy| {
+        let mut client = proxy.client();
+        let body = Pattern::new(8).take(2 * HALF);
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 2 * HALF));
+        client.send(&body[..HALF]);
+        client.socket().send_out_of_band(b"!").expect("room for a byte");
+        let before = proxy.cpu_time();
+        thread::sleep(ms(300));
+        let used = proxy.cpu_time() - before;
+        assert!(used < ms(150), "{used:?} for half a body");
+        client.send(&body[HALF..]);
+        assert!(client.response().body == body);
+    });
 }
 
 fn both_bodies_flow_at_the_same_time(tier: Tier) {

@@ -1,7 +1,6 @@
 //! Moving a body from one connection to the other, by copy or by splice.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,8 +8,9 @@ use std::time::Duration;
 use super::Context;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
+use super::splicing::{self, Filled, Splicing};
 use crate::http1::write_chunk_size;
-use crate::ring::{BUF_CAPACITY, Buf, Pipe, Spliced, Timer};
+use crate::ring::{BUF_CAPACITY, Buf, Timer};
 use crate::transport::Stream;
 
 /// One direction of an exchange.
@@ -64,8 +64,8 @@ impl Flow<'_> {
             if may_splice && !self.from.has_ahead() && self.is_worth_splicing(body, bulk) {
                 self.from.leave_in_socket().await.map_err(|_| Broken::CutShort)?;
                 if !self.from.has_ahead() {
-                    match self.context.pipes.lend() {
-                        Some(mut pipe) => match self.splice(body, &mut pipe).await? {
+                    match splicing::begin(self.context, self.from, self.to) {
+                        Some(mut splicing) => match self.splice(body, &mut splicing).await? {
                             SpliceEnd::Dry => {}
                             SpliceEnd::EndOfStream => return self.end_of_stream(body).await,
                             SpliceEnd::Unfit => may_splice = false,
@@ -147,55 +147,45 @@ impl Flow<'_> {
     }
 
     /// Splices payload while none of it needs a look.
-    async fn splice(&self, body: &mut Body, pipe: &mut Pipe) -> Result<SpliceEnd, Broken> {
-        let (Ok(_from), Ok(_to)) = (self.from.socket.nonblocking(), self.to.socket.nonblocking())
-        else {
-            return Ok(SpliceEnd::Unfit);
-        };
-        let mut woken = false;
+    async fn splice<G>(
+        &self,
+        body: &mut Body,
+        splicing: &mut Splicing<'_, G>,
+    ) -> Result<SpliceEnd, Broken> {
         loop {
             let most = body.unframed();
             if most == 0 {
                 return Ok(SpliceEnd::Dry);
             }
-            match pipe.fill(&self.from.socket, most) {
-                Ok(Spliced::Moved(n)) => {
-                    woken = false;
+            match splicing.fill(most).map_err(|_| Broken::CutShort)? {
+                Filled::Moved(n) => {
                     body.skip(n as u64).map_err(Broken::Source)?;
-                    self.drain(body, pipe, n).await?;
+                    self.drain(body, splicing, n).await?;
                 }
-                // Readable, but not by splice: it stops at urgent data (tcp(7)), where a receive
-                // goes on.
-                Ok(Spliced::NotReady) if woken => return Ok(SpliceEnd::Unfit),
-                Ok(Spliced::NotReady) => {
+                Filled::NotReady => {
                     let readable = self.within(self.from.socket.readable(), Broken::SourceTimeout);
                     readable.await?.map_err(|_| Broken::CutShort)?;
-                    woken = true;
                 }
-                Ok(Spliced::End) => return Ok(SpliceEnd::EndOfStream),
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    return Ok(SpliceEnd::Unfit);
-                }
-                Err(_) => return Err(Broken::CutShort),
+                Filled::End => return Ok(SpliceEnd::EndOfStream),
+                Filled::Unfit => return Ok(SpliceEnd::Unfit),
             }
         }
     }
 
-    /// Empties the pipe, which holds `n` payload bytes, into the receiver.
-    async fn drain(&self, body: &Body, pipe: &mut Pipe, n: usize) -> Result<(), Broken> {
+    /// Sends the `n` payload bytes in the pipe.
+    async fn drain<G>(
+        &self,
+        body: &Body,
+        splicing: &mut Splicing<'_, G>,
+        n: usize,
+    ) -> Result<(), Broken> {
         if body.leaves_chunked() {
             let mut line = [0; 18];
             self.send_bytes(write_chunk_size(&mut line, n as u64).to_vec()).await?;
         }
-        while pipe.inside() > 0 {
-            match pipe.drain(&self.to.socket, false) {
-                Ok(Spliced::Moved(_)) => {}
-                Ok(Spliced::NotReady) => {
-                    let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
-                    writable.await?.map_err(|_| Broken::Sink)?;
-                }
-                Ok(Spliced::End) | Err(_) => return Err(Broken::Sink),
-            }
+        while !splicing.drain().map_err(|_| Broken::Sink)? {
+            let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
+            writable.await?.map_err(|_| Broken::Sink)?;
         }
         self.context.count(|counters| counters.spliced += n as u64);
         if body.leaves_chunked() {
