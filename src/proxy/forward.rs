@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::Context;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
-use super::splicing::{self, Filled, Splicing};
+use super::splicing::{self, Splicing, Stop};
 use crate::http1::write_chunk_size;
-use crate::ring::{BUF_CAPACITY, Buf, Timer};
+use crate::ring::{BUF_CAPACITY, Buf, SendOp, Timer};
 use crate::transport::Stream;
 
 /// One direction of an exchange.
@@ -84,10 +84,11 @@ impl Flow<'_> {
             };
             bulk = buf.len() >= BUF_CAPACITY;
             self.copy(body, &mut buf).await?;
+            let tail = body.take_tail();
             if !buf.is_empty() {
-                self.send(buf).await?;
+                self.send(buf, !tail.is_empty()).await?;
             }
-            self.send_bytes(body.take_tail()).await?;
+            self.send_bytes(tail).await?;
         }
         Ok(())
     }
@@ -122,75 +123,90 @@ impl Flow<'_> {
     /// [`Broken`].
     pub async fn send_first(&self, before: Vec<u8>, buf: Buf, tail: Vec<u8>) -> Result<(), Broken> {
         if before.is_empty() {
-            self.send(buf).await?;
+            self.send(buf, !tail.is_empty()).await?;
         } else {
-            let sending = self.to.socket.send_after(before, buf);
-            let sent = self.within(sending, Broken::SinkTimeout).await?;
-            sent.result.map_err(|_| Broken::Sink)?;
+            self.sent(self.to.socket.send_after(before, buf)).await?;
         }
         self.send_bytes(tail).await
     }
 
-    /// Sends the bytes of `buf`.
-    pub async fn send(&self, buf: Buf) -> Result<(), Broken> {
-        let sent = self.within(self.to.socket.send(buf, false), Broken::SinkTimeout).await?;
-        sent.result.map_err(|_| Broken::Sink)
+    /// Sends the bytes of `buf`; `more`: others follow at once.
+    async fn send(&self, buf: Buf, more: bool) -> Result<(), Broken> {
+        self.sent(self.to.socket.send(buf, more)).await
     }
 
     async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Broken> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let sending = self.to.socket.send_bytes(bytes);
+        self.sent(self.to.socket.send_bytes(bytes)).await
+    }
+
+    /// Waits until the receiver has taken all of it.
+    async fn sent(&self, sending: SendOp) -> Result<(), Broken> {
         let sent = self.within(sending, Broken::SinkTimeout).await?;
         sent.result.map_err(|_| Broken::Sink)
     }
 
-    /// Splices payload while none of it needs a look.
+    /// Splices payload while none of it needs a look. Where it leaves as chunks, the end of a chunk
+    /// goes out with the size of the next, if that is here already, else at once.
     async fn splice<G>(
         &self,
         body: &mut Body,
         splicing: &mut Splicing<'_, G>,
     ) -> Result<SpliceEnd, Broken> {
+        let mut chunk_open = false;
         loop {
-            let most = body.unframed();
-            if most == 0 {
-                return Ok(SpliceEnd::Dry);
-            }
-            match splicing.fill(most).map_err(|_| Broken::CutShort)? {
-                Filled::Moved(n) => {
+            let stop = match splicing.fill(body.unframed()) {
+                Ok(n) => {
                     body.skip(n as u64).map_err(Broken::Source)?;
-                    self.drain(body, splicing, n).await?;
+                    if body.leaves_chunked() {
+                        self.begin_chunk(n, chunk_open).await?;
+                        chunk_open = true;
+                    }
+                    self.drain(splicing, n, chunk_open).await?;
+                    continue;
                 }
-                Filled::NotReady => {
+                Err(stop) => stop,
+            };
+            if std::mem::take(&mut chunk_open) {
+                self.send_bytes(b"\r\n".to_vec()).await?;
+            }
+            match stop {
+                Stop::Enough => return Ok(SpliceEnd::Dry),
+                Stop::NotReady => {
                     let readable = self.within(self.from.socket.readable(), Broken::SourceTimeout);
                     readable.await?.map_err(|_| Broken::CutShort)?;
                 }
-                Filled::End => return Ok(SpliceEnd::EndOfStream),
-                Filled::Unfit => return Ok(SpliceEnd::Unfit),
+                Stop::End => return Ok(SpliceEnd::EndOfStream),
+                Stop::Unfit => return Ok(SpliceEnd::Unfit),
+                Stop::Broken => return Err(Broken::CutShort),
             }
         }
     }
 
-    /// Sends the `n` payload bytes in the pipe.
+    /// Sends the size line of a chunk of `n` bytes, which follow; behind the end of the chunk
+    /// before it, where that is still to be sent.
+    async fn begin_chunk(&self, n: usize, after_chunk: bool) -> Result<(), Broken> {
+        let mut line = [0; 18];
+        let line = write_chunk_size(&mut line, n as u64);
+        let end: &[u8] = if after_chunk { b"\r\n" } else { b"" };
+        let sending = self.to.socket.send_bytes_more([end, line].concat());
+        self.sent(sending).await
+    }
+
+    /// Sends the `n` payload bytes in the pipe; `more`: other bytes follow at once.
     async fn drain<G>(
         &self,
-        body: &Body,
         splicing: &mut Splicing<'_, G>,
         n: usize,
+        more: bool,
     ) -> Result<(), Broken> {
-        if body.leaves_chunked() {
-            let mut line = [0; 18];
-            self.send_bytes(write_chunk_size(&mut line, n as u64).to_vec()).await?;
-        }
-        while !splicing.drain().map_err(|_| Broken::Sink)? {
+        while !splicing.drain(more).map_err(|_| Broken::Sink)? {
             let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
             writable.await?.map_err(|_| Broken::Sink)?;
         }
         self.context.count(|counters| counters.spliced += n as u64);
-        if body.leaves_chunked() {
-            self.send_bytes(b"\r\n".to_vec()).await?;
-        }
         Ok(())
     }
 

@@ -18,17 +18,19 @@ pub struct Splicing<'a, G> {
     _nonblocking: G,
 }
 
-/// What a fill did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filled {
-    /// So many bytes are in the pipe, which is to be drained before the next fill.
-    Moved(usize),
+/// Why a fill moved nothing.
+#[derive(Debug)]
+pub enum Stop {
+    /// Nothing was asked for.
+    Enough,
     /// There is nothing until the source can be read.
     NotReady,
     /// The source has ended.
     End,
-    /// These sockets cannot splice, or not what comes next; the pipe is empty.
+    /// These sockets cannot splice, or not what comes next.
     Unfit,
+    /// The source is broken.
+    Broken,
 }
 
 /// Begins to splice; `None` where no pipe is to be had, and bytes are copied instead.
@@ -44,37 +46,41 @@ pub fn begin<'a>(
 }
 
 impl<G> Splicing<'_, G> {
-    /// Moves up to `most` bytes, which is more than none, from the source into the pipe.
+    /// Moves up to `most` bytes from the source into the pipe, which is then to be drained before
+    /// the next fill, and says how many.
     ///
-    /// After [`Filled::NotReady`], the next fill comes when the source can be read. If splice finds
+    /// After [`Stop::NotReady`], the next fill comes when the source can be read. If splice finds
     /// nothing then either, it has stopped at urgent data (tcp(7)), where a receive goes on; to
     /// wait again would never end.
     ///
     /// # Errors
-    /// Those of splice(2) that the source is to blame for.
-    pub fn fill(&mut self, most: u64) -> io::Result<Filled> {
+    /// [`Stop`].
+    pub fn fill(&mut self, most: u64) -> Result<usize, Stop> {
+        if most == 0 {
+            return Err(Stop::Enough);
+        }
         let waited = std::mem::take(&mut self.waited);
         match self.pipe.fill(self.from, most) {
-            Ok(Spliced::Moved(n)) => Ok(Filled::Moved(n)),
-            Ok(Spliced::NotReady) if waited => Ok(Filled::Unfit),
+            Ok(Spliced::Moved(n)) => Ok(n),
+            Ok(Spliced::NotReady) if waited => Err(Stop::Unfit),
             Ok(Spliced::NotReady) => {
                 self.waited = true;
-                Ok(Filled::NotReady)
+                Err(Stop::NotReady)
             }
-            Ok(Spliced::End) => Ok(Filled::End),
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Filled::Unfit),
-            Err(error) => Err(error),
+            Ok(Spliced::End) => Err(Stop::End),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(Stop::Unfit),
+            Err(_) => Err(Stop::Broken),
         }
     }
 
     /// Moves what is in the pipe on to the receiver; `false`: it is full, and some is left until
-    /// it can be written.
+    /// it can be written. `more`: other bytes follow at once.
     ///
     /// # Errors
-    /// Those of splice(2) that the receiver is to blame for.
-    pub fn drain(&mut self) -> io::Result<bool> {
+    /// Those of splice(2); the receiver takes no more.
+    pub fn drain(&mut self, more: bool) -> io::Result<bool> {
         while self.pipe.inside() > 0 {
-            match self.pipe.drain(self.to, false)? {
+            match self.pipe.drain(self.to, more)? {
                 Spliced::Moved(_) => {}
                 Spliced::NotReady => return Ok(false),
                 Spliced::End => return Err(io::ErrorKind::WriteZero.into()),

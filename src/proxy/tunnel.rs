@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Context;
-use super::splicing::{self, Filled};
+use super::splicing::{self, Stop};
 use crate::ring::{BUF_CAPACITY, Tick, Timer};
 use crate::transport::Stream;
 
@@ -84,18 +84,18 @@ impl Half<'_> {
             return Ok(true); // later, perhaps
         };
         loop {
-            match splicing.fill(u64::MAX).map_err(|_| Broken)? {
-                Filled::Moved(n) => {
-                    while !splicing.drain().map_err(|_| Broken)? {
-                        self.while_alive(self.to.socket.writable()).await?.map_err(|_| Broken)?;
-                    }
-                    self.context.count(|counters| counters.spliced += n as u64);
-                    self.moved_at.set(self.context.ring.now());
-                }
+            let n = match splicing.fill(u64::MAX) {
+                Ok(n) => n,
                 // The next receive waits for more, goes past urgent data, or shows the end.
-                Filled::NotReady | Filled::End => return Ok(true),
-                Filled::Unfit => return Ok(false),
+                Err(Stop::NotReady | Stop::End | Stop::Enough) => return Ok(true),
+                Err(Stop::Unfit) => return Ok(false),
+                Err(Stop::Broken) => return Err(Broken),
+            };
+            while !splicing.drain(false).map_err(|_| Broken)? {
+                self.while_alive(self.to.socket.writable()).await?.map_err(|_| Broken)?;
             }
+            self.context.count(|counters| counters.spliced += n as u64);
+            self.moved_at.set(self.context.ring.now());
         }
     }
 
