@@ -83,7 +83,7 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
             }
         }
     })?;
-    resolve::start(&plan, commands.clone())?;
+    resolve::start(&plan, &commands)?;
     Ok(Running { addresses, tier, shards: commands, events: messages })
 }
 
