@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Context;
-use crate::ring::{BUF_CAPACITY, Pipe, Spliced, Tick, Timer};
+use crate::ring::{BUF_CAPACITY, Pipe, Spliced, Tick, Timer, Traffic};
 use crate::transport::Stream;
 
 /// The tunnel has ended otherwise than by both sides' closing.
@@ -58,6 +58,7 @@ impl Half<'_> {
     async fn run(&self) -> Result<(), Broken> {
         let mut may_splice = self.context.splice.enabled;
         loop {
+            self.from.expect(Traffic::Messages);
             let received = self.while_alive(self.from.recv()).await?.map_err(|_| Broken)?;
             let Some(buf) = received else { break };
             // A full buffer: more waits in the socket.
