@@ -177,8 +177,12 @@ order_of() {
 
 # A row of kind get, post or rate.
 loaded_row() {
-    local row=$1 kind=$2 bytes=$3 connections=$4 round proxy port rate=0
-    if [[ $kind == rate ]]; then rate=$(half_capacity); fi
+    local row=$1 kind=$2 bytes=$3 connections=$4 round proxy port rate=0 rounds=$rounds
+    if [[ $kind == rate ]]; then
+        rate=$(half_capacity)
+        # A pause of the machine makes the p99 of a pass: only many passes say something.
+        rounds=$((rounds * 5))
+    fi
     if [[ $extras == yes ]]; then
         for proxy in "${proxies[@]}"; do
             load "${kind/rate/get}" "$bytes" "$connections" "$(port_of "$proxy")" 1 >/dev/null
@@ -196,6 +200,10 @@ loaded_row() {
                     load "$kind" "$bytes" "$connections" "$port" "$seconds"
             fi
         done
+        if [[ $kind == rate ]]; then
+            progress "$row" "round $round" "no proxy"
+            direct "$row" open_loop "$(port_of direct)" "$bytes" "$connections" "$rate" "$seconds"
+        fi
     done
     if [[ $extras == yes && $kind != rate ]]; then extra_passes "$@"; fi
 }
@@ -208,8 +216,14 @@ extra_passes() {
         count_syscalls "$row" "$proxy" "$kind" "$bytes" "$connections"
     done
     progress "$row" "no proxy" origin
-    printf 'what=direct\trow=%s\t%s\n' "$row" \
-        "$(load "$kind" "$bytes" "$connections" "$(port_of direct)" 1)" >>"$raw"
+    direct "$row" load "$kind" "$bytes" "$connections" "$(port_of direct)" 1
+}
+
+# A pass without a proxy, by the command that loads: what the load and the origin do themselves.
+direct() {
+    local result
+    result=$("${@:2}") || exit 1
+    printf 'what=direct\trow=%s\t%s\n' "$1" "$result" >>"$raw"
 }
 
 idle_row() {

@@ -58,7 +58,9 @@ def cost_table(results: Results) -> str:
             lines.append([row.name, NAMES[proxy], *cells,
                           number(calls) if calls is not None else "", *memory])
         if row.name in results.direct:
-            lines.append([row.name, "no proxy", number(results.direct[row.name]), *[""] * 8])
+            rate, *latencies = (number(results.direct_median(row, key)) for key in
+                                ("per_second", "p50_us", "p99_us", "p999_us"))
+            lines.append([row.name, "no proxy", rate, "", *latencies, *[""] * 4])
     return table(header, lines) if lines else ""
 
 
@@ -137,7 +139,7 @@ def write(results: Results, conditions: dict, options: argparse.Namespace, text:
         "seconds": options.seconds,
         "verdicts": [{**dataclasses.asdict(verdict), "met": verdict.met} for verdict in verdicts],
         "medians": medians(results),
-        "direct_per_second": results.direct,
+        "direct": results.direct,
         "raw": results.raw,
         "configs": configs,
     }

@@ -110,6 +110,12 @@ def derive(row: Row, line: dict) -> dict:
     }
 
 
+def derive_direct(row: Row, line: dict) -> dict:
+    """As far as a pass without a proxy has them."""
+    return {"per_second": units(row, line) / (line["duration_us"] / 1e6),
+            "p50_us": line["p50_us"], "p99_us": line["p99_us"], "p999_us": line["p999_us"]}
+
+
 class Results:
     """All passes of a run, by row, proxy and round."""
 
@@ -117,7 +123,7 @@ class Results:
         self.raw = raw
         self.passes: dict[tuple[str, str], dict[int, dict]] = {}
         self.syscalls: dict[tuple[str, str], float] = {}
-        self.direct: dict[str, float] = {}
+        self.direct: dict[str, list[dict]] = {}
         self.rates: dict[str, int] = {}
         by_name = {row.name: row for row in rows}
         for line in raw:
@@ -131,7 +137,7 @@ class Results:
             elif line["what"] == "syscalls":
                 self.syscalls[row.name, proxy] = line["calls"] / max(units(row, line), 1e-9)
             elif line["what"] == "direct":
-                self.direct[row.name] = units(row, line) / (line["duration_us"] / 1e6)
+                self.direct.setdefault(row.name, []).append(derive_direct(row, line))
         self.rows = [row for row in rows if any(key[0] == row.name for key in self.passes)]
         self.proxies = [name for name in NAMES if any(key[1] == name for key in self.passes)]
 
@@ -158,7 +164,14 @@ class Results:
                           for our, theirs in zip(ours, self.rounds(row, peer))]
                 if values:
                     found.append(self.verdict(row, peer, values, limit))
+                    if row.kind == "rate":
+                        # Pauses that hit one pass and not the next are no ratio of anything.
+                        found[-1].value = (self.median(row, "corelane", row.measure)
+                                           / max(self.median(row, peer, row.measure), 1e-9))
         return found
+
+    def direct_median(self, row: Row, key: str) -> float:
+        return statistics.median(line[key] for line in self.direct[row.name])
 
     @staticmethod
     def verdict(row: Row, peer: str, values: list[float], limit: float) -> Verdict:

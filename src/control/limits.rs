@@ -1,4 +1,4 @@
-//! Resource limits of the process: raised where allowed, refused where too low.
+//! Resource limits of the process: raised where allowed, refused where too low; and its pages.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -42,6 +42,14 @@ pub fn raise(shards: usize, connections: u32) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Keeps the kernel from backing the process with huge pages (PR_SET_THP_DISABLE): the allocator
+/// asks for them, and a few touched pages of many then cost 2 MiB each. ARCHITECTURE.md has the
+/// figures.
+pub fn use_small_pages() {
+    // Refused only by kernels without huge pages.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Raises the soft limit to the hard one and returns what is in force; `u64::MAX`: none.

@@ -64,6 +64,7 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     let connections = plan.shards.max_connections.saturating_mul(shards as u32);
     limits::raise(shards, connections).map_err(StartError::Other)?;
+    limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
     let bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;

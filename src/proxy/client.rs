@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use super::Context;
+use super::connection::Counted;
 use crate::ring::{Buf, Timer};
 use crate::transport::Stream;
 
@@ -20,7 +20,7 @@ const LINGER_BYTES: usize = 8 << 20;
 
 /// A client.
 pub struct Client {
-    pub(super) context: Rc<Context>,
+    pub(super) context: Counted,
     pub(super) stream: Stream,
     pub(super) timer: Timer,
     pub(super) ip: Option<IpAddr>,
@@ -42,6 +42,16 @@ pub enum Departure {
 pub struct Gone;
 
 impl Client {
+    /// The client at the other end of `fd`.
+    ///
+    /// # Errors
+    /// Those of getpeername(2), ENOTCONN when it has left already.
+    pub fn new(context: Counted, fd: OwnedFd) -> io::Result<Client> {
+        let stream = Stream::client(&context.ring, fd);
+        let (ip, timer) = (stream.peer_ip()?, context.ring.timer());
+        Ok(Client { context, stream, timer, ip, finished: Cell::new(false) })
+    }
+
     /// Watches a client that is owed a response: what it sends is put aside for later (at most one
     /// buffer), and its leaving is reported, each way once.
     pub fn poll_departure(&self, context: &mut TaskContext<'_>) -> Poll<Departure> {

@@ -15,7 +15,7 @@ use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
 use super::{retry, tunnel};
-use crate::ring::{Buf, Ring, SendOp, Sent, Tier};
+use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
 use crate::upstream::{ConnectError, Connected, Group, Lease, Tried, Verdict};
@@ -30,6 +30,10 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         Ok(received) => received,
         Err(next) => return next,
     };
+    if body.ended() {
+        // After an upload that was spliced: requests come whole again.
+        client.stream.expect(Traffic::Messages);
+    }
     let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
     let phases = Cell::new(phases);
     let failure = match forward(client, &request, head, &mut body, &phases).await {

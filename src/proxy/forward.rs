@@ -10,7 +10,7 @@ use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
 use super::splicing::{self, Splicing, Stop};
 use crate::http1::write_chunk_size;
-use crate::ring::{BUF_CAPACITY, Buf, SendOp, Timer};
+use crate::ring::{BUF_CAPACITY, Buf, SendOp, Timer, Traffic};
 use crate::transport::Stream;
 
 /// One direction of an exchange.
@@ -74,6 +74,10 @@ impl Flow<'_> {
                     }
                 }
                 continue;
+            }
+            if body.unframed() > 0 {
+                // It is copied: the guess that it would be spliced was wrong.
+                self.from.expect(Traffic::Messages);
             }
             let received = self.within(self.from.recv(), Broken::SourceTimeout).await?;
             let Ok(Some(mut buf)) = received else {

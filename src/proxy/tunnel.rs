@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::splicing::{self, Stop};
-use crate::ring::{BUF_CAPACITY, Tick, Timer};
+use crate::ring::{BUF_CAPACITY, Tick, Timer, Traffic};
 use crate::transport::Stream;
 
 /// The tunnel has ended otherwise than by both sides' closing.
@@ -59,6 +59,7 @@ impl Half<'_> {
     async fn run(&self) -> Result<(), Broken> {
         let mut may_splice = self.context.splice.enabled;
         loop {
+            self.from.expect(Traffic::Messages);
             let received = self.while_alive(self.from.recv()).await?.map_err(|_| Broken)?;
             let Some(buf) = received else { break };
             // A full buffer: more waits in the socket.

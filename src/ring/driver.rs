@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::sys::buffers::{Buf, Stock};
 use super::sys::request::Request;
-use super::sys::uring::{Key, Progress, Uring};
+use super::sys::table::{Key, Progress};
+use super::sys::uring::Uring;
 use super::tier::Tier;
 use super::timers::{Tick, Timer, Timers};
 
@@ -34,6 +35,8 @@ struct Driver {
     /// Polls of tasks spawned through `Ring::spawn`: how the pump knows that nothing is runnable.
     polls: Cell<u64>,
     stopping: Cell<bool>,
+    /// Memory of `turn`, kept from one to the next.
+    wakers: Cell<Vec<Waker>>,
 }
 
 pin_project_lite::pin_project! {
@@ -77,6 +80,7 @@ impl Ring {
             now: Cell::new(0),
             polls: Cell::new(0),
             stopping: Cell::new(false),
+            wakers: Cell::default(),
         })))
     }
 
@@ -136,7 +140,7 @@ impl Ring {
     /// Those of io_uring_enter(2) that time does not heal.
     pub fn turn(&self, wait: bool) -> io::Result<()> {
         let driver = &*self.0;
-        let mut wakers = Vec::with_capacity(64);
+        let mut wakers = driver.wakers.take();
         let limit = driver.timers.borrow().next().map_or(IDLE_WAIT, |look| {
             Duration::from_nanos(look.saturating_sub(self.read_clock())).min(IDLE_WAIT)
         });
@@ -149,7 +153,8 @@ impl Ring {
         driver.timers.borrow_mut().expire(driver.now.get(), &mut wakers);
         // Outside of every borrow: waking may run the executor's code, and dropping a waker may
         // drop a task and with it operations of this ring.
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.drain(..).for_each(Waker::wake);
+        driver.wakers.set(wakers);
         Ok(())
     }
 
@@ -211,7 +216,7 @@ impl Ring {
         self.0.uring.borrow_mut().start(request)
     }
 
-    pub(super) fn poll(&self, key: Key, waker: Option<&Waker>) -> Progress {
+    pub(super) fn poll(&self, key: Key, waker: &Waker) -> Progress {
         self.0.uring.borrow_mut().poll(key, waker)
     }
 

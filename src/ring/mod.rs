@@ -4,18 +4,23 @@
 //! dropping one cancels the operation, and the memory stays with the ring until the last
 //! completion.
 
+mod acceptor;
 mod driver;
 mod mailbox;
 mod ops;
+mod receiver;
 mod send;
+mod slots;
 mod splice;
 mod sys;
 mod tier;
 mod timers;
 
+pub use acceptor::Acceptor;
 pub use driver::Ring;
 pub use mailbox::{Mailbox, Sender, mailbox};
-pub use ops::{Acceptor, Receiver, Socket};
+pub use ops::Socket;
+pub use receiver::{Receiver, Traffic};
 pub use send::{SendOp, Sent};
 pub use splice::{Pipe, Pipes, Spliced};
 pub use sys::buffers::{BUF_CAPACITY, Buf, HEADROOM};

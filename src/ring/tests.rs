@@ -85,6 +85,26 @@ fn bytes_come_and_go() {
     });
 }
 
+/// What splice will move should not be copied first, and a wrong guess costs nothing but a receive.
+#[test]
+fn of_bulk_a_receive_takes_little() {
+    in_every_tier(|ring| async move {
+        let (ours, mut theirs) = pair();
+        let socket = Socket::new(&ring, ours);
+        for many in [true, false] {
+            let mut receiver = Receiver::new(&socket, many);
+            let message: Vec<u8> = (0..3 * 4096).map(|i| (i % 251) as u8).collect();
+            theirs.write_all(&message).unwrap();
+            receiver.expect(Traffic::Bulk);
+            let first = receiver.recv().await.unwrap().unwrap();
+            assert_eq!(first.bytes(), &message[..4096]);
+            receiver.expect(Traffic::Messages);
+            let rest = receiver.recv().await.unwrap().unwrap();
+            assert_eq!(rest.bytes(), &message[4096..]);
+        }
+    });
+}
+
 #[test]
 fn a_vectored_send_keeps_its_order() {
     in_every_tier(|ring| async move {

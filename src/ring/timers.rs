@@ -7,11 +7,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::Ring;
+use super::slots::Slots;
 
 /// Nanoseconds since the ring was made.
 pub type Tick = u64;
@@ -46,8 +47,7 @@ impl Default for Slot {
 /// All deadlines of one ring.
 #[derive(Default)]
 pub(super) struct Timers {
-    slots: Vec<Slot>,
-    vacant: Vec<u32>,
+    slots: Slots<Slot>,
     heap: BinaryHeap<Reverse<Look>>,
     /// Entries of the heap that mean nothing any more.
     stale: usize,
@@ -61,23 +61,19 @@ const STALE_AT_LEAST: usize = 1024;
 
 impl Timers {
     fn insert(&mut self) -> u32 {
-        if let Some(key) = self.vacant.pop() {
-            return key;
-        }
-        self.slots.push(Slot::default());
-        (self.slots.len() - 1) as u32
+        self.slots.insert()
     }
 
     fn remove(&mut self, key: u32) {
-        let slot = &mut self.slots[key as usize];
+        let slot = &mut self.slots[key];
         self.stale += usize::from(slot.look != NEVER);
         *slot = Slot { generation: slot.generation.wrapping_add(1), ..Slot::default() };
-        self.vacant.push(key);
+        self.slots.remove(key);
         self.forget_stale();
     }
 
     fn set(&mut self, key: u32, deadline: Tick) {
-        let slot = &mut self.slots[key as usize];
+        let slot = &mut self.slots[key];
         slot.deadline = deadline;
         if deadline < slot.look {
             self.stale += usize::from(slot.look != NEVER);
@@ -92,7 +88,7 @@ impl Timers {
         if self.stale > STALE_AT_LEAST && self.stale > self.heap.len() / 2 {
             let slots = &self.slots;
             self.heap.retain(|Reverse((look, key, generation))| {
-                let slot = &slots[*key as usize];
+                let slot = &slots[*key];
                 slot.generation == *generation && slot.look == *look
             });
             self.stale = 0;
@@ -119,7 +115,7 @@ impl Timers {
                 break;
             }
             self.heap.pop();
-            let slot = &mut self.slots[key as usize];
+            let slot = &mut self.slots[key];
             if generation != slot.generation || look != slot.look {
                 self.stale = self.stale.saturating_sub(1);
                 continue;
@@ -175,26 +171,14 @@ impl Timer {
         .await
     }
 
-    /// Polls `action` for at most `limit`, or until [`Ring::end_idle_waits`]. A plain function, so
-    /// that what waits for long holds little.
-    ///
-    /// # Errors
-    /// [`Elapsed`] when the time is up.
-    pub async fn idle<T>(
-        &self,
-        limit: Duration,
-        action: impl Fn(&mut Context<'_>) -> Poll<T>,
-    ) -> Result<T, Elapsed> {
+    /// Polls `action` for at most `limit`, or until [`Ring::end_idle_waits`]: [`Elapsed`] when the
+    /// time is up. Not an async function, so that what waits for long holds little.
+    pub fn idle<T, A>(&self, limit: Duration, action: A) -> Idle<'_, A>
+    where
+        A: FnMut(&mut Context<'_>) -> Poll<T> + Unpin,
+    {
         self.with_slot(|slot| slot.idle = true);
-        let deadline = self.after(limit);
-        let result = poll_fn(|context| match action(context) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_at(deadline, context).map(Err),
-        })
-        .await;
-        // A call that came together with the result must not end a later wait.
-        self.with_slot(|slot| (slot.idle, slot.called, slot.deadline) = (false, false, NEVER));
-        result
+        Idle { timer: self, deadline: self.after(limit), action }
     }
 
     /// The moment `limit` from now.
@@ -207,7 +191,7 @@ impl Timer {
     pub fn poll_at(&self, deadline: Tick, context: &mut Context<'_>) -> Poll<Elapsed> {
         let now = self.ring.now();
         self.ring.with_timers(|timers| {
-            let slot = &mut timers.slots[self.key as usize];
+            let slot = &mut timers.slots[self.key];
             if now >= deadline || std::mem::take(&mut slot.called) {
                 return Poll::Ready(Elapsed);
             }
@@ -227,12 +211,42 @@ impl Timer {
     }
 
     fn with_slot(&self, action: impl FnOnce(&mut Slot)) {
-        self.ring.with_timers(|timers| action(&mut timers.slots[self.key as usize]));
+        self.ring.with_timers(|timers| action(&mut timers.slots[self.key]));
     }
 
     /// Waits for `time`.
     pub async fn sleep(&self, time: Duration) {
         let _ = self.within(time, std::future::pending::<()>()).await;
+    }
+}
+
+/// See [`Timer::idle`].
+pub struct Idle<'a, A> {
+    timer: &'a Timer,
+    deadline: Tick,
+    action: A,
+}
+
+impl<T, A> Future for Idle<'_, A>
+where
+    A: FnMut(&mut Context<'_>) -> Poll<T> + Unpin,
+{
+    type Output = Result<T, Elapsed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match (self.action)(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.timer.poll_at(self.deadline, context).map(Err),
+        }
+    }
+}
+
+impl<A> Drop for Idle<'_, A> {
+    fn drop(&mut self) {
+        // A call that came together with the result must not end a later wait.
+        let forget =
+            |slot: &mut Slot| (slot.idle, slot.called, slot.deadline) = (false, false, NEVER);
+        self.timer.with_slot(forget);
     }
 }
 
@@ -263,7 +277,7 @@ mod tests {
     fn armed(timers: &mut Timers, deadline: Tick) -> u32 {
         let key = timers.insert();
         timers.set(key, deadline);
-        timers.slots[key as usize].waker = Some(Waker::noop().clone());
+        timers.slots[key].waker = Some(Waker::noop().clone());
         key
     }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use crate::ring::{Buf, Receiver, Ring, Socket};
+use crate::ring::{Buf, Receiver, Ring, Socket, Traffic};
 
 /// A connection to a client or a server.
 pub struct Stream {
@@ -98,6 +98,11 @@ impl Stream {
         matches!(rustix::net::recv(&self.socket, &mut byte[..], flags), Err(Errno::AGAIN))
     }
 
+    /// Says what is expected to come next.
+    pub fn expect(&self, traffic: Traffic) {
+        self.receiver.borrow_mut().expect(traffic);
+    }
+
     /// Leaves what arrives in the socket, for splice to find; what had arrived is put back.
     ///
     /// # Errors
@@ -106,7 +111,7 @@ impl Stream {
     pub async fn leave_in_socket(&self) -> io::Result<()> {
         let mut receiver = self.receiver.borrow_mut();
         let taken = receiver.stop().await?;
-        receiver.expect_bulk();
+        receiver.expect(Traffic::Bulk);
         self.ahead.borrow_mut().extend(taken);
         Ok(())
     }

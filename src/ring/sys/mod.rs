@@ -4,4 +4,5 @@
 
 pub(super) mod buffers;
 pub(super) mod request;
+pub(super) mod table;
 pub(super) mod uring;

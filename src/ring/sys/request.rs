@@ -19,10 +19,12 @@ pub enum Request {
     Accept { fd: RawFd, multi: bool },
     /// connect(2).
     Connect { fd: RawFd, address: Box<SockAddr> },
-    /// recv(2) into a published buffer; with `multi`, again and again.
-    Recv { fd: RawFd, multi: bool },
-    /// recv(2) behind the bytes of a buffer.
-    RecvInto { fd: RawFd, buf: Buf },
+    /// recv(2) into a published buffer, again and again.
+    RecvMulti { fd: RawFd },
+    /// recv(2) of at most `most` bytes into a published buffer.
+    Recv { fd: RawFd, most: usize },
+    /// recv(2) of at most `most` bytes behind the bytes of a buffer.
+    RecvInto { fd: RawFd, buf: Buf, most: usize },
     /// send(2) of all bytes of a buffer; `more`: MSG_MORE.
     Send { fd: RawFd, buf: Buf, more: bool },
     /// send(2) of all bytes of a vector; `more`: MSG_MORE.
@@ -79,21 +81,19 @@ pub(super) fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
             let entry = opcode::Connect::new(Fd(fd), pointer, address.len()).build();
             (entry, Hold::Address(address))
         }
-        Request::Recv { fd, multi: true } => {
-            (opcode::RecvMulti::new(Fd(fd), GROUP).build(), Hold::Nothing)
-        }
-        Request::Recv { fd, multi: false } => {
-            let capacity = BUF_CAPACITY as u32;
-            let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), capacity)
+        Request::RecvMulti { fd } => (opcode::RecvMulti::new(Fd(fd), GROUP).build(), Hold::Nothing),
+        Request::Recv { fd, most } => {
+            let most = most.min(BUF_CAPACITY) as u32;
+            let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), most)
                 .buf_group(GROUP)
                 .ioprio(POLL_FIRST)
                 .build()
                 .flags(squeue::Flags::BUFFER_SELECT);
             (entry, Hold::Nothing)
         }
-        Request::RecvInto { fd, mut buf } => {
+        Request::RecvInto { fd, mut buf, most } => {
             let (pointer, room) = buf.spare();
-            let entry = opcode::Recv::new(Fd(fd), pointer, room as u32);
+            let entry = opcode::Recv::new(Fd(fd), pointer, room.min(most) as u32);
             (entry.flags(libc::MSG_DONTWAIT).build(), Hold::Buf(buf))
         }
         Request::Send { fd, buf, more } => {

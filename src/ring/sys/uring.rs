@@ -1,10 +1,9 @@
 //! The ring and every operation in flight.
 //!
-//! Soundness in one sentence: whatever memory an operation gives to the kernel lives in its slot
-//! here (`Hold`), behind a pointer that does not move, and a slot is emptied only when the kernel
-//! has posted the operation's last completion. Futures hold a slot's number, never memory.
+//! Soundness in one sentence: whatever memory an operation gives to the kernel lives in the table
+//! (`Hold`), behind a pointer that does not move, and leaves it only when the kernel has posted the
+//! operation's last completion. Futures hold an operation's number, never memory.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -17,95 +16,26 @@ use rustix::io::Errno;
 
 use super::buffers::{Buf, Stock};
 use super::request::{GROUP, Hold, Request, prepare};
+use super::table::{Cancel, Key, Progress, Table};
 use crate::ring::tier::Tier;
 
 /// Completions of operations that nobody waits for (close, cancel).
 const NOBODY: u64 = u64::MAX;
 /// Completions of the timers that limit a wait where EXT_ARG is missing.
 const WAIT_LIMIT: u64 = u64::MAX - 1;
-/// How many results a multishot operation may pile up before it is stopped.
-const BACKLOG: usize = 2;
 /// How long to leave a kernel alone that is short of memory.
 const REST_WHEN_REFUSED: Duration = Duration::from_millis(1);
 /// How long dropping the ring waits for the kernel to let go of memory.
 const DROP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Names an operation in flight.
-pub type Key = u32;
-
 /// One completion: its result and flags.
 pub type Outcome = (i32, u32);
-
-/// What polling an operation says.
-pub enum Progress {
-    /// Nothing yet.
-    Pending,
-    /// A result, and more may follow.
-    More(Outcome),
-    /// The last result; the memory comes back.
-    Last(Outcome, Hold),
-}
-
-#[derive(Default)]
-struct Slot {
-    waker: Option<Waker>,
-    hold: Hold,
-    results: Results,
-    state: State,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Free,
-    /// The kernel may still touch `hold`.
-    InFlight,
-    /// As `InFlight`, and a stop was asked for.
-    Stopping,
-    /// As `InFlight`, but nobody waits: results are thrown away.
-    Orphan,
-    /// The kernel is done; results wait to be taken.
-    Done,
-}
-
-/// Results not taken yet; the first needs no allocation.
-#[derive(Default)]
-struct Results {
-    first: Option<Outcome>,
-    #[allow(clippy::box_collection, reason = "keeps slots small; hardly any has a backlog")]
-    rest: Option<Box<VecDeque<Outcome>>>,
-}
-
-impl Results {
-    fn push(&mut self, outcome: Outcome) {
-        if self.first.is_none() {
-            self.first = Some(outcome);
-        } else {
-            self.rest.get_or_insert_default().push_back(outcome);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Outcome> {
-        let first = self.first.take()?;
-        self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
-        if self.first.is_none() {
-            self.rest = None;
-        }
-        Some(first)
-    }
-
-    fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
-    }
-}
 
 /// The ring of one shard.
 pub struct Uring {
     ring: IoUring,
     pub tier: Tier,
-    slots: Vec<Slot>,
-    vacant: Vec<Key>,
-    in_flight: usize,
+    table: Table,
     stock: Rc<Stock>,
     /// Deadlines of WAIT_LIMIT timers the kernel has, ascending, and the times it was given.
     wait_limits: Vec<(u64, Box<Timespec>)>,
@@ -148,9 +78,7 @@ impl Uring {
         Ok(Uring {
             ring,
             tier,
-            slots: Vec::new(),
-            vacant: Vec::new(),
-            in_flight: 0,
+            table: Table::default(),
             stock,
             wait_limits: Vec::new(),
             early_wakers: Vec::new(),
@@ -166,79 +94,38 @@ impl Uring {
 
     /// Operations that the kernel has not finished.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.table.in_flight()
     }
 
-    /// Queues an operation; the kernel sees it at the next `submit` or `wait`.
+    /// Queues an operation; the kernel sees it at the next `enter`.
     pub fn start(&mut self, request: Request) -> Key {
-        let key = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            (self.slots.len() - 1) as Key
-        });
         let (entry, hold) = prepare(request, self.tier);
-        let slot = &mut self.slots[key as usize];
-        slot.hold = hold;
-        slot.state = State::InFlight;
-        self.in_flight += 1;
+        let key = self.table.insert(hold);
         self.push(&entry.user_data(u64::from(key)));
         key
     }
 
-    /// Takes the next result of `key`, or leaves `waker` to be woken when there is one. After
-    /// `Progress::Last` the key is void.
-    pub fn poll(&mut self, key: Key, waker: Option<&Waker>) -> Progress {
-        let slot = &mut self.slots[key as usize];
-        match slot.results.pop() {
-            Some(outcome) if slot.state == State::Done && slot.results.first.is_none() => {
-                let hold = std::mem::take(&mut slot.hold);
-                slot.waker = None;
-                slot.state = State::Free;
-                self.vacant.push(key);
-                Progress::Last(outcome, hold)
-            }
-            Some(outcome) => Progress::More(outcome),
-            None => {
-                if let Some(waker) = waker
-                    && !slot.waker.as_ref().is_some_and(|known| known.will_wake(waker))
-                {
-                    slot.waker = Some(waker.clone());
-                }
-                Progress::Pending
-            }
-        }
+    /// As [`Table::poll`].
+    pub fn poll(&mut self, key: Key, waker: &Waker) -> Progress {
+        self.table.poll(key, waker)
     }
 
-    /// Whether a result of `key` waits to be taken.
+    /// As [`Table::has_result`].
     pub fn has_result(&self, key: Key) -> bool {
-        self.slots[key as usize].results.first.is_some()
+        self.table.has_result(key)
     }
 
     /// Asks the kernel to end `key`; its last result still has to be taken.
     pub fn stop(&mut self, key: Key) {
-        let slot = &mut self.slots[key as usize];
-        if slot.state == State::InFlight {
-            slot.state = State::Stopping;
-            self.push_cancel(key);
-        }
+        let cancel = self.table.stop(key);
+        self.cancel(key, cancel);
     }
 
     /// Nobody will take results of `key` any more: cancels it, and keeps its memory until the
     /// kernel is done with it.
     pub fn abandon(&mut self, key: Key) {
-        let slot = &mut self.slots[key as usize];
-        slot.waker = None;
-        while let Some(outcome) = slot.results.pop() {
-            discard(&self.stock, &slot.hold, outcome);
-        }
-        match slot.state {
-            State::InFlight => {
-                slot.state = State::Orphan;
-                self.push_cancel(key);
-            }
-            State::Stopping => slot.state = State::Orphan,
-            State::Done => self.release(key),
-            State::Orphan | State::Free => debug_assert!(false, "abandoned twice"),
-        }
+        let cancel = self.table.abandon(key, &self.stock);
+        self.cancel(key, cancel);
     }
 
     /// Queues close(2) for a descriptor that its owner gives up.
@@ -317,50 +204,27 @@ impl Uring {
             return;
         }
         let key = user_data as Key;
-        let outcome = (entry.result(), flags);
         if cqueue::buffer_select(flags).is_some() {
             self.stock.picked();
         }
-        let last = !cqueue::more(flags);
-        let slot = &mut self.slots[key as usize];
-        if last {
-            self.in_flight -= 1;
-        }
-        if slot.state == State::Orphan {
-            discard(&self.stock, &slot.hold, outcome);
-            if last {
-                self.release(key);
-            }
-            return;
-        }
-        slot.results.push(outcome);
-        if let Some(waker) = slot.waker.take() {
-            wakers.push(waker);
-        }
-        if last {
-            slot.state = State::Done;
-        } else if slot.results.len() >= BACKLOG && !matches!(slot.hold, Hold::Accepting) {
-            // Nobody takes what it brings: back-pressure instead of memory.
-            self.stop(key);
-        }
-    }
-
-    fn release(&mut self, key: Key) {
-        self.slots[key as usize] = Slot::default();
-        self.vacant.push(key);
+        let (outcome, last) = ((entry.result(), flags), !cqueue::more(flags));
+        let cancel = self.table.complete(key, outcome, last, &self.stock, wakers);
+        self.cancel(key, cancel);
     }
 
     fn queued(&mut self) -> u32 {
         self.ring.submission().len() as u32
     }
 
-    fn push_cancel(&mut self, key: Key) {
-        self.push(&opcode::AsyncCancel::new(u64::from(key)).build().user_data(NOBODY));
+    fn cancel(&mut self, key: Key, cancel: Cancel) {
+        if cancel == Cancel::Needed {
+            self.push(&opcode::AsyncCancel::new(u64::from(key)).build().user_data(NOBODY));
+        }
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: entries are made by `prepare` and in this file. What they point to is held by
-        // their slot (`start`) or by `wait_limits` until the last completion, or they point to
+        // the table (`start`) or by `wait_limits` until the last completion, or they point to
         // nothing (close, cancel).
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.make_room();
@@ -406,15 +270,13 @@ impl Uring {
 
     /// Cancels what is in flight and waits until the kernel has let go; `false`: it did not.
     fn quiesce(&mut self) -> bool {
-        for key in 0..self.slots.len() as Key {
-            if matches!(self.slots[key as usize].state, State::InFlight | State::Stopping) {
-                self.abandon(key);
-            }
+        for key in self.table.awaited() {
+            self.abandon(key);
         }
         let mut wakers = Vec::new();
         #[allow(clippy::disallowed_methods, reason = "the end of a ring has no turn's clock")]
         let start = std::time::Instant::now();
-        while self.in_flight > 0 && start.elapsed() < DROP_PATIENCE {
+        while self.in_flight() > 0 && start.elapsed() < DROP_PATIENCE {
             let nap = Duration::from_millis(10);
             if self.enter(true, start.elapsed().as_nanos() as u64, Some(nap)).is_err() {
                 break;
@@ -423,7 +285,7 @@ impl Uring {
         }
         // Closes have no slot; make sure that the kernel has seen them.
         let _ = self.ring.submit();
-        self.in_flight == 0
+        self.in_flight() == 0
     }
 }
 
@@ -431,9 +293,7 @@ impl Drop for Uring {
     fn drop(&mut self) {
         if !self.quiesce() {
             // The kernel may still write: leak what it may write to.
-            for slot in &mut self.slots {
-                std::mem::forget(std::mem::take(&mut slot.hold));
-            }
+            self.table.leak();
             std::mem::forget(std::mem::take(&mut self.wait_limits));
             std::mem::forget(self.stock.clone());
         }
@@ -444,11 +304,11 @@ impl Drop for Uring {
 }
 
 /// A result that nobody will see: gives back the buffer it brought, closes the descriptor.
-fn discard(stock: &Rc<Stock>, hold: &Hold, (result, flags): Outcome) {
+pub(super) fn discard(stock: &Rc<Stock>, accepting: bool, (result, flags): Outcome) {
     if let Some(index) = cqueue::buffer_select(flags) {
         drop(stock.received(index, 0));
     }
-    if result >= 0 && matches!(hold, Hold::Accepting) {
+    if result >= 0 && accepting {
         // SAFETY: a successful accept made this descriptor, and nobody else was told of it.
         drop(unsafe { OwnedFd::from_raw_fd(result) });
     }
@@ -517,9 +377,11 @@ mod tests {
             for _ in 0..4 {
                 let buf = stock.upgrade().unwrap().lease().unwrap();
                 uring.start(Request::Poll { fd, events: libc::POLLIN as u32 });
-                uring.start(Request::RecvInto { fd, buf });
-                if tier != Tier::V5_8 {
-                    uring.start(Request::Recv { fd, multi: tier == Tier::V6_1 });
+                uring.start(Request::RecvInto { fd, buf, most: 64 });
+                if tier == Tier::V5_19 {
+                    uring.start(Request::Recv { fd, most: 64 });
+                } else if tier == Tier::V6_1 {
+                    uring.start(Request::RecvMulti { fd });
                 }
             }
             uring.enter(false, 0, None).unwrap();

@@ -1,0 +1,114 @@
+//! Accepting connections.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use rustix::io::Errno;
+
+use super::sys::request::Request;
+use super::sys::table::{Key, Progress};
+use super::sys::uring;
+use super::{Ring, Tier};
+
+/// Accepts connections of one listening socket.
+pub struct Acceptor {
+    ring: Ring,
+    listener: OwnedFd,
+    armed: Option<Key>,
+}
+
+impl Acceptor {
+    /// Accepts from `listener`, a socket in listening state.
+    pub fn new(ring: &Ring, listener: OwnedFd) -> Acceptor {
+        Acceptor { ring: ring.clone(), listener, armed: None }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// Those of accept(2); EMFILE and ENFILE are for the caller to wait out.
+    pub async fn accept(&mut self) -> io::Result<OwnedFd> {
+        poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// As [`Acceptor::accept`].
+    pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
+        loop {
+            let fd = self.listener.as_raw_fd();
+            let multi = self.ring.tier() == Tier::V6_1;
+            let key =
+                *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
+            let outcome = match self.ring.poll(key, context.waker()) {
+                Progress::Pending => return Poll::Pending,
+                Progress::More(outcome) => outcome,
+                Progress::Last(outcome, _) => {
+                    self.armed = None;
+                    outcome
+                }
+            };
+            match uring::accepted(outcome) {
+                Err(error) if is_passing(&error) => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Accepts no more until the next [`Acceptor::poll_accept`]; what the kernel had accepted by
+    /// then waits for it.
+    pub fn pause(&self) {
+        if let Some(key) = self.armed {
+            self.ring.stop_operation(key);
+        }
+    }
+
+    /// Stops accepting; connections that the kernel had handed over already are returned.
+    pub async fn stop(&mut self) -> Vec<OwnedFd> {
+        let mut accepted = Vec::new();
+        let Some(key) = self.armed else { return accepted };
+        self.ring.stop_operation(key);
+        while self.armed.is_some() {
+            let outcome = poll_fn(|context| match self.ring.poll(key, context.waker()) {
+                Progress::Pending => Poll::Pending,
+                Progress::More(outcome) => Poll::Ready(outcome),
+                Progress::Last(outcome, _) => {
+                    self.armed = None;
+                    Poll::Ready(outcome)
+                }
+            })
+            .await;
+            accepted.extend(uring::accepted(outcome).ok());
+        }
+        accepted
+    }
+
+    /// Ends listening, and returns every connection that was waiting to be accepted.
+    pub async fn finish(mut self) -> Vec<OwnedFd> {
+        let mut accepted = self.stop().await;
+        if rustix::io::ioctl_fionbio(&self.listener, true).is_ok() {
+            let flags = rustix::net::SocketFlags::CLOEXEC;
+            while let Ok(fd) = rustix::net::accept_with(&self.listener, flags) {
+                accepted.push(fd);
+            }
+        }
+        accepted
+    }
+}
+
+/// Errors of one connection, not of the listener (accept(2), "Error handling"), and a stopped
+/// multishot operation.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::CANCELED | Errno::INTR | Errno::CONNABORTED | Errno::PROTO)
+    )
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        if let Some(key) = self.armed {
+            self.ring.abandon(key);
+        }
+    }
+}
