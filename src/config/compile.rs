@@ -100,6 +100,8 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
             // Node closes idle connections after 5 s; being first avoids the race.
             idle_timeout: table.pool.idle_timeout.unwrap_or(Duration::from_secs(4)),
         },
+        retry: table.retry.plan(),
+        breaker: table.limits.plan(),
     }
 }
 

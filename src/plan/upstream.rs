@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Address;
+use super::{Address, BreakerPlan, RetryPlan};
 use crate::balance::PolicyKind;
 
 /// One `[[upstream]]`.
@@ -21,6 +21,10 @@ pub struct UpstreamPlan {
     pub queue: QueuePlan,
     /// Idle connections to servers.
     pub pool: PoolPlan,
+    /// When a request is tried again.
+    pub retry: RetryPlan,
+    /// The circuit breaker.
+    pub breaker: BreakerPlan,
 }
 
 /// One member of an upstream.

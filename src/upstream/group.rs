@@ -6,19 +6,20 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use super::allowance::{Allowance, Exceeded};
 use super::server::share;
 use super::{Server, Verdict};
 use crate::balance::{Balancer, Servers};
-use crate::plan::UpstreamPlan;
+use crate::plan::{RetryPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
-
-/// Most servers tried for one request.
-const MAX_TRIES: usize = 3;
 
 /// An upstream.
 pub struct Group {
     servers: Vec<Rc<Server>>,
     balancer: RefCell<Balancer>,
+    /// How much it may be asked to do at once.
+    pub allowance: Allowance,
+    max_tries: usize,
     queue: RefCell<VecDeque<Rc<Waiter>>>,
     queue_limit: usize,
     queue_timeout: std::time::Duration,
@@ -48,23 +49,32 @@ pub enum Busy {
     QueueTimeout,
 }
 
+/// Why a request gets no server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// There is none for it.
+    Busy(Busy),
+    /// It would have to wait, and too many do.
+    Exceeded(Exceeded),
+}
+
 /// The servers already tried for a request.
 #[derive(Default)]
 pub struct Tried {
-    servers: [Option<usize>; MAX_TRIES],
+    servers: [Option<u32>; RetryPlan::TRIES_MAX as usize],
     count: usize,
 }
 
 impl Tried {
     fn add(&mut self, server: usize) {
         if let Some(slot) = self.servers.get_mut(self.count) {
-            *slot = Some(server);
+            *slot = Some(server as u32);
             self.count += 1;
         }
     }
 
     fn contains(&self, server: usize) -> bool {
-        self.servers[..self.count].contains(&Some(server))
+        self.servers[..self.count].contains(&Some(server as u32))
     }
 
     /// How many.
@@ -129,6 +139,8 @@ impl Group {
         Rc::new(Group {
             servers: plan.servers.iter().map(new_server).collect(),
             balancer: RefCell::new(Balancer::new(plan.policy, &names, seed)),
+            allowance: Allowance::new(&plan.retry, &plan.breaker, shard, shards),
+            max_tries: plan.servers.len().min(plan.retry.tries as usize),
             queue: RefCell::default(),
             queue_limit,
             queue_timeout: plan.queue.timeout,
@@ -149,7 +161,7 @@ impl Group {
 
     /// Most servers that one request may be tried on.
     pub fn max_tries(&self) -> usize {
-        self.servers.len().min(MAX_TRIES)
+        self.max_tries
     }
 
     /// Chooses a server not in `tried` for a request with this hash `key`, and counts the request
@@ -163,22 +175,28 @@ impl Group {
         timer: &Timer,
         key: u64,
         tried: &mut Tried,
-    ) -> Result<Lease, Busy> {
+    ) -> Result<Lease, Denied> {
         if self.queue.borrow().is_empty() && self.called.get() == 0 {
             match self.choose(key, tried, ring.now()) {
                 Some(lease) => return Ok(lease),
-                None if !self.is_full(tried, ring.now()) => return Err(Busy::NoneLeft),
+                None if !self.is_full(tried, ring.now()) => {
+                    return Err(Denied::Busy(Busy::NoneLeft));
+                }
                 None => {}
             }
         }
         if self.queue.borrow().len() >= self.queue_limit {
-            return Err(Busy::QueueFull);
+            return Err(Denied::Busy(Busy::QueueFull));
         }
+        let _waits = self.allowance.wait().map_err(Denied::Exceeded)?;
         let deadline = timer.after(self.queue_timeout);
         let mut round = 0;
         loop {
             let turn = InQueue::join(self, round);
-            timer.until(deadline, turn.called()).await.map_err(|_| Busy::QueueTimeout)?;
+            timer
+                .until(deadline, turn.called())
+                .await
+                .map_err(|_| Denied::Busy(Busy::QueueTimeout))?;
             round = turn.use_up();
             if let Some(lease) = self.choose(key, tried, ring.now()) {
                 return Ok(lease);
@@ -186,7 +204,7 @@ impl Group {
             // The place is not for this request; perhaps for another.
             self.call_next();
             if !self.is_full(tried, ring.now()) {
-                return Err(Busy::NoneLeft);
+                return Err(Denied::Busy(Busy::NoneLeft));
             }
         }
     }

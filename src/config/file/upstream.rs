@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::allowance::{BreakerTable, RetryTable};
 use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
 use crate::balance::PolicyKind;
 use crate::config::address;
@@ -23,6 +24,8 @@ pub(in crate::config) struct UpstreamTable {
     pub queue: QueueTable,
     pub pool: PoolTable,
     pub timeouts: TimeoutsTable,
+    pub retry: RetryTable,
+    pub limits: BreakerTable,
 }
 
 /// One item of `servers`.
@@ -66,6 +69,8 @@ impl UpstreamTable {
             timeouts: table(fields.get("timeouts"), "`timeouts` of an upstream", |fields| {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_UPSTREAM)
             }),
+            retry: table(fields.get("retry"), "`retry`", RetryTable::read),
+            limits: table(fields.get("limits"), "`limits` of an upstream", BreakerTable::read),
         };
         fields.refuse_for_now("health", "[upstream.health]");
         fields.finish();

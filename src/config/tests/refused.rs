@@ -238,6 +238,47 @@ fn upstreams() {
             ],
         ),
         (
+            &upstream(
+                "servers = [\"a:1\"]\n\
+                 retry = { tries = 0, stale = 1, budget = 20, budget_min = -1 }\n\
+                 limits = { max_active = 0, max_pending = \"no\", retries = 3 }",
+            ),
+            &[
+                "4:19: `tries` is 0; write a number from 1 to 8",
+                "4:30: `stale` is a whole number; write true or false",
+                "4:33: unknown key `budget` in `retry`; did you mean `budget_percent`?",
+                "4:59: `budget_min` is -1; write a number from 0 to 10000000",
+                "5:25: `max_active` is 0; write a number from 1 to 10000000",
+                "5:42: `max_pending` is not understood; write a count, or \"none\"",
+                "5:48: unknown key `retries` in `limits` of an upstream; the keys here are \
+                 `max_active`, `max_pending`, `max_retries`",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\nretry = { budget_percent = 0, budget_min = 0 }\n\
+                 queue = { max = 100 }\nlimits = { max_pending = 99 }",
+            ),
+            &[
+                "4:44: a budget of nothing allows no retry; raise `budget_min`, or write tries = 1 \
+                 and stale = false",
+                "6:26: max_pending = 99, but `queue` lets 100 requests wait; write at least 100, \
+                 or lower `max` of `queue`",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\nretry = { tries = 1, stale = false, budget_min = 3 }\n\
+                 limits = { max_retries = 3 }",
+            ),
+            &[
+                "4:50: this has no effect: with tries = 1 and stale = false nothing is tried \
+                 again; remove it",
+                "5:26: this has no effect: with tries = 1 and stale = false nothing is tried \
+                 again; remove it",
+            ],
+        ),
+        (
             &upstream("servers = [\"a:1\"]\ntimeouts = { header = \"1s\" }\nhash = \"url\""),
             &[
                 "4:14: `header` cannot be set in `timeouts` of an upstream; set it in [timeouts]",
