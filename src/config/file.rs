@@ -5,6 +5,7 @@
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
 mod allowance;
+mod health;
 mod route;
 mod upstream;
 

@@ -4,6 +4,7 @@
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
 mod allowance;
+mod health;
 mod listener;
 mod route;
 mod shards;
@@ -12,6 +13,7 @@ mod upstream;
 
 pub use crate::http1::FieldEdits;
 pub use allowance::{BreakerPlan, RetryPlan};
+pub use health::{PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};

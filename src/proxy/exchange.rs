@@ -217,7 +217,9 @@ fn no_connection(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Ours(_) => Failure::Short,
         ConnectError::Timeout => Failure::NoConnection { timeout: true },
-        ConnectError::Refused(_) => Failure::NoConnection { timeout: false },
+        ConnectError::Refused(_) | ConnectError::TakenDown => {
+            Failure::NoConnection { timeout: false }
+        }
     }
 }
 

@@ -45,6 +45,10 @@ counters! {
     /// Requests answered 503, or not tried again, because of a limit of their upstream
     /// (`limits` of an upstream).
     breaker_refusals: "refused by a limit of their upstream",
+    /// Servers that got no more requests because requests failed; counted once for the process.
+    ejections: "servers ejected",
+    /// Servers that took requests again.
+    returns: "servers returned",
     /// Exchanges ended because the client went away.
     aborted: "requests aborted by the client",
     /// Connections that became tunnels.

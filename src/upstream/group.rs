@@ -7,11 +7,24 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use super::allowance::{Allowance, Exceeded};
+use super::passive::Attempt;
 use super::server::share;
-use super::{Server, Verdict};
+use super::{News, Place, Server, Standing, Verdict};
 use crate::balance::{Balancer, Servers};
 use crate::plan::{RetryPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
+
+/// Where a group stands.
+pub struct Site {
+    /// The shard's number, from 0.
+    pub shard: usize,
+    /// How many shards there are.
+    pub shards: usize,
+    /// Differs between shards.
+    pub seed: u64,
+    /// Where servers' changes are noted.
+    pub news: Rc<News>,
+}
 
 /// An upstream.
 pub struct Group {
@@ -102,7 +115,7 @@ impl View<'_> {
         let server = &self.servers[i];
         let fits = match self.among {
             Among::Healthy { backup } => server.backup == backup && server.may_try(self.now),
-            Among::All { backup } => server.backup == backup,
+            Among::All { backup } => server.backup == backup && server.is_last_resort(),
         };
         fits && server.is_resolved() && !self.tried.contains(i)
     }
@@ -117,6 +130,10 @@ impl Servers for View<'_> {
         self.servers[i].weight
     }
 
+    fn ramp(&self, i: usize) -> u32 {
+        self.servers[i].ramp(self.now)
+    }
+
     fn active(&self, i: usize) -> u32 {
         self.servers[i].active()
     }
@@ -127,17 +144,18 @@ impl Servers for View<'_> {
 }
 
 impl Group {
-    /// The upstream of `plan` for one of `shards` shards. `seed` differs between shards.
-    pub fn new(plan: &UpstreamPlan, shard: usize, shards: usize, seed: u64) -> Rc<Group> {
+    /// The plan's upstream number `upstream`.
+    pub fn new(plan: &UpstreamPlan, upstream: usize, site: &Site) -> Rc<Group> {
+        let Site { shard, shards, seed, .. } = *site;
         let names: Vec<_> =
             plan.servers.iter().map(|s| (s.address.to_string(), s.weight)).collect();
-        let new_server = |server| Rc::new(Server::new(server, &plan.pool, shard, shards));
+        let new_server = |server| Rc::new(Server::new(plan, Place { upstream, server }, site));
         let queue_limit = match plan.queue.max {
             0 => 0,
             max => share(max, shard, shards).max(1) as usize,
         };
         Rc::new(Group {
-            servers: plan.servers.iter().map(new_server).collect(),
+            servers: (0..plan.servers.len()).map(new_server).collect(),
             balancer: RefCell::new(Balancer::new(plan.policy, &names, seed)),
             allowance: Allowance::new(&plan.retry, &plan.breaker, shard, shards),
             max_tries: plan.servers.len().min(plan.retry.tries as usize),
@@ -199,6 +217,9 @@ impl Group {
                 .map_err(|_| Denied::Busy(Busy::QueueTimeout))?;
             round = turn.use_up();
             if let Some(lease) = self.choose(key, tried, ring.now()) {
+                if self.has_room(ring.now()) {
+                    self.call_next();
+                }
                 return Ok(lease);
             }
             // The place is not for this request; perhaps for another.
@@ -228,8 +249,8 @@ impl Group {
         let index = chosen?;
         tried.add(index);
         let server = self.servers[index].clone();
-        let trial = server.begin(now);
-        Some(Lease { group: self.clone(), server, trial })
+        let attempt = server.begin(now);
+        Some(Lease { group: self.clone(), server, attempt })
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -241,6 +262,25 @@ impl Group {
         ]
         .into_iter()
         .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
+    }
+
+    /// Takes over what holds for a server in the whole process.
+    pub fn apply(&self, server: usize, standing: &Standing, now: Tick) {
+        let Some(server) = self.servers.get(server) else { return };
+        if server.apply(standing, now) {
+            // Who waits for room may go to it; each calls the next while there is more.
+            self.place_is_free();
+        }
+    }
+
+    fn place_is_free(&self) {
+        self.round.set(self.round.get() + 1);
+        self.call_next();
+    }
+
+    /// Whether a server that takes requests has room for more.
+    fn has_room(&self, now: Tick) -> bool {
+        self.servers.iter().any(|server| !server.is_full() && server.may_try(now))
     }
 
     /// Calls the first waiter that was not called in this round.
@@ -331,13 +371,13 @@ impl Drop for InQueue<'_> {
 pub struct Lease {
     group: Rc<Group>,
     server: Rc<Server>,
-    trial: bool,
+    attempt: Attempt,
 }
 
 impl Lease {
     /// Learns from an attempt on the server.
     pub fn learn(&self, verdict: Verdict, now: Tick) {
-        self.server.learn(verdict, self.trial, now);
+        self.server.learn(verdict, self.attempt, now);
     }
 
     /// The server.
@@ -348,8 +388,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.server.end(self.trial);
-        self.group.round.set(self.group.round.get() + 1);
-        self.group.call_next();
+        self.server.end(self.attempt);
+        self.group.place_is_free();
     }
 }

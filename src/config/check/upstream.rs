@@ -4,6 +4,8 @@ use super::duplicates;
 use crate::balance::PolicyKind;
 use crate::config::complaint::Complaints;
 use crate::config::file::UpstreamTable;
+use crate::config::quantity::duration_text;
+use crate::plan::ServerState;
 
 /// Complains of what does not fit together within an upstream.
 pub(super) fn check(upstream: &UpstreamTable, complaints: &Complaints) {
@@ -14,6 +16,7 @@ pub(super) fn check(upstream: &UpstreamTable, complaints: &Complaints) {
         let what = "`hash` has no effect with this `balance`";
         complaints.error(hash.spot, what, "write balance = \"consistent_hash\" or remove `hash`");
     }
+    ejection(upstream, complaints);
     retries(upstream, complaints);
     pending(upstream, complaints);
 }
@@ -28,6 +31,26 @@ fn servers(upstream: &UpstreamTable, complaints: &Complaints) {
     if !servers.is_empty() && servers.iter().all(|server| server.backup == Some(true)) {
         let remedy = "remove `backup` from the servers of every day";
         complaints.error(upstream.spot, "every server of the upstream is a backup", remedy);
+    }
+    if !servers.is_empty() && servers.iter().all(|server| server.state.is_some_and(is_out)) {
+        let what = "every server of the upstream is set to drain or down";
+        let remedy = "its requests are answered 502 until one is up";
+        complaints.warning(upstream.spot, what, remedy);
+    }
+}
+
+fn is_out(state: ServerState) -> bool {
+    state != ServerState::Up
+}
+
+fn ejection(upstream: &UpstreamTable, complaints: &Complaints) {
+    let plan = upstream.passive.plan();
+    if plan.max_ejection < plan.ejection
+        && let Some(longest) = &upstream.passive.max_ejection
+    {
+        let [least, most] = [plan.ejection, plan.max_ejection].map(duration_text);
+        let what = format!("`max_ejection` is \"{most}\", but the first ejection is {least}");
+        complaints.error(longest.spot, what, format!("write at least \"{least}\""));
     }
 }
 

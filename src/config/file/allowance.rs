@@ -1,7 +1,7 @@
 //! `limits` and `retry` of an upstream as written.
 
-use super::super::fields::{Field, Fields};
-use super::super::source::Located;
+use crate::config::fields::{Field, Fields};
+use crate::config::source::Located;
 use crate::plan::{BreakerPlan, RetryPlan};
 
 /// `retry` of an upstream.

@@ -210,7 +210,8 @@ fn upstreams() {
                 "5:57: a server has no `address`; add address = \"127.0.0.1:3000\"",
                 "5:73: an item of `servers` is a whole number; write an address in quotes, such as \
                  \"127.0.0.1:3000\"",
-                "6:29: `weight` is 0; write a number from 1 to 1000000",
+                "6:29: `weight` is 0; write a number from 1 to 1000000, or state = \"drain\" for \
+                 no new requests",
                 "6:46: the server y:2 is listed twice; remove one; a larger `weight` gives a \
                  larger \
                  share",
@@ -253,6 +254,25 @@ fn upstreams() {
                 "5:48: unknown key `retries` in `limits` of an upstream; the keys here are \
                  `max_active`, `max_pending`, `max_retries`",
             ],
+        ),
+        (
+            &upstream(
+                "servers = [{ address = \"a:1\", state = \"drained\" }]\nslow_start = 10\n\
+                 passive = { failures = 0, window = \"0s\", ejecton = \"1s\", eject_refused = 1 }",
+            ),
+            &[
+                "3:39: unknown `state` \"drained\"; did you mean `drain`?",
+                "4:14: `slow_start` is a whole number; write a time with its unit, such as \"10s\"",
+                "5:24: `failures` is 0; write a number from 1 to 1000",
+                "5:36: `window` is \"0s\"; write a time from 1ms to 8760h",
+                "5:42: unknown key `ejecton` in `passive`; did you mean `ejection`?",
+                "5:74: `eject_refused` is a whole number; write true or false",
+            ],
+        ),
+        (
+            &upstream("servers = [\"a:1\"]\npassive = { max_ejection = \"5s\" }"),
+            &["4:28: `max_ejection` is \"5s\", but the first ejection is 10s; write at least \
+                 \"10s\""],
         ),
         (
             &upstream(
