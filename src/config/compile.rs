@@ -100,6 +100,10 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
             // Node closes idle connections after 5 s; being first avoids the race.
             idle_timeout: table.pool.idle_timeout.unwrap_or(Duration::from_secs(4)),
         },
+        passive: table.passive.plan(),
+        slow_start: table.slow_start.unwrap_or(Duration::ZERO),
+        retry: table.retry.plan(),
+        breaker: table.limits.plan(),
     }
 }
 
@@ -109,6 +113,7 @@ fn server(entry: &ServerEntry) -> Option<ServerPlan> {
         weight: entry.weight.unwrap_or(1),
         backup: entry.backup.unwrap_or(false),
         max_connections: entry.max_connections,
+        state: entry.state.unwrap_or_default(),
     })
 }
 

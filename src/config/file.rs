@@ -4,6 +4,8 @@
 //! judged here, what tables say about each other in `check`. `None` means that a key was absent,
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
+mod allowance;
+mod health;
 mod route;
 mod upstream;
 

@@ -4,7 +4,7 @@ mod refused;
 
 use super::*;
 use crate::balance::PolicyKind;
-use crate::plan::{Action, HashKey, RedirectPart, TierChoice};
+use crate::plan::{Action, HashKey, RedirectPart, ServerState, TierChoice};
 use std::time::Duration;
 
 fn machine() -> Machine {
@@ -122,6 +122,29 @@ fn an_unused_upstream_is_a_warning() {
     let expected =
         "corelane.toml:2:8: no route uses the upstream `spare`; add a route or remove it";
     assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn an_upstream_without_a_server_in_use_is_a_warning() {
+    let servers =
+        "[{ address = \"a:1\", state = \"down\" }, { address = \"b:1\", state = \"drain\" }]";
+    let upstream = format!("[[upstream]]\nname = \"app\"\nservers = {servers}\n");
+    let loaded = accept(&format!("{upstream}{LISTENER}{ROUTE}"));
+    let states: Vec<_> = loaded.plan.upstreams[0].servers.iter().map(|s| s.state).collect();
+    assert_eq!(states, [ServerState::Down, ServerState::Drain]);
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected = "corelane.toml:1:1: every server of the upstream is set to drain or down; its \
+                    requests are answered 502 until one is up";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn a_long_ejection_is_the_longest_too() {
+    let passive = "passive = { ejection = \"5m\" }\nslow_start = \"30s\"\n";
+    let loaded = accept(&format!("{UPSTREAM}{passive}{LISTENER}{ROUTE}"));
+    let upstream = &loaded.plan.upstreams[0];
+    assert_eq!(upstream.passive.max_ejection, Duration::from_secs(300));
+    assert_eq!(upstream.slow_start, Duration::from_secs(30));
 }
 
 #[test]

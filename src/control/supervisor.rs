@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::signals::{self, Request};
-use super::{limits, resolve};
-use crate::plan::{Address, Plan, TierChoice};
+use super::{health, limits, resolve};
+use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
 use crate::shard::{
-    self, BindError, Bound, Command, Event, Sender, Setup, Tier, Unavailable, mailbox,
+    self, BindError, Bound, Command, Event, Notices, Place, Sender, Setup, Tier, Unavailable,
+    mailbox,
 };
 use crate::telemetry::Report;
 
@@ -47,7 +48,9 @@ pub struct Running {
     pub addresses: Vec<Address>,
     /// The ring tier in use.
     pub tier: Tier,
+    plan: Arc<Plan>,
     shards: Vec<Sender<Command>>,
+    health: health::Handle,
     events: mpsc::Receiver<Message>,
 }
 
@@ -73,7 +76,8 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
 
     let (events_in, events_out) = mpsc::channel();
     let (messages_in, messages) = mpsc::channel();
-    let commands = start_shards(&plan, tier, bound, &events_in)?;
+    let (notices_in, notices) = shard::notices(shards);
+    let commands = start_shards(&plan, tier, bound, &events_in, &notices_in)?;
     await_ready(shards, &events_out)?;
     let from_signals = messages_in.clone();
     signals::listen(move |request| drop(from_signals.send(Message::Signal(request))))?;
@@ -84,8 +88,9 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
             }
         }
     })?;
+    let health = health::start(&plan, commands.clone(), notices)?;
     resolve::start(&plan, &commands)?;
-    Ok(Running { addresses, tier, shards: commands, events: messages })
+    Ok(Running { addresses, tier, plan, shards: commands, health, events: messages })
 }
 
 fn ceiling(choice: TierChoice) -> Option<Tier> {
@@ -102,6 +107,7 @@ fn start_shards(
     tier: Tier,
     bound: Vec<Bound>,
     events: &mpsc::Sender<(usize, Event)>,
+    notices: &Notices,
 ) -> Result<Vec<Sender<Command>>, StartError> {
     let shards = plan.shards.cpus.len();
     let mut listeners: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
@@ -114,7 +120,8 @@ fn start_shards(
     for (number, listeners) in listeners.into_iter().enumerate() {
         let (sender, mailbox) = mailbox()?;
         let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
-        let setup = Setup { number, plan, tier, listeners, mailbox, events, seed };
+        let notices = notices.clone();
+        let setup = Setup { number, plan, tier, listeners, mailbox, events, notices, seed };
         shard::spawn(setup).map_err(StartError::Other)?;
         commands.push(sender);
     }
@@ -174,6 +181,7 @@ impl Running {
                         sum.merge(&part);
                         *parts += 1;
                         if *parts + ended == self.shards.len() {
+                            sum.counters.merge(&self.health.counters());
                             print(sum);
                             asked = None;
                         }
@@ -197,8 +205,20 @@ impl Running {
             }
         }
         self.remove_unix_sockets();
+        report.counters.merge(&self.health.counters());
         print(&report);
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Sets the state of a server, in every shard: by the upstream's name and the server's address
+    /// as configured. `false` if there is no such server, or if too many such orders wait already.
+    pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
+        let place = self.plan.upstreams.iter().enumerate().find_map(|(index, plan)| {
+            let named = |plan: &ServerPlan| plan.address.to_string() == server;
+            let server = plan.servers.iter().position(named).filter(|_| plan.name == upstream)?;
+            Some(Place { upstream: index, server })
+        });
+        place.is_some_and(|place| self.health.set_state(place, state))
     }
 
     fn tell(&self, command: impl Fn() -> Command) {

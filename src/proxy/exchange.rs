@@ -14,11 +14,11 @@ use super::forward::{Broken, Flow};
 use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
-use super::{retry, tunnel};
+use super::{overload, retry, tunnel};
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
-use crate::upstream::{ConnectError, Connected, Group, Lease, Tried, Verdict};
+use crate::upstream::{ConnectError, Connected, Denied, Group, Lease, Tried, Verdict};
 
 /// After a server has closed, how long to wait for what the kernel says of the send to it.
 const SEND_VERDICT: Duration = Duration::from_secs(1);
@@ -36,7 +36,13 @@ pub async fn run(client: &Client, first: Buf) -> Next {
     }
     let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
     let phases = Cell::new(phases);
-    let failure = match forward(client, &request, head, &mut body, &phases).await {
+    let ended = forward(client, &request, head, &mut body, &phases).await;
+    let manner = |keep_alive| Manner {
+        version: request.version,
+        to_head: request.facts.is_head,
+        keep_alive: request.facts.keep_alive && body.ended() && keep_alive,
+    };
+    let failure = match ended {
         Ok(next) => return next,
         Err(Failed::Answer(failure)) => failure,
         Err(Failed::NoByte) => {
@@ -47,11 +53,11 @@ pub async fn run(client: &Client, first: Buf) -> Next {
             return Next::Close;
         }
         Err(Failed::CutShort) => return Next::Close,
+        Err(Failed::Exceeded(exceeded)) => {
+            return overload::refuse(client, exceeded, manner(true)).await;
+        }
     };
-    let keep_alive = request.facts.keep_alive && body.ended() && !failure.is_in_body();
-    let (version, to_head) = (request.version, request.facts.is_head);
-    let manner = Manner { version, to_head, keep_alive };
-    reply::fail(client, &failure, manner).await
+    reply::fail(client, &failure, manner(!failure.is_in_body())).await
 }
 
 async fn forward(
@@ -62,11 +68,12 @@ async fn forward(
     phases: &Cell<Phases>,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
+    let _live = group.allowance.enter().map_err(Failed::Exceeded)?;
     let mut tried = Tried::default();
     let (mut lease, mut connected) = connect(client, request, group, &mut tried, phases).await?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
-    let mut retried = false;
+    let mut retrying = None;
     loop {
         let Connected { stream: server, reused } = connected;
         let (ended, sent) = send_and_receive(client, request, head, body, &server, phases).await;
@@ -79,9 +86,10 @@ async fn forward(
             }
             Err(Failed::NoByte) => {
                 drop(server);
+                let retried = retrying.is_some();
                 head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
+                retrying = Some(group.allowance.retry().map_err(Failed::Exceeded)?);
                 client.context.count(|counters| counters.stale_retries += 1);
-                retried = true;
                 // The same server on a fresh connection; if it is gone altogether, another.
                 connected = match dial(client, request, &lease, phases).await? {
                     Ok(connected) => connected,
@@ -111,7 +119,7 @@ fn verdict(ended: &Result<Finished, Failed>, reused: bool) -> Option<Verdict> {
         Err(Failed::Answer(Failure::ResponseTimeout | Failure::BadResponse(_))) => {
             Some(Verdict::Failed)
         }
-        Err(Failed::Answer(_) | Failed::ClientGone) => None,
+        Err(Failed::Answer(_) | Failed::ClientGone | Failed::Exceeded(_)) => None,
     }
 }
 
@@ -125,6 +133,7 @@ fn replay(
 ) -> Option<Vec<u8>> {
     let Sent { accepted, bytes, .. } = sent?;
     let attempt = retry::Attempt {
+        allowed: request.service.plan.upstreams[request.group].retry.stale,
         reused,
         retried,
         idempotent: request.facts.idempotent,
@@ -177,11 +186,13 @@ async fn connect(
 ) -> Result<(Lease, Connected), Failed> {
     let ring = &client.context.ring;
     let mut last_error = None;
+    let mut retrying = None;
     loop {
         let leased = client.watched(group.acquire(ring, &client.timer, request.key, tried));
         let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
             Ok(lease) => lease,
-            Err(busy) => {
+            Err(Denied::Exceeded(exceeded)) => return Err(Failed::Exceeded(exceeded)),
+            Err(Denied::Busy(busy)) => {
                 return Err(Failed::Answer(match last_error {
                     Some(error) => no_connection(&error),
                     None => Failure::Busy(busy),
@@ -200,6 +211,9 @@ async fn connect(
                 return Err(Failed::Answer(no_connection(&error)));
             }
             Err(error) => {
+                if retrying.is_none() {
+                    retrying = Some(group.allowance.retry().map_err(Failed::Exceeded)?);
+                }
                 client.context.count(|counters| counters.connect_retries += 1);
                 last_error = Some(error);
             }
@@ -211,7 +225,9 @@ fn no_connection(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Ours(_) => Failure::Short,
         ConnectError::Timeout => Failure::NoConnection { timeout: true },
-        ConnectError::Refused(_) => Failure::NoConnection { timeout: false },
+        ConnectError::Refused(_) | ConnectError::TakenDown => {
+            Failure::NoConnection { timeout: false }
+        }
     }
 }
 
@@ -222,6 +238,8 @@ async fn dial(
     phases: &Cell<Phases>,
 ) -> Result<Result<Connected, ConnectError>, Failed> {
     let ring = &client.context.ring;
+    let group = &request.service.groups[request.group];
+    let _waits = group.allowance.wait().map_err(Failed::Exceeded)?;
     let limit = request.route().timeouts.connect;
     let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
     let result = dialled.map_err(|Gone| Failed::ClientGone)?;

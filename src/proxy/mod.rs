@@ -6,6 +6,7 @@ mod connection;
 mod context;
 mod exchange;
 mod forward;
+mod overload;
 mod reply;
 mod request;
 mod response;

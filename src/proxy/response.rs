@@ -17,6 +17,7 @@ use crate::http1::{
 use crate::ring::{Buf, Tick};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
+use crate::upstream::Exceeded;
 
 /// One attempt to get a response out of a server.
 pub struct Attempt<'a> {
@@ -89,6 +90,8 @@ impl Ending {
 pub enum Failed {
     /// The server closed or reset the connection before any byte of a response.
     NoByte,
+    /// The upstream has too much to do already; nothing began.
+    Exceeded(Exceeded),
     /// The client shall get this answer, if no other has begun.
     Answer(Failure),
     /// The client has gone.

@@ -210,7 +210,8 @@ fn upstreams() {
                 "5:57: a server has no `address`; add address = \"127.0.0.1:3000\"",
                 "5:73: an item of `servers` is a whole number; write an address in quotes, such as \
                  \"127.0.0.1:3000\"",
-                "6:29: `weight` is 0; write a number from 1 to 1000000",
+                "6:29: `weight` is 0; write a number from 1 to 1000000, or state = \"drain\" for \
+                 no new requests",
                 "6:46: the server y:2 is listed twice; remove one; a larger `weight` gives a \
                  larger \
                  share",
@@ -235,6 +236,66 @@ fn upstreams() {
                 "3:11: `servers` is empty; add at least one, such as \"127.0.0.1:3000\"",
                 "4:25: `idle_timeout` is \"0s\"; write a time from 1ms to 8760h",
                 "5:11: unknown key `maximum` in `queue`; did you mean `max`?",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\n\
+                 retry = { tries = 0, stale = 1, budget = 20, budget_min = -1 }\n\
+                 limits = { max_active = 0, max_pending = \"no\", retries = 3 }",
+            ),
+            &[
+                "4:19: `tries` is 0; write a number from 1 to 8",
+                "4:30: `stale` is a whole number; write true or false",
+                "4:33: unknown key `budget` in `retry`; did you mean `budget_percent`?",
+                "4:59: `budget_min` is -1; write a number from 0 to 10000000",
+                "5:25: `max_active` is 0; write a number from 1 to 10000000",
+                "5:42: `max_pending` is not understood; write a count, or \"none\"",
+                "5:48: unknown key `retries` in `limits` of an upstream; the keys here are \
+                 `max_active`, `max_pending`, `max_retries`",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [{ address = \"a:1\", state = \"drained\" }]\nslow_start = 10\n\
+                 passive = { failures = 0, window = \"0s\", ejecton = \"1s\", eject_refused = 1 }",
+            ),
+            &[
+                "3:39: unknown `state` \"drained\"; did you mean `drain`?",
+                "4:14: `slow_start` is a whole number; write a time with its unit, such as \"10s\"",
+                "5:24: `failures` is 0; write a number from 1 to 1000",
+                "5:36: `window` is \"0s\"; write a time from 1ms to 8760h",
+                "5:42: unknown key `ejecton` in `passive`; did you mean `ejection`?",
+                "5:74: `eject_refused` is a whole number; write true or false",
+            ],
+        ),
+        (
+            &upstream("servers = [\"a:1\"]\npassive = { max_ejection = \"5s\" }"),
+            &["4:28: `max_ejection` is \"5s\", but the first ejection is 10s; write at least \
+                 \"10s\""],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\nretry = { budget_percent = 0, budget_min = 0 }\n\
+                 queue = { max = 100 }\nlimits = { max_pending = 99 }",
+            ),
+            &[
+                "4:44: a budget of nothing allows no retry; raise `budget_min`, or write tries = 1 \
+                 and stale = false",
+                "6:26: max_pending = 99, but `queue` lets 100 requests wait; write at least 100, \
+                 or lower `max` of `queue`",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\nretry = { tries = 1, stale = false, budget_min = 3 }\n\
+                 limits = { max_retries = 3 }",
+            ),
+            &[
+                "4:50: this has no effect: with tries = 1 and stale = false nothing is tried \
+                 again; remove it",
+                "5:26: this has no effect: with tries = 1 and stale = false nothing is tried \
+                 again; remove it",
             ],
         ),
         (

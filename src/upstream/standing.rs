@@ -1,0 +1,81 @@
+//! What shards and the control thread tell each other about servers.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+
+use super::Outbox;
+use super::passive::Ejection;
+use crate::plan::ServerState;
+
+/// A server of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Index into the plan's upstreams.
+    pub upstream: usize,
+    /// Index into its servers.
+    pub server: usize,
+}
+
+/// What holds for a server in the whole process; the control thread says so to every shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What an operator wants of it.
+    pub state: ServerState,
+    /// Its ejection, as of the message's sending.
+    pub ejection: Option<Ejection>,
+}
+
+/// What a shard found out about a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The server.
+    pub place: Place,
+    /// Its ejection, as of the message's sending; `None`: it is not, or no longer, ejected.
+    pub ejection: Option<Ejection>,
+    /// Why that changed last; for the log.
+    pub reason: &'static str,
+}
+
+/// What a shard found out and has not told yet.
+#[derive(Default)]
+pub struct News {
+    outbox: RefCell<Outbox<Place>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl News {
+    pub(super) fn note(&self, place: Place) {
+        self.outbox.borrow_mut().note(place);
+        self.wake();
+    }
+
+    /// Whether the rest of the process may not know yet what this shard knows of a server.
+    pub(super) fn is_pending(&self, place: Place) -> bool {
+        self.outbox.borrow().is_pending(place)
+    }
+
+    /// Waits until there is something to tell, and the last message was taken.
+    pub async fn next(&self) -> Vec<Place> {
+        poll_fn(|context| match self.outbox.borrow_mut().next_message() {
+            Some(places) => Poll::Ready(places),
+            None => {
+                *self.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// The control thread has taken the last message.
+    pub fn delivered(&self) {
+        self.outbox.borrow_mut().delivered();
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
