@@ -94,6 +94,7 @@ fn responses(c: &mut Criterion) {
         keep_alive: true,
         body: BodyOut::AsDeclared,
         edits: &edits,
+        set_cookie: None,
     };
     let mut out = Vec::with_capacity(4096);
     let mut group = c.benchmark_group("response of 10 fields");

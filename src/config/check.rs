@@ -1,5 +1,6 @@
 //! What tables say about each other and about the machine: one function for each.
 
+mod sticky;
 mod upstream;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     for upstream in &file.upstreams {
         upstream::check(upstream, complaints);
     }
+    sticky::all(file, complaints);
     routes(&file.routes, complaints);
     references(file, complaints);
 }

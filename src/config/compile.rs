@@ -86,11 +86,16 @@ fn listener(table: &ListenerTable) -> Option<ListenerPlan> {
 
 fn upstream(table: &UpstreamTable) -> UpstreamPlan {
     let hash_key = table.hash.as_ref().map_or(HashKey::ClientIp, |hash| hash.value.clone());
+    let name = table.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
+    let servers: Vec<ServerPlan> = table.servers.iter().filter_map(server).collect();
+    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
+    let addresses = addresses.iter().map(String::as_str);
+    let sticky = table.sticky.as_ref().map(|sticky| sticky.plan(&name, addresses));
     UpstreamPlan {
-        name: table.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+        name,
         policy: table.balance.unwrap_or(PolicyKind::RoundRobin),
         hash_key,
-        servers: table.servers.iter().filter_map(server).collect(),
+        servers,
         queue: QueuePlan {
             max: table.queue.max.unwrap_or(1024),
             timeout: table.queue.timeout.unwrap_or(Duration::from_secs(5)),
@@ -104,6 +109,7 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
         slow_start: table.slow_start.unwrap_or(Duration::ZERO),
         retry: table.retry.plan(),
         breaker: table.limits.plan(),
+        sticky,
     }
 }
 

@@ -7,9 +7,11 @@
 mod allowance;
 mod health;
 mod route;
+mod sticky;
 mod upstream;
 
 pub(super) use route::{ActionWritten, RouteTable};
+pub(super) use sticky::StickyTable;
 pub(super) use upstream::{ServerEntry, UpstreamTable};
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Whole configurations, accepted and refused.
 
+mod edge;
 mod refused;
 
 use super::*;

@@ -108,7 +108,7 @@ pub fn response_head(data: &[u8]) {
     write_response(
         &mut out,
         &head,
-        &ResponseRewrite { client_version, keep_alive, body, edits: EDITS },
+        &ResponseRewrite { client_version, keep_alive, body, edits: EDITS, set_cookie: None },
     );
     let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
     assert_eq!(forwarded.fields, expected.forwarded_fields(client_version, body));

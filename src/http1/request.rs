@@ -142,13 +142,18 @@ impl<'b, 's> RequestHead<'b, 's> {
         head::find(self.fields, lower_name)
     }
 
-    /// The first cookie with this name (RFC 6265 §4.2.1), with quotes if it has them.
+    /// The first cookie with this name, as [`RequestHead::cookies`].
     pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
+        self.cookies(name).next()
+    }
+
+    /// The cookies with this name (RFC 6265 §4.2.1), with quotes if they have them.
+    pub fn cookies(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         self.fields
             .iter()
             .filter(|field| field.name.eq_ignore_ascii_case("cookie"))
             .flat_map(|field| field.value.split(|byte| *byte == b';'))
-            .find_map(|pair| {
+            .filter_map(move |pair| {
                 let rest = pair.trim_ascii().strip_prefix(name.as_bytes())?;
                 rest.strip_prefix(b"=")
             })
@@ -242,6 +247,7 @@ mod tests {
             assert_eq!(head.cookie("ab"), Some(&b"2"[..]));
             assert_eq!(head.cookie("b"), Some(&b"\"3\""[..]));
             assert_eq!(head.cookie("A"), None);
+            assert_eq!(head.cookies("a").collect::<Vec<_>>(), [b"1", b"4"]);
             assert_eq!((head.path(), head.query()), ("/p", Some("q")));
         });
     }

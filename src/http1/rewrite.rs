@@ -92,6 +92,15 @@ impl<'o, 'e> Sheet<'o, 'e> {
     }
 
     #[inline]
+    fn set_cookie(&mut self, value: Option<&str>) {
+        if let Some(value) = value {
+            self.put(b"Set-Cookie: ");
+            self.put(value.as_bytes());
+            self.put(b"\r\n");
+        }
+    }
+
+    #[inline]
     fn content_length(&mut self, length: u64) {
         self.put(b"Content-Length: ");
         put_decimal(self.out, length);

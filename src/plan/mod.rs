@@ -8,6 +8,7 @@ mod health;
 mod listener;
 mod route;
 mod shards;
+mod sticky;
 mod timeouts;
 mod upstream;
 
@@ -17,6 +18,7 @@ pub use health::{PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
+pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use timeouts::{Limits, Timeouts};
 pub use upstream::{HashKey, PoolPlan, QueuePlan, ServerAddress, ServerPlan, UpstreamPlan};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Address, BreakerPlan, PassivePlan, RetryPlan, ServerState};
+use super::{Address, BreakerPlan, PassivePlan, RetryPlan, ServerState, StickyPlan};
 use crate::balance::PolicyKind;
 
 /// One `[[upstream]]`.
@@ -29,6 +29,8 @@ pub struct UpstreamPlan {
     pub retry: RetryPlan,
     /// The circuit breaker.
     pub breaker: BreakerPlan,
+    /// The cookie that brings a client back to its server.
+    pub sticky: Option<StickyPlan>,
 }
 
 /// One member of an upstream.

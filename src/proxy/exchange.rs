@@ -76,7 +76,8 @@ async fn forward(
     let mut retrying = None;
     loop {
         let Connected { stream: server, reused } = connected;
-        let (ended, sent) = send_and_receive(client, request, head, body, &server, phases).await;
+        let (ended, sent) =
+            send_and_receive(client, request, &lease, head, body, &server, phases).await;
         if let Some(verdict) = verdict(&ended, reused) {
             lease.learn(verdict, client.context.ring.now());
         }
@@ -188,7 +189,7 @@ async fn connect(
     let mut last_error = None;
     let mut retrying = None;
     loop {
-        let leased = client.watched(group.acquire(ring, &client.timer, request.key, tried));
+        let leased = client.watched(group.acquire(ring, &client.timer, request.wish, tried));
         let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
             Ok(lease) => lease,
             Err(Denied::Exceeded(exceeded)) => return Err(Failed::Exceeded(exceeded)),
@@ -263,6 +264,7 @@ async fn dial(
 async fn send_and_receive(
     client: &Client,
     request: &Request,
+    lease: &Lease,
     head: Vec<u8>,
     body: &mut Body,
     server: &Stream,
@@ -274,7 +276,8 @@ async fn send_and_receive(
     server.arm();
     let mut sending = server.socket.send_bytes(head);
     let progress = Progress::new(whole.then(|| ring.now()));
-    let attempt = Attempt { client, request, server, phases, progress: &progress };
+    let set_cookie = request.set_cookie(lease.server().number());
+    let attempt = Attempt { client, request, server, set_cookie, phases, progress: &progress };
     if whole && ring.tier() != Tier::V5_8 {
         // The kernel takes a small request whole and at once; to wait for its word would cost a
         // wake for each request. What went wrong shows in the response, or in its absence.

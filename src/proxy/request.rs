@@ -14,6 +14,7 @@ use crate::http1::{
 };
 use crate::plan::{Action, BodyText, HashKey, Limits, Plan, Redirect, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
+use crate::upstream::Wish;
 
 /// A request to forward.
 pub struct Request {
@@ -23,13 +24,20 @@ pub struct Request {
     /// Index into the plan's routes, and of its upstream.
     pub route: usize,
     pub group: usize,
-    /// What the balancer hashes.
-    pub key: u64,
+    /// What the choice of its server goes by.
+    pub wish: Wish,
 }
 
 impl Request {
     pub fn route(&self) -> &RoutePlan {
         &self.service.plan.routes[self.route]
+    }
+
+    /// The Set-Cookie that goes with the response of this server, if the client is to come back to
+    /// it and does not know that yet.
+    pub fn set_cookie(&self, server: usize) -> Option<&str> {
+        let sticky = self.service.plan.upstreams[self.group].sticky.as_ref()?;
+        if self.wish.server == Some(server) { None } else { sticky.set_cookie(server) }
     }
 }
 
@@ -58,14 +66,14 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
             Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await)
         }
         Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
-        Ok(Decision::Forward(Destination { facts, version, route, group, key })) => {
+        Ok(Decision::Forward(Destination { facts, version, route, group, wish })) => {
             let limit = service.plan.routes[route].limits.body_bytes;
             let mut body = Body::of_request(facts.framing, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
                 let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
                 return Err(reply::fail(client, &error.into(), manner).await);
             }
-            Ok((Request { service, facts, version, route, group, key }, out, body))
+            Ok((Request { service, facts, version, route, group, wish }, out, body))
         }
     }
 }
@@ -139,7 +147,7 @@ struct Destination {
     version: Version,
     route: usize,
     group: usize,
-    key: u64,
+    wish: Wish,
 }
 
 /// What answers a request in place of a server.
@@ -190,9 +198,9 @@ fn decide(
         request_id: None,
     };
     write_request(out, &head, &how);
-    let key = balancing_key(&plan.upstreams[group], &head, client);
+    let wish = wish(&plan.upstreams[group], &head, client);
     let (facts, version) = (head.facts, head.version);
-    Ok(Decision::Forward(Destination { facts, version, route, group, key }))
+    Ok(Decision::Forward(Destination { facts, version, route, group, wish }))
 }
 
 /// The route of a request to forward and its upstream, or what answers it here.
@@ -282,6 +290,12 @@ async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {
         Content::Bytes(bytes) => reply::send(client, bytes, manner.keep_alive).await,
         Content::Failure(failure) => reply::fail(client, &failure, manner).await,
     }
+}
+
+fn wish(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &Client) -> Wish {
+    let sticky = upstream.sticky.as_ref();
+    let server = sticky.and_then(|sticky| sticky.server(head.cookies(&sticky.name)));
+    Wish { key: balancing_key(upstream, head, client), server }
 }
 
 /// What the upstream's policy hashes; 0 where it hashes nothing.

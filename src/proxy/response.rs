@@ -24,6 +24,8 @@ pub struct Attempt<'a> {
     pub client: &'a Client,
     pub request: &'a Request,
     pub server: &'a Stream,
+    /// For the final head.
+    pub set_cookie: Option<&'a str>,
     pub phases: &'a Cell<Phases>,
     pub progress: &'a Progress,
 }
@@ -263,7 +265,7 @@ impl Attempt<'_> {
                     if self.progress.sent_at.get().is_none() {
                         return Err(bad("The server switched protocols before the request's end."));
                     }
-                    write_switching(out, &head, &route.response_fields);
+                    write_switching(out, &head, &route.response_fields, self.set_cookie);
                     buf.advance(len);
                     Ok((Judged::Tunnel, out.clone()))
                 }
@@ -274,6 +276,7 @@ impl Attempt<'_> {
                         keep_alive: keep_alive && !self.client.finished.get(),
                         body: body_out,
                         edits: &route.response_fields,
+                        set_cookie: self.set_cookie,
                     };
                     write_response(out, &head, &how);
                     buf.advance(len);

@@ -1,5 +1,7 @@
 //! An upstream as one shard sees it: its servers, its balancer, and the requests that wait.
 
+mod sticky;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -13,6 +15,8 @@ use super::{News, Place, Server, Standing, Verdict};
 use crate::balance::{Balancer, Servers};
 use crate::plan::{RetryPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
+
+pub use sticky::Wish;
 
 /// Where a group stands.
 pub struct Site {
@@ -182,8 +186,8 @@ impl Group {
         self.max_tries
     }
 
-    /// Chooses a server not in `tried` for a request with this hash `key`, and counts the request
-    /// there until the lease is dropped. Waits in the queue while the servers are full.
+    /// Chooses a server not in `tried` for a request, and counts the request there until the lease
+    /// is dropped. Waits in the queue while the servers are full.
     ///
     /// # Errors
     /// Why there is none.
@@ -191,11 +195,15 @@ impl Group {
         self: &Rc<Self>,
         ring: &Ring,
         timer: &Timer,
-        key: u64,
+        wish: Wish,
         tried: &mut Tried,
     ) -> Result<Lease, Denied> {
-        if self.queue.borrow().is_empty() && self.called.get() == 0 {
-            match self.choose(key, tried, ring.now()) {
+        let others_wait = !self.queue.borrow().is_empty() || self.called.get() > 0;
+        if let Some(lease) = self.stick(wish, tried, ring.now(), others_wait) {
+            return Ok(lease);
+        }
+        if !others_wait {
+            match self.choose(wish.key, tried, ring.now()) {
                 Some(lease) => return Ok(lease),
                 None if !self.is_full(tried, ring.now()) => {
                     return Err(Denied::Busy(Busy::NoneLeft));
@@ -216,7 +224,8 @@ impl Group {
                 .await
                 .map_err(|_| Denied::Busy(Busy::QueueTimeout))?;
             round = turn.use_up();
-            if let Some(lease) = self.choose(key, tried, ring.now()) {
+            let stuck = self.stick(wish, tried, ring.now(), false);
+            if let Some(lease) = stuck.or_else(|| self.choose(wish.key, tried, ring.now())) {
                 if self.has_room(ring.now()) {
                     self.call_next();
                 }
@@ -246,11 +255,15 @@ impl Group {
                 balancer.choose(&view, key)
             });
         }
-        let index = chosen?;
+        Some(self.lease(chosen?, tried, now))
+    }
+
+    /// Counts a request at this server.
+    fn lease(self: &Rc<Self>, index: usize, tried: &mut Tried, now: Tick) -> Lease {
         tried.add(index);
         let server = self.servers[index].clone();
         let attempt = server.begin(now);
-        Some(Lease { group: self.clone(), server, attempt })
+        Lease { group: self.clone(), server, attempt }
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.

@@ -28,6 +28,12 @@ impl Health {
         self.state == ServerState::Up && self.passive.may_try(now)
     }
 
+    /// Whether a request of a session that lives there may go to it now: draining it ends no
+    /// sessions.
+    pub fn may_stick(&self, now: Duration) -> bool {
+        self.state != ServerState::Down && self.passive.may_try(now)
+    }
+
     /// Whether a request may go to it when no server takes requests.
     pub fn is_last_resort(&self) -> bool {
         self.state == ServerState::Up

@@ -12,7 +12,7 @@ mod standing;
 
 pub use allowance::{Allowance, Counted, Exceeded};
 pub use connect::{ConnectError, Connected};
-pub use group::{Busy, Denied, Group, Lease, Site, Tried};
+pub use group::{Busy, Denied, Group, Lease, Site, Tried, Wish};
 pub use outbox::Outbox;
 pub use server::{Server, Verdict};
 pub use standing::{Finding, News, Place, Standing};

@@ -101,6 +101,11 @@ impl Server {
         }
     }
 
+    /// Its place among the servers of its upstream, in the order of the plan.
+    pub fn number(&self) -> usize {
+        self.place.server
+    }
+
     /// Requests in progress.
     pub fn active(&self) -> u32 {
         self.active.get()
@@ -127,6 +132,11 @@ impl Server {
     /// Whether its health lets a request through now.
     pub(super) fn may_try(&self, now: Tick) -> bool {
         self.fit.get() || self.health.borrow().may_try(Duration::from_nanos(now))
+    }
+
+    /// Whether its health lets a request of a session through that lives there.
+    pub(super) fn may_stick(&self, now: Tick) -> bool {
+        self.fit.get() || self.health.borrow().may_stick(Duration::from_nanos(now))
     }
 
     /// Whether a request may go to it when no server takes requests.

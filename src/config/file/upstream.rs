@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::allowance::{BreakerTable, RetryTable};
 use super::health::PassiveTable;
+use super::sticky::StickyTable;
 use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
 use crate::balance::PolicyKind;
 use crate::config::address;
@@ -29,6 +30,7 @@ pub(in crate::config) struct UpstreamTable {
     pub slow_start: Option<Duration>,
     pub retry: RetryTable,
     pub limits: BreakerTable,
+    pub sticky: Option<StickyTable>,
 }
 
 /// One item of `servers`.
@@ -79,6 +81,10 @@ impl UpstreamTable {
                 .and_then(|field| field.duration(Duration::ZERO..=YEAR)),
             retry: table(fields.get("retry"), "`retry`", RetryTable::read),
             limits: table(fields.get("limits"), "`limits` of an upstream", BreakerTable::read),
+            sticky: fields
+                .get("sticky")
+                .and_then(|field| field.table("`sticky`"))
+                .map(StickyTable::read),
         };
         fields.refuse_for_now("health", "[upstream.health]");
         fields.finish();

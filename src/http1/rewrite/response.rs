@@ -26,8 +26,10 @@ pub struct ResponseRewrite<'a> {
     pub keep_alive: bool,
     /// How the body goes.
     pub body: BodyOut,
-    /// The route's changes; they win over everything but framing.
+    /// The route's changes; they win over everything but framing and `set_cookie`.
     pub edits: &'a FieldEdits,
+    /// The value of a Set-Cookie of our own, beside those of the server.
+    pub set_cookie: Option<&'a str>,
 }
 
 /// Appends the head to forward to `out`. Always HTTP/1.1: the version is this hop's own, also
@@ -40,6 +42,7 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, how: &Resp
     framing(&mut sheet, head, how.body);
     sheet.put(connection_line(how.keep_alive, how.client_version));
     sheet.via(head.version);
+    sheet.set_cookie(how.set_cookie);
     sheet.finish("");
 }
 
@@ -66,13 +69,19 @@ pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
 }
 
 /// Appends a 101, with the protocol that the server switches to (RFC 9110 §15.2.2).
-pub fn write_switching(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, edits: &FieldEdits) {
+pub fn write_switching(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    edits: &FieldEdits,
+    set_cookie: Option<&str>,
+) {
     out.reserve(head.len + RESERVE);
     let mut sheet = Sheet::new(out, edits);
     status_line(&mut sheet, head);
     sheet.copy(head.lines(), head.survey.marks, |name| name == Known::Upgrade);
     sheet.put(b"Connection: upgrade\r\n");
     sheet.via(head.version);
+    sheet.set_cookie(set_cookie);
     sheet.finish("");
 }
 

@@ -180,7 +180,7 @@ fn responses() {
             "Content-Length: 5\nConnection: keep-alive\n",
         ),
     ] {
-        let how = ResponseRewrite { client_version, keep_alive, body, edits };
+        let how = ResponseRewrite { client_version, keep_alive, body, edits, set_cookie: None };
         let input = format!("{input}\n{hop}\nX-A: 1");
         let got = response(&input, false, |out, head| write_response(out, head, &how));
         assert_eq!(got, format!("HTTP/1.1 200 OK\nX-A: 1\n{expected}Via: 1.1 corelane"));
@@ -206,6 +206,7 @@ fn status_lines() {
             keep_alive: true,
             body: BodyOut::None,
             edits,
+            set_cookie: None,
         };
         assert_eq!(response(input, false, |out, head| write_response(out, head, &how)), expected);
     }
@@ -223,11 +224,12 @@ fn response_edits() {
         keep_alive: false,
         body: BodyOut::AsDeclared,
         edits,
+        set_cookie: Some("own=1; Path=/"),
     };
     let input =
         "HTTP/1.1 200 OK\nServer: x\nX-Frame-Options: y\nSet-Cookie: c=d\nContent-Length: 1";
     let expected = "HTTP/1.1 200 OK\nSet-Cookie: c=d\nContent-Length: 1\nConnection: close\n\
-                    x-frame-options: DENY\nset-cookie: a=b";
+                    Set-Cookie: own=1; Path=/\nx-frame-options: DENY\nset-cookie: a=b";
     assert_eq!(response(input, false, |out, head| write_response(out, head, &how)), expected);
 }
 
@@ -240,8 +242,9 @@ fn interim_and_switching() {
     let input = "HTTP/1.1 101 Switching Protocols\nupgrade: websocket\nConnection: Upgrade, x\n\
                  Sec-WebSocket-Accept: k\nX: 1\nContent-Length: 0";
     let expected = "HTTP/1.1 101 Switching Protocols\nupgrade: websocket\n\
-                    Sec-WebSocket-Accept: k\nConnection: upgrade\nVia: 1.1 corelane";
+                    Sec-WebSocket-Accept: k\nConnection: upgrade\nVia: 1.1 corelane\n\
+                    Set-Cookie: own=1";
     let edits = no_edits();
-    let got = response(input, false, |out, head| write_switching(out, head, &edits));
+    let got = response(input, false, |out, head| write_switching(out, head, &edits, Some("own=1")));
     assert_eq!(got, expected);
 }

@@ -1,0 +1,108 @@
+//! What stands between clients and servers: sticky cookies.
+
+use super::*;
+
+/// Complaints, or warnings, about a file that ends with these lines of its one upstream, the first
+/// of which is line 8.
+fn upstream(lines: &str) -> String {
+    let servers = "servers = [\"a:1\", \"b:1\"]";
+    format!("{LISTENER}{ROUTE}[[upstream]]\nname = \"app\"\n{servers}\n{lines}\n")
+}
+
+fn complaints(text: &str) -> Vec<String> {
+    let complaints = match from_text(text, "f", &machine()) {
+        Ok(loaded) => loaded.warnings,
+        Err(errors) => errors,
+    };
+    let line = |complaint: &Complaint| complaint.to_string().replacen("f:", "", 1);
+    complaints.iter().map(line).collect()
+}
+
+#[track_caller]
+fn check(cases: &[(&str, &[&str])]) {
+    for (lines, expected) in cases {
+        let text = upstream(lines);
+        assert_eq!(complaints(&text), *expected, "\n{text}");
+    }
+}
+
+#[test]
+fn sticky_cookies() {
+    check(&[
+        ("sticky = { name = \"sid\" }", &[]),
+        (
+            "[upstream.sticky]\nname = \"__Host-sid\"\nttl = \"30h\"\nsame_site = \"none\"\n\
+             secure = true\nhttp_only = false\nsecret = \"0123456789abcdef\"",
+            &[],
+        ),
+        ("sticky = {}", &["8:10: `sticky` has no `name`; add name = \"app_server\""]),
+        (
+            "sticky = { nmae = \"sid\", ttl = \"1500ms\", same_site = \"laxe\", secure = 1, \
+             http_only = \"no\", path = \"app\", secret = \"short\" }",
+            &[
+                "8:10: `sticky` has no `name`; add name = \"app_server\"",
+                "8:12: unknown key `nmae` in `sticky`; did you mean `name`?",
+                "8:32: `ttl` is not whole seconds; a cookie knows no smaller unit",
+                "8:54: unknown `same_site` \"laxe\"; did you mean `lax`?",
+                "8:71: `secure` is a whole number; write true or false",
+                "8:86: `http_only` is a string; write true or false",
+                "8:99: `path` is \"app\", which no browser would take for a path; begin with `/`, \
+                 and leave out blanks and semicolons",
+                "8:115: `secret` has fewer than 16 characters; write a long random text: openssl \
+                 rand -base64 24",
+            ],
+        ),
+        (
+            "sticky = { name = \"s id\", path = \"/;\", ttl = \"0s\", same_site = \"none\" }",
+            &[
+                "8:19: \"s id\" is not a cookie's name; use letters, digits, hyphens and \
+                 underscores",
+                "8:34: `path` is \"/;\", which no browser would take for a path; begin with `/`, \
+                 and leave out blanks and semicolons",
+                "8:46: `ttl` is \"0s\"; write a time from 1s to 8760h",
+                "8:64: browsers drop a cookie with same_site = \"none\" that is not secure; add \
+                 secure = true, or write \"lax\"",
+            ],
+        ),
+        (
+            "sticky = { name = \"__Host-sid\", secure = true, path = \"/app\" }",
+            &["8:19: browsers drop `__Host-sid` unless it is secure and its path is \"/\"; add \
+               secure = true and leave `path` out, or rename it"],
+        ),
+        (
+            "sticky = { name = \"__secure-sid\" }",
+            &["8:19: browsers drop `__secure-sid` unless it is secure; add secure = true, or \
+               rename it"],
+        ),
+    ]);
+    let one_server = upstream("sticky = { name = \"sid\" }").replace(", \"b:1\"", "");
+    assert_eq!(
+        complaints(&one_server),
+        ["8:10: `sticky` has no effect: the upstream has one server; remove it, or add servers"]
+    );
+}
+
+/// Only where a browser would keep one cookie for both.
+#[test]
+fn sticky_cookies_of_several_upstreams() {
+    let file = |shop: &str, sticky: &str| {
+        let app = upstream("sticky = { name = \"sid\" }");
+        let app = app.replace("upstream = \"app\"", "upstream = \"app\"\nhost = \"a.test\"");
+        let servers = "servers = [\"c:1\", \"d:1\"]";
+        let route = format!("[[route]]\nupstream = \"shop\"\n{shop}\n");
+        format!("{app}[[upstream]]\nname = \"shop\"\n{servers}\nsticky = {sticky}\n{route}")
+    };
+    let warning = "13:19: the upstream `app` sets the cookie `sid` too, for the same hosts: each \
+                   would overwrite the other's; rename one, or give each a `path`";
+    let warning = warning.to_owned();
+    for (shop, sticky, expected) in [
+        ("host = \"b.test\"", "{ name = \"sid\" }", vec![]),
+        ("", "{ name = \"other\" }", vec![]),
+        ("path = \"/shop\"", "{ name = \"sid\", path = \"/shop\" }", vec![]),
+        ("path = \"/shop\"", "{ name = \"sid\" }", vec![warning.clone()]),
+        ("host = \"a.test\"\npath = \"/shop\"", "{ name = \"sid\" }", vec![warning]),
+    ] {
+        let text = file(shop, sticky);
+        assert_eq!(complaints(&text), expected, "\n{text}");
+    }
+}
