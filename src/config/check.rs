@@ -1,6 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
 mod sticky;
+mod trust;
 mod upstream;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
     connections(file, machine, complaints);
     listeners(&file.listeners, complaints);
+    trust::all(file, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {
         upstream::check(upstream, complaints);

@@ -26,7 +26,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
     let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
     Plan {
         shards: shards(file, machine),
-        listeners: file.listeners.iter().filter_map(listener).collect(),
+        listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
         upstreams: file.upstreams.iter().map(upstream).collect(),
         table: table(&written),
         routes,
@@ -79,9 +79,13 @@ fn splice(table: &SpliceTable) -> SplicePlan {
     }
 }
 
-fn listener(table: &ListenerTable) -> Option<ListenerPlan> {
-    let address = table.address.as_ref()?.value.clone();
-    Some(ListenerPlan { address, backlog: table.backlog.unwrap_or(4096) })
+fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
+    Some(ListenerPlan {
+        address: table.address.as_ref()?.value.clone(),
+        backlog: table.backlog.unwrap_or(4096),
+        proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
+        trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
+    })
 }
 
 fn upstream(table: &UpstreamTable) -> UpstreamPlan {

@@ -6,22 +6,23 @@
 
 mod allowance;
 mod health;
+mod listener;
 mod route;
 mod sticky;
 mod upstream;
 
+pub(super) use listener::{ListenerTable, Peers, TrustedWritten};
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;
 pub(super) use upstream::{ServerEntry, UpstreamTable};
 
 use std::time::Duration;
 
-use super::address;
 use super::complaint::Complaints;
 use super::fields::{Field, Fields};
 use super::source::{Located, Spot};
 use super::syntax;
-use crate::plan::{Address, Limits, TierChoice, Timeouts};
+use crate::plan::{Limits, TierChoice, Timeouts};
 
 /// No time is longer: what is meant to be endless is not written as a number.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -36,14 +37,24 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 8] =
-    ["shards", "include", "admin", "ring", "splice", "limits", "timeouts", "log"];
+const MAIN_KEYS: [&str; 9] = [
+    "shards",
+    "include",
+    "trusted_proxies",
+    "admin",
+    "ring",
+    "splice",
+    "limits",
+    "timeouts",
+    "log",
+];
 
 /// A whole configuration, includes absorbed.
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub shards: Option<Located<ShardsWritten>>,
     pub include: Vec<Located<String>>,
+    pub trusted_proxies: TrustedWritten,
     pub ring: RingTable,
     pub splice: SpliceTable,
     pub limits: LimitsTable,
@@ -90,6 +101,8 @@ impl File {
         let texts = include.into_iter().filter_map(Field::text);
         file.include =
             texts.map(|text| Located { value: text.value.to_owned(), spot: text.spot }).collect();
+        file.trusted_proxies =
+            fields.get("trusted_proxies").map(TrustedWritten::read).unwrap_or_default();
         file.ring = table(fields.get("ring"), "[ring]", RingTable::read);
         file.splice = table(fields.get("splice"), "[splice]", SpliceTable::read);
         file.limits = table(fields.get("limits"), "[limits]", LimitsTable::read);
@@ -369,29 +382,4 @@ fn read_log(mut fields: Fields<'_>) -> Option<&'static str> {
     let level = fields.get("level").and_then(|field| field.one_of(&words));
     fields.finish();
     level
-}
-
-/// `[[listener]]`.
-#[derive(Debug)]
-pub(super) struct ListenerTable {
-    pub address: Option<Located<Address>>,
-    pub backlog: Option<u32>,
-}
-
-impl ListenerTable {
-    fn read(mut fields: Fields<'_>) -> ListenerTable {
-        let address = fields.require("address", "address = \"0.0.0.0:8080\"");
-        let table = ListenerTable {
-            address: address.and_then(|field| {
-                let text = field.text()?;
-                match address::listener(text.value) {
-                    Ok(address) => Some(field.located(address)),
-                    Err(error) => field.refuse(error.what, error.remedy),
-                }
-            }),
-            backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
-        };
-        fields.finish();
-        table
-    }
 }

@@ -38,17 +38,19 @@ pub fn request_head(data: &[u8]) {
     };
     assert_eq!((head.path(), head.query()), (path, query));
 
-    let mut out = Vec::new();
-    let client_ip = Some([192, 0, 2, 1].into());
-    let request_id = Some("id-1");
-    let how = RequestRewrite { client_ip, scheme: "http", edits: EDITS, request_id };
-    write_request(&mut out, &head, &how);
-    let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
-    assert_eq!(forwarded.len, out.len());
-    let start = [head.method, &expected.forwarded_target, "HTTP/1.1"];
-    assert_eq!(forwarded.start, start.map(|part| part.as_bytes().to_vec()));
-    assert_eq!(forwarded.fields, expected.forwarded_fields());
-    read_again(&out, &head.facts);
+    for trusted in [false, true] {
+        let mut out = Vec::new();
+        let client_ip = Some([192, 0, 2, 1].into());
+        let request_id = Some("id-1");
+        let how = RequestRewrite { client_ip, trusted, scheme: "http", edits: EDITS, request_id };
+        write_request(&mut out, &head, &how);
+        let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
+        assert_eq!(forwarded.len, out.len());
+        let start = [head.method, &expected.forwarded_target, "HTTP/1.1"];
+        assert_eq!(forwarded.start, start.map(|part| part.as_bytes().to_vec()));
+        assert_eq!(forwarded.fields, expected.forwarded_fields(trusted));
+        read_again(&out, &head.facts);
+    }
 }
 
 /// What is forwarded must mean the same to the next reader of our own kind.

@@ -12,6 +12,7 @@ mod diagnosis;
 pub mod differential;
 mod edits;
 mod exchange;
+mod forwarded;
 mod framing;
 mod head;
 mod name;

@@ -11,6 +11,7 @@ pub(super) enum Known {
     Connection,
     ContentLength,
     Expect,
+    Forwarded,
     Host,
     KeepAlive,
     ProxyAuthenticate,
@@ -38,6 +39,7 @@ impl Known {
             4 => known(name, b"host", Known::Host),
             6 => known(name, b"expect", Known::Expect),
             7 => known(name, b"upgrade", Known::Upgrade),
+            9 => known(name, b"forwarded", Known::Forwarded),
             10 => match name[0] | 0x20 {
                 b'c' => known(name, b"connection", Known::Connection),
                 _ => known(name, b"keep-alive", Known::KeepAlive),
@@ -238,6 +240,7 @@ mod tests {
         ("connection", Known::Connection),
         ("content-length", Known::ContentLength),
         ("expect", Known::Expect),
+        ("forwarded", Known::Forwarded),
         ("host", Known::Host),
         ("keep-alive", Known::KeepAlive),
         ("proxy-authenticate", Known::ProxyAuthenticate),

@@ -39,6 +39,7 @@ const NAMES: &[&str] = &[
     "X-Forwarded-For",
     "X-Forwarded-Host",
     "X-Forwarded-Proto",
+    "Forwarded",
     "X_Forwarded-For",
     "Content_Length",
     "X-Request-Id",

@@ -64,6 +64,10 @@ pub(super) struct Survey<'b> {
     /// `TE: trailers`
     pub te_trailers: bool,
     pub forwarded_for: bool,
+    /// X-Forwarded-Host says something, and so do the next two.
+    pub forwarded_host: bool,
+    pub forwarded_proto: bool,
+    pub forwarded: bool,
     pub request_id: bool,
     /// Connection names fields.
     nominates: bool,
@@ -115,6 +119,9 @@ impl<'b> Survey<'b> {
                 self.h2c |= elements(value).any(|e| e.eq_ignore_ascii_case(b"h2c"));
             }
             Known::XForwardedFor => self.forwarded_for = true,
+            Known::XForwardedHost => self.forwarded_host |= !value.is_empty(),
+            Known::XForwardedProto => self.forwarded_proto |= !value.is_empty(),
+            Known::Forwarded => self.forwarded |= !value.is_empty(),
             Known::XRequestId => self.request_id = true,
             _ => {}
         }
@@ -157,7 +164,7 @@ impl<'b> Survey<'b> {
 }
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), without empty ones.
-pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn elements(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty())
 }
 

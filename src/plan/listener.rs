@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::TrustedProxies;
+
 /// A listening address, or the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -29,4 +31,8 @@ pub struct ListenerPlan {
     pub address: Address,
     /// Length of the accept queue of each shard's socket (listen(2)), connections.
     pub backlog: u32,
+    /// Whether each connection begins with a PROXY header, which only trusted proxies may send.
+    pub proxy_protocol: bool,
+    /// Who speaks for clients here.
+    pub trusted_proxies: TrustedProxies,
 }

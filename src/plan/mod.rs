@@ -10,6 +10,7 @@ mod route;
 mod shards;
 mod sticky;
 mod timeouts;
+mod trust;
 mod upstream;
 
 pub use crate::http1::FieldEdits;
@@ -20,6 +21,7 @@ pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use timeouts::{Limits, Timeouts};
+pub use trust::TrustedProxies;
 pub use upstream::{HashKey, PoolPlan, QueuePlan, ServerAddress, ServerPlan, UpstreamPlan};
 
 use crate::route::Table;

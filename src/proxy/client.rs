@@ -1,15 +1,18 @@
 //! The client's side of a connection.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use super::connection::Counted;
+use super::entrance::Told;
+use crate::plan::ListenerPlan;
 use crate::ring::{Buf, Timer};
 use crate::transport::Stream;
 
@@ -23,7 +26,11 @@ pub struct Client {
     pub(super) context: Counted,
     pub(super) stream: Stream,
     pub(super) timer: Timer,
-    pub(super) ip: Option<IpAddr>,
+    pub(super) listener: Rc<ListenerPlan>,
+    /// Who is at the other end, or whom that one announced; `None`: a Unix socket.
+    pub(super) peer: Cell<Option<IpAddr>>,
+    /// What most connections need not know.
+    pub(super) told: OnceCell<Box<Told>>,
     /// It has closed its sending side.
     pub(super) finished: Cell<bool>,
 }
@@ -42,14 +49,15 @@ pub enum Departure {
 pub struct Gone;
 
 impl Client {
-    /// The client at the other end of `fd`.
+    /// The client at the other end of `fd`, which was accepted by this listener.
     ///
     /// # Errors
     /// Those of getpeername(2), ENOTCONN when it has left already.
-    pub fn new(context: Counted, fd: OwnedFd) -> io::Result<Client> {
+    pub fn new(context: Counted, listener: Rc<ListenerPlan>, fd: OwnedFd) -> io::Result<Client> {
         let stream = Stream::client(&context.ring, fd);
         let (ip, timer) = (stream.peer_ip()?, context.ring.timer());
-        Ok(Client { context, stream, timer, ip, finished: Cell::new(false) })
+        let (peer, told, finished) = (Cell::new(ip), OnceCell::new(), Cell::new(false));
+        Ok(Client { context, stream, timer, listener, peer, told, finished })
     }
 
     /// Watches a client that is owed a response: what it sends is put aside for later (at most one

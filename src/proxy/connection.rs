@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::Context;
 use super::client::Client;
-use super::exchange;
+use super::{entrance, exchange};
+use crate::plan::ListenerPlan;
 use crate::ring::Buf;
 
 /// How long a connection that was accepted while draining has for its request.
-const FIRST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
+pub(super) const FIRST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,12 +55,19 @@ impl Drop for Counted {
 /// Serves a client until it leaves, or we do.
 ///
 /// Not an async function: that would hold the client twice, before and after its construction.
-pub fn serve(counted: Counted, fd: OwnedFd) -> impl Future<Output = ()> {
-    let client = Client::new(counted, fd);
+pub fn serve(
+    counted: Counted,
+    listener: Rc<ListenerPlan>,
+    fd: OwnedFd,
+) -> impl Future<Output = ()> {
+    let client = Client::new(counted, listener, fd);
     async move {
         let Ok(client) = &client else {
             return; // it has left already
         };
+        if client.listener.proxy_protocol && !Box::pin(entrance::introduce(client)).await {
+            return;
+        }
         let mut served = false;
         while let Some(first) = next_request(client, served).await {
             served = true;
@@ -105,7 +113,7 @@ async fn next_request(client: &Client, served: bool) -> Option<Buf> {
 mod tests {
     use super::*;
 
-    fn size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+    fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod connection;
 mod context;
+mod entrance;
 mod exchange;
 mod forward;
 mod overload;

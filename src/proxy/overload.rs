@@ -30,7 +30,7 @@ pub async fn refuse(client: &Client, exceeded: Exceeded, manner: Manner) -> Next
     let context = &client.context;
     let (reason, id) = (reason(exceeded), context.request_id());
     context.count(|counters| count(counters, exceeded));
-    tracing::debug!(status = 503, id, client = ?client.ip, "{reason}");
+    tracing::debug!(status = 503, id, client = ?client.ip(), "{reason}");
     let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let bytes = page(reason, &id, Manner { keep_alive, ..manner });
     reply::send(client, bytes, keep_alive).await

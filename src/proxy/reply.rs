@@ -169,7 +169,7 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
     context.count(|counters| counters.refused += 1);
-    tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
+    tracing::debug!(status, id, client = ?client.ip(), "{}", failure.reason());
     let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());

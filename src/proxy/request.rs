@@ -46,6 +46,7 @@ impl Request {
 /// `Err`: it is answered already.
 pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Body), Next> {
     let service = client.context.service.borrow().clone();
+    client.forget_client();
     let limits = head_limits(&service.plan.limits);
     let Received { apart, mut buf, len } =
         receive_head(client, buf, &service.plan, &limits).await?;
@@ -184,6 +185,7 @@ fn decide(
     let plan = &service.plan;
     let mut storage = FieldStorage::new();
     let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
+    let trusted = client.identify(&head);
     let (route, group) = match find(service, &head) {
         Ok(found) => found,
         Err(own) => {
@@ -192,7 +194,8 @@ fn decide(
         }
     };
     let how = RequestRewrite {
-        client_ip: client.ip,
+        client_ip: client.peer.get(),
+        trusted,
         scheme: "http",
         edits: &plan.routes[route].request_fields,
         request_id: None,
@@ -310,7 +313,7 @@ fn balancing_key(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &C
         HashKey::Field(name) => head.field(name),
         HashKey::Cookie(name) => head.cookie(name),
     };
-    match (value, client.ip) {
+    match (value, client.ip()) {
         (Some(value), _) => hash_key(value),
         (None, Some(std::net::IpAddr::V4(ip))) => hash_key(&ip.octets()),
         (None, Some(std::net::IpAddr::V6(ip))) => hash_key(&ip.octets()),

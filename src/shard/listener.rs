@@ -151,9 +151,16 @@ fn backlog(plan: &ListenerPlan) -> i32 {
     i32::try_from(plan.backlog).unwrap_or(i32::MAX)
 }
 
-/// Accepts until drained; `most` connections at once, over all listeners of the shard.
-pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Rc<Drain>) {
-    let mut acceptor = Acceptor::new(&context.ring, listener);
+/// Accepts on the socket of `listener` until drained; `most` connections at once, over all
+/// listeners of the shard.
+pub async fn accept(
+    context: Rc<Context>,
+    listener: Rc<ListenerPlan>,
+    socket: OwnedFd,
+    most: u32,
+    drain: Rc<Drain>,
+) {
+    let mut acceptor = Acceptor::new(&context.ring, socket);
     let timer = context.ring.timer();
     loop {
         if context.connections.get() >= most {
@@ -168,19 +175,19 @@ pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: R
             Poll::Pending => drain.poll(task).map(|()| None),
         });
         match accepted.await {
-            Some(Ok(fd)) => serve(&context, fd),
+            Some(Ok(fd)) => serve(&context, &listener, fd),
             Some(Err(error)) => rest(&context, &timer, &error).await,
             None => break,
         }
     }
     for fd in acceptor.finish().await {
-        serve(&context, fd);
+        serve(&context, &listener, fd);
     }
 }
 
-fn serve(context: &Rc<Context>, fd: OwnedFd) {
+fn serve(context: &Rc<Context>, listener: &Rc<ListenerPlan>, fd: OwnedFd) {
     context.count(|counters| counters.accepted += 1);
-    context.ring.spawn(proxy::serve(Counted::new(context.clone()), fd));
+    context.ring.spawn(proxy::serve(Counted::new(context.clone()), listener.clone(), fd));
 }
 
 /// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
@@ -197,16 +204,22 @@ async fn rest(context: &Context, timer: &crate::ring::Timer, error: &io::Error) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::TrustedProxies;
 
     fn listener(address: &str) -> ListenerPlan {
-        ListenerPlan { address: Address::Ip(address.parse().unwrap()), backlog: 16 }
+        at(Address::Ip(address.parse().unwrap()))
+    }
+
+    fn at(address: Address) -> ListenerPlan {
+        let trusted_proxies = TrustedProxies::default();
+        ListenerPlan { address, backlog: 16, proxy_protocol: false, trusted_proxies }
     }
 
     #[test]
     fn shards_share_one_port_and_strangers_do_not() {
         let bound = bind(&listener("127.0.0.1:0"), 3).unwrap();
         assert_eq!(bound.sockets.len(), 3);
-        let again = ListenerPlan { address: bound.address.clone(), backlog: 16 };
+        let again = at(bound.address.clone());
         let error = bind(&again, 1).err().expect("the port is taken").to_string();
         assert!(error.contains("the port is in use"), "{error}");
     }
@@ -215,14 +228,14 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let plan = ListenerPlan { address: Address::Unix(path), backlog: 16 };
+        let plan = at(Address::Unix(path));
         drop(bind(&plan, 1).unwrap());
         let _live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
-        let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };
+        let plan = at(Address::Unix(path.clone()));
         assert!(bind(&plan, 1).is_err());
         assert_eq!(std::fs::read(path).unwrap(), b"precious");
     }

@@ -97,8 +97,9 @@ async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {
     let service = Service::new(plan.clone(), number, seed);
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();
-    for listener in listeners {
-        ring.spawn(listener::accept(context.clone(), listener, most, drain.clone()));
+    for (listener, socket) in plan.listeners.iter().zip(listeners) {
+        let listener = Rc::new(listener.clone());
+        ring.spawn(listener::accept(context.clone(), listener, socket, most, drain.clone()));
     }
     ring.spawn(sweep(context.clone()));
     let herald = Rc::new(Herald { number, notices });

@@ -26,6 +26,9 @@ macro_rules! counters {
 counters! {
     /// Client connections accepted.
     accepted: "connections accepted",
+    /// Client connections closed because they did not begin with a PROXY header of a trusted
+    /// proxy.
+    proxy_headers_refused: "connections without a valid PROXY header",
     /// Requests whose head was received.
     requests: "requests",
     /// Final responses from servers.

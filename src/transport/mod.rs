@@ -1,5 +1,6 @@
-//! A byte stream to a peer.
+//! A byte stream to a peer, and what a proxy says about it ahead of everything else.
 
+pub mod proxy_protocol;
 mod stream;
 
 pub use stream::Stream;

@@ -31,6 +31,8 @@ pub fn binary() -> PathBuf {
 pub struct Config {
     tier: Tier,
     shards: usize,
+    /// Lines that no table holds.
+    top: String,
     text: String,
     upstream: Option<String>,
     open_files: Option<u64>,
@@ -39,12 +41,19 @@ pub struct Config {
 impl Config {
     /// An empty one for this tier.
     pub fn new(tier: Tier) -> Config {
-        Config { tier, shards: 1, text: String::new(), upstream: None, open_files: None }
+        let (top, text) = (String::new(), String::new());
+        Config { tier, shards: 1, top, text, upstream: None, open_files: None }
     }
 
     /// How many shards.
     pub fn shards(mut self, shards: usize) -> Config {
         self.shards = shards;
+        self
+    }
+
+    /// Adds lines above the first table.
+    pub fn top(mut self, lines: &str) -> Config {
+        self.top.extend([lines, "\n"]);
         self
     }
 
@@ -85,7 +94,7 @@ impl Config {
 
     /// The text of the file.
     pub fn render(&self) -> String {
-        let mut file = format!("shards = {:?}\n", cpus(self.shards));
+        let mut file = format!("shards = {:?}\n{}", cpus(self.shards), self.top);
         if !self.text.contains("[ring]") {
             let _ = write!(file, "[ring]\ntier = \"{}\"\n", self.tier);
         }

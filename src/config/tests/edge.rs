@@ -1,4 +1,4 @@
-//! What stands between clients and servers: sticky cookies.
+//! What stands between clients and servers: sticky cookies, and other proxies.
 
 use super::*;
 
@@ -105,4 +105,106 @@ fn sticky_cookies_of_several_upstreams() {
         let text = file(shop, sticky);
         assert_eq!(complaints(&text), expected, "\n{text}");
     }
+}
+
+#[test]
+fn trusted_proxies() {
+    let with =
+        |top: &str, listener: &str| format!("{top}\n{LISTENER}{listener}\n{UPSTREAM}{ROUTE}");
+    for (top, listener, expected) in [
+        ("trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.1\", \"::1\", \"unix\"]", "", vec![]),
+        (
+            "trusted_proxies = [\"10.0.0.1/8\", \"proxy\", 3, \"10.0.0.0/99\"]",
+            "",
+            vec![
+                "1:20: `10.0.0.1/8` is not the beginning of a network; did you mean \
+                 \"10.0.0.0/8\"?",
+                "1:34: `proxy` is not a network; write \"10.0.0.0/8\", \"2001:db8::/32\" or one \
+                 address",
+                "1:43: an item of `trusted_proxies` is a whole number; write a network in quotes, \
+                 such as \"10.0.0.0/8\"",
+                "1:46: `10.0.0.0/99` is not a network; write a number of bits up to 32, such as \
+                 \"10.0.0.0/24\"",
+            ],
+        ),
+        (
+            "trusted_proxies = [\"10.0.0.0/8\", \"::/0\", \"10.0.0.0/8\", \"unix\", \"unix\"]",
+            "",
+            vec![
+                "1:42: 10.0.0.0/8 is listed twice; remove one",
+                "1:64: \"unix\" is listed twice; remove one",
+            ],
+        ),
+        (
+            "trusted_proxies = [\"0.0.0.0/0\"]",
+            "",
+            vec![
+                "1:20: 0.0.0.0/0 trusts everybody: clients may then say who they are; write the \
+                 networks of your own proxies",
+            ],
+        ),
+        ("", "proxy_protocol = true\ntrusted_proxies = \"127.0.0.1\"", vec![]),
+        ("trusted_proxies = \"127.0.0.1\"", "proxy_protocol = true", vec![]),
+        ("", "proxy_protocol = false", vec![]),
+        (
+            "",
+            "proxy_protocol = true",
+            vec![
+                "4:18: nobody could connect: only `trusted_proxies` may send PROXY headers; add \
+                 trusted_proxies = [\"10.0.0.5\"], with their networks",
+            ],
+        ),
+        (
+            "trusted_proxies = \"127.0.0.1\"",
+            "trusted_proxies = []\nproxy_protocol = true",
+            vec![
+                "5:18: nobody could connect: only `trusted_proxies` may send PROXY headers; add \
+                 trusted_proxies = [\"10.0.0.5\"], with their networks",
+            ],
+        ),
+        (
+            "",
+            "proxy_protocl = \"v2\"",
+            vec![
+                "4:1: unknown key `proxy_protocl` in [[listener]]; did you mean `proxy_protocol`?",
+            ],
+        ),
+        (
+            "",
+            "proxy_protocol = \"v2\"",
+            vec![
+                "4:18: `proxy_protocol` of a listener is \"v2\"; write true: both versions are \
+                 understood",
+            ],
+        ),
+        (
+            "",
+            "trusted_proxies = [\"unix\", \"127.0.0.1\"]",
+            vec!["4:20: \"unix\" has no effect: this listener is no Unix socket; remove it"],
+        ),
+    ] {
+        let text = with(top, listener);
+        assert_eq!(complaints(&text), expected, "\n{text}");
+    }
+    let unix = |listener: &str| {
+        let text = with("", listener).replace("127.0.0.1:8080", "unix:/run/x");
+        complaints(&text)
+    };
+    assert_eq!(
+        unix("trusted_proxies = [\"127.0.0.1\"]"),
+        ["4:20: 127.0.0.1/32 has no effect: peers of a Unix socket have no address; write \
+          \"unix\" to trust whoever may connect"]
+    );
+    assert_eq!(
+        unix("trusted_proxies = [\"127.0.0.1\"]\nproxy_protocol = true"),
+        ["5:18: nobody could connect: only `trusted_proxies` may send PROXY headers; add \
+          trusted_proxies = [\"unix\"]"]
+    );
+    assert!(unix("trusted_proxies = [\"127.0.0.1\", \"unix\"]\nproxy_protocol = true").is_empty());
+    let misplaced = format!("[log]\ntrusted_proxies = []\n{LISTENER}{UPSTREAM}{ROUTE}");
+    assert_eq!(
+        complaints(&misplaced),
+        ["2:1: unknown key `trusted_proxies` in [log]; it belongs at the top of the file, above \
+          the first table"]
+    );
 }

@@ -40,8 +40,13 @@ impl Request {
         Some(Request { head, minor, host, forwarded_target, facts })
     }
 
-    /// All fields of the forwarded head, in order.
-    pub(in crate::http1) fn forwarded_fields(&self) -> Vec<(String, Vec<u8>)> {
+    /// Whether a field of this name has a value.
+    fn says(&self, name: &str) -> bool {
+        self.head.values(name).iter().any(|value| !value.is_empty())
+    }
+
+    /// All fields of the forwarded head, in order. `trusted`: what earlier proxies wrote is true.
+    pub(in crate::http1) fn forwarded_fields(&self, trusted: bool) -> Vec<(String, Vec<u8>)> {
         let mut dropped = vec![
             "host",
             "connection",
@@ -53,11 +58,11 @@ impl Request {
             "transfer-encoding",
             "content-length",
             "x-forwarded-for",
-            "x-forwarded-host",
-            "x-forwarded-proto",
             "content_length",
             "transfer_encoding",
         ];
+        let told = ["x-forwarded-host", "x-forwarded-proto", "forwarded"];
+        dropped.extend(told.into_iter().filter(|name| !trusted || !self.says(name)));
         if !self.facts.upgrade {
             dropped.push("upgrade");
         }
@@ -83,16 +88,23 @@ impl Request {
             add("TE", "trailers");
         }
         let earlier = self.head.fields.iter().filter(|(name, value)| {
-            name.eq_ignore_ascii_case("x-forwarded-for") && !value.is_empty()
+            trusted && name.eq_ignore_ascii_case("x-forwarded-for") && !value.is_empty()
         });
         let mut chain: Vec<&[u8]> = earlier.map(|(_, value)| &**value).collect();
         chain.push(b"192.0.2.1");
         fields.push(("X-Forwarded-For".into(), chain.join(&b", "[..])));
         let mut add = |name: &str, value: &str| fields.push((name.into(), value.into()));
-        if let Some(host) = self.host.as_ref().filter(|host| !host.is_empty()) {
+        if trusted && self.says("forwarded") {
+            add("Forwarded", "for=192.0.2.1;proto=http");
+        }
+        if let Some(host) = self.host.as_ref().filter(|host| !host.is_empty())
+            && !(trusted && self.says("x-forwarded-host"))
+        {
             add("X-Forwarded-Host", host);
         }
-        add("X-Forwarded-Proto", "http");
+        if !(trusted && self.says("x-forwarded-proto")) {
+            add("X-Forwarded-Proto", "http");
+        }
         add("Via", &format!("1.{} corelane", self.minor));
         if self.head.values("x-request-id").is_empty() {
             add("X-Request-Id", "id-1");

@@ -11,9 +11,12 @@ use crate::http1::{FieldEdits, RequestHead, Target, Version};
 /// What a forwarded request gets besides its own fields.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRewrite<'a> {
-    /// Appended to X-Forwarded-For. None for clients without an address (Unix sockets): what an
-    /// earlier proxy wrote there passes unchanged.
+    /// Who sent the request, for X-Forwarded-For; `None` for peers without an address (Unix
+    /// sockets).
     pub client_ip: Option<IpAddr>,
+    /// Whether what that peer says of those before it is true. Then X-Forwarded-For and Forwarded
+    /// are extended, and X-Forwarded-Host and -Proto stay; else none of it goes on.
+    pub trusted: bool,
     /// `http` or `https`, for X-Forwarded-Proto.
     pub scheme: &'a str,
     /// The route's changes; they win over everything but framing.
@@ -30,11 +33,15 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
     request_line(&mut sheet, head);
     host(&mut sheet, head);
     let (upgrade, modern) = (head.facts.upgrade, head.version == Version::Http11);
+    let (survey, trusted) = (&head.survey, how.trusted);
     sheet.copy(head.lines(), head.survey.marks, |name| match name {
         Known::Upgrade => upgrade,
         // The 100 that it asks for would have no way back to an HTTP/1.0 client.
         Known::Expect => modern,
         Known::XRequestId => true,
+        Known::Forwarded => trusted && survey.forwarded,
+        Known::XForwardedHost => trusted && survey.forwarded_host,
+        Known::XForwardedProto => trusted && survey.forwarded_proto,
         _ => false,
     });
     framing(&mut sheet, head);
@@ -106,17 +113,21 @@ fn connection(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
 #[inline]
 fn forwarded(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
     if sheet.owns("x-forwarded-for") {
-        forwarded_for(sheet, head, how.client_ip);
+        forwarded_for(sheet, head, how);
+    }
+    if how.trusted && head.survey.forwarded && sheet.owns("forwarded") {
+        forwarded_element(sheet, how);
     }
     if let Some(host) = head.host
         && !host.is_empty()
+        && !(how.trusted && head.survey.forwarded_host)
         && sheet.owns("x-forwarded-host")
     {
         sheet.put(b"X-Forwarded-Host: ");
         sheet.put(host.as_bytes());
         sheet.put(b"\r\n");
     }
-    if sheet.owns("x-forwarded-proto") {
+    if !(how.trusted && head.survey.forwarded_proto) && sheet.owns("x-forwarded-proto") {
         sheet.put(b"X-Forwarded-Proto: ");
         sheet.put(how.scheme.as_bytes());
         sheet.put(b"\r\n");
@@ -125,10 +136,10 @@ fn forwarded(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, how: &Reques
 
 /// One field: many applications read only the first or only the last of several.
 #[inline]
-fn forwarded_for(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, client: Option<IpAddr>) {
+fn forwarded_for(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
     const NAME: &[u8] = b"X-Forwarded-For: ";
     let mut separator = NAME;
-    if head.survey.forwarded_for {
+    if how.trusted && head.survey.forwarded_for {
         for i in head.survey.marks.below(head.fields.len()) {
             let field = &head.fields[i];
             if Known::of(field.name) == Known::XForwardedFor && !field.value.is_empty() {
@@ -138,12 +149,31 @@ fn forwarded_for(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, client: 
             }
         }
     }
-    if let Some(client) = client {
+    if let Some(client) = how.client_ip {
         sheet.put(separator);
         put_address(sheet.out, client);
     } else if separator == NAME {
         return;
     }
+    sheet.put(b"\r\n");
+}
+
+/// This hop's element (RFC 7239 §4), behind those of earlier ones: lines of one name read as one
+/// list. Who only knows X-Forwarded-For gets no Forwarded.
+#[cold]
+fn forwarded_element(sheet: &mut Sheet<'_, '_>, how: &RequestRewrite<'_>) {
+    sheet.put(b"Forwarded: for=");
+    match how.client_ip.map(|client| client.to_canonical()) {
+        Some(client @ IpAddr::V4(_)) => put_address(sheet.out, client),
+        Some(client @ IpAddr::V6(_)) => {
+            sheet.put(b"\"[");
+            put_address(sheet.out, client);
+            sheet.put(b"]\"");
+        }
+        None => sheet.put(b"unknown"),
+    }
+    sheet.put(b";proto=");
+    sheet.put(how.scheme.as_bytes());
     sheet.put(b"\r\n");
 }
 

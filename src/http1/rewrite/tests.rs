@@ -20,9 +20,14 @@ fn request_with(input: &str, how: &RequestRewrite<'_>) -> String {
 }
 
 fn request(input: &str) -> String {
+    request_from(input, false)
+}
+
+/// Forwards a request from a peer that is trusted, or not.
+fn request_from(input: &str, trusted: bool) -> String {
     let client_ip = Some([192, 0, 2, 10].into());
-    let edits = &no_edits();
-    request_with(input, &RequestRewrite { client_ip, scheme: "http", edits, request_id: None })
+    let (edits, request_id) = (&no_edits(), None);
+    request_with(input, &RequestRewrite { client_ip, trusted, scheme: "http", edits, request_id })
 }
 
 /// What every request gets from this client.
@@ -70,11 +75,18 @@ fn upgrade_and_trailers() {
 fn earlier_proxies() {
     let input = "GET / HTTP/1.1\nHost: a\nX-Forwarded-For: 203.0.113.1\nVia: 1.1 b\n\
                  x-forwarded-for:\nX-Forwarded-For: 203.0.113.2\nX-Forwarded-Proto: https\n\
-                 X-Forwarded-Host: evil\nX-Request-Id: 7";
-    let expected = "GET / HTTP/1.1\nHost: a\nVia: 1.1 b\nX-Request-Id: 7\n\
-                    X-Forwarded-For: 203.0.113.1, 203.0.113.2, 192.0.2.10\nX-Forwarded-Host: a\n\
-                    X-Forwarded-Proto: http\nVia: 1.1 corelane";
-    assert_eq!(request(input), expected);
+                 forwarded: for=203.0.113.1\nX-Forwarded-Host: b\nX-Request-Id: 7";
+    let expected = format!("GET / HTTP/1.1\nHost: a\nVia: 1.1 b\nX-Request-Id: 7\n{ADDED}");
+    assert_eq!(request(input), expected, "nobody vouches for it");
+    let expected = "GET / HTTP/1.1\nHost: a\nVia: 1.1 b\nX-Forwarded-Proto: https\n\
+                    forwarded: for=203.0.113.1\nX-Forwarded-Host: b\nX-Request-Id: 7\n\
+                    X-Forwarded-For: 203.0.113.1, 203.0.113.2, 192.0.2.10\n\
+                    Forwarded: for=192.0.2.10;proto=http\nVia: 1.1 corelane";
+    assert_eq!(request_from(input, true), expected);
+    let input = "GET / HTTP/1.1\nHost: a\nX-Forwarded-For:\nX-Forwarded-Proto:\nForwarded:\n\
+                 X-Forwarded-Host:";
+    let expected = format!("GET / HTTP/1.1\nHost: a\n{ADDED}");
+    assert_eq!(request_from(input, true), expected, "fields that say nothing");
 }
 
 #[test]
@@ -104,6 +116,7 @@ fn clients_and_ids() {
     let edits = &no_edits();
     let how = |ip: Option<&str>| RequestRewrite {
         client_ip: ip.map(|ip| ip.parse().unwrap()),
+        trusted: ip.is_none() || ip == Some("2001:db8::1"),
         scheme: "https",
         edits,
         request_id: Some("id"),
@@ -121,6 +134,13 @@ fn clients_and_ids() {
     let input = format!("{start}\nX-Forwarded-For: 203.0.113.1");
     let passed = request_with(&input, &how(None));
     assert_eq!(passed, format!("{input}\n{rest}"));
+    let nobody = RequestRewrite { trusted: false, ..how(None) };
+    assert_eq!(request_with(&input, &nobody), format!("{start}\n{rest}"));
+    let input = format!("{start}\nForwarded: for=x");
+    for (ip, element) in [(None, "unknown"), (Some("2001:db8::1"), "\"[2001:db8::1]\"")] {
+        let passed = request_with(&input, &how(ip));
+        assert!(passed.contains(&format!("\nForwarded: for={element};proto=https\n")), "{passed}");
+    }
 }
 
 #[test]
@@ -135,7 +155,7 @@ fn request_edits() {
     let expected = "PUT / HTTP/1.1\nHost: inner\nX-C: 3\nContent-Length: 4\n\
                     X-Forwarded-Proto: http\nx-b: new\nx-forwarded-for: hidden\nx-b: more";
     let client_ip = Some([192, 0, 2, 10].into());
-    let how = RequestRewrite { client_ip, scheme: "http", edits, request_id: None };
+    let how = RequestRewrite { client_ip, trusted: false, scheme: "http", edits, request_id: None };
     assert_eq!(request_with(input, &how), expected);
 }
 

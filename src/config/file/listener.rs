@@ -1,0 +1,89 @@
+//! `[[listener]]` and `trusted_proxies` as written.
+
+use ipnet::IpNet;
+
+use crate::config::address;
+use crate::config::fields::{Field, Fields};
+use crate::config::source::Located;
+use crate::plan::{Address, TrustedProxies};
+
+/// One `[[listener]]`.
+#[derive(Debug)]
+pub(in crate::config) struct ListenerTable {
+    pub address: Option<Located<Address>>,
+    pub backlog: Option<u32>,
+    pub proxy_protocol: Option<Located<bool>>,
+    /// Instead of those of the whole file.
+    pub trusted_proxies: Option<TrustedWritten>,
+}
+
+impl ListenerTable {
+    pub(super) fn read(mut fields: Fields<'_>) -> ListenerTable {
+        let address = fields.require("address", "address = \"0.0.0.0:8080\"");
+        let table = ListenerTable {
+            address: address.and_then(|field| {
+                let text = field.text()?;
+                match address::listener(text.value) {
+                    Ok(address) => Some(field.located(address)),
+                    Err(error) => field.refuse(error.what, error.remedy),
+                }
+            }),
+            backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
+            proxy_protocol: fields.get("proxy_protocol").and_then(read_proxy_protocol),
+            trusted_proxies: fields.get("trusted_proxies").map(TrustedWritten::read),
+        };
+        fields.finish();
+        table
+    }
+}
+
+fn read_proxy_protocol(field: Field<'_>) -> Option<Located<bool>> {
+    if let Some(version @ ("v1" | "v2")) = field.as_text() {
+        let what = format!("`proxy_protocol` of a listener is \"{version}\"");
+        return field.refuse(what, "write true: both versions are understood");
+    }
+    field.flag().map(|on| field.located(on))
+}
+
+/// `trusted_proxies`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct TrustedWritten {
+    pub peers: Vec<Located<Peers>>,
+}
+
+/// One item of `trusted_proxies`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::config) enum Peers {
+    /// Those with an address in this network.
+    Network(IpNet),
+    /// Those that connect to a Unix socket.
+    Unix,
+}
+
+impl TrustedWritten {
+    pub(super) fn read(field: Field<'_>) -> TrustedWritten {
+        let items = field.one_or_list().into_iter();
+        TrustedWritten { peers: items.filter_map(read_peers).collect() }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> TrustedProxies {
+        let networks = self.peers.iter().filter_map(|peers| match peers.value {
+            Peers::Network(network) => Some(network),
+            Peers::Unix => None,
+        });
+        let unix = self.peers.iter().any(|peers| peers.value == Peers::Unix);
+        TrustedProxies { networks: networks.collect(), unix }
+    }
+}
+
+fn read_peers(item: Field<'_>) -> Option<Located<Peers>> {
+    let text = item.text_or("a network in quotes, such as \"10.0.0.0/8\"")?.value;
+    if text == "unix" {
+        return Some(item.located(Peers::Unix));
+    }
+    match address::network(text) {
+        Ok(network) => Some(item.located(Peers::Network(network))),
+        Err(error) => item.refuse(error.what, error.remedy),
+    }
+}

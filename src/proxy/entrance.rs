@@ -1,0 +1,133 @@
+//! How a connection begins where proxies announce clients by the PROXY protocol, and for whom a
+//! peer speaks where it is trusted.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::task::Context as TaskContext;
+use std::time::Duration;
+
+use super::client::Client;
+use super::connection::FIRST_REQUEST_WHILE_DRAINING;
+use crate::http1::RequestHead;
+use crate::ring::Buf;
+use crate::transport::proxy_protocol::{self, Endpoints, Preface};
+
+/// What a connection's peer, or somebody before it, said of a client.
+#[derive(Default)]
+pub struct Told {
+    /// The addresses that a PROXY header announced.
+    endpoints: Cell<Option<Endpoints>>,
+    /// Whose the present request is, if not the peer's.
+    client: Cell<Option<IpAddr>>,
+}
+
+/// Why a connection is closed before it has begun.
+enum Unwelcome {
+    /// It closed without a header: somebody looked whether we listen.
+    Left,
+    /// The peer is not among `trusted_proxies`.
+    Untrusted,
+    /// What it sent is no header.
+    NoHeader(&'static str),
+    /// The header did not come within the time that a request's head has.
+    TooLate,
+}
+
+/// Receives the PROXY header that each connection of this listener begins with; `false`: the
+/// connection is to be closed.
+pub async fn introduce(client: &Client) -> bool {
+    let reason = match receive_header(client).await {
+        Ok(endpoints) => {
+            if let Some(endpoints) = endpoints {
+                client.announce(endpoints);
+            }
+            return true;
+        }
+        Err(Unwelcome::Left) => return false,
+        Err(Unwelcome::Untrusted) => "the peer is not trusted",
+        Err(Unwelcome::NoHeader(reason)) => reason,
+        Err(Unwelcome::TooLate) => "it did not come in time",
+    };
+    client.context.count(|counters| counters.proxy_headers_refused += 1);
+    tracing::debug!(peer = ?client.peer.get(), reason, "no valid PROXY header: closing");
+    false
+}
+
+async fn receive_header(client: &Client) -> Result<Option<Endpoints>, Unwelcome> {
+    if !client.trusts_peer() {
+        return Err(Unwelcome::Untrusted);
+    }
+    let limit = client.context.service.borrow().plan.timeouts.header;
+    let deadline = client.timer.after(limit);
+    let mut collected = Vec::new();
+    loop {
+        let mut buf = receive_until(client, deadline).await?;
+        let before = collected.len();
+        collected.extend_from_slice(buf.bytes());
+        match proxy_protocol::parse(&collected) {
+            Err(why) => return Err(Unwelcome::NoHeader(why.0)),
+            Ok(Preface::Incomplete) => {}
+            Ok(Preface::Header { len, endpoints }) => {
+                buf.advance(len - before);
+                if !buf.is_empty() {
+                    client.stream.put_back(buf);
+                }
+                return Ok(endpoints);
+            }
+        }
+    }
+}
+
+/// The next bytes. A drain does not wait for them as long as the deadline would allow.
+async fn receive_until(client: &Client, deadline: u64) -> Result<Buf, Unwelcome> {
+    loop {
+        let draining = client.context.draining.get();
+        let left = Duration::from_nanos(deadline.saturating_sub(client.context.ring.now()));
+        let limit = if draining { left.min(FIRST_REQUEST_WHILE_DRAINING) } else { left };
+        let receive = |context: &mut TaskContext<'_>| client.stream.poll_recv(context);
+        match client.timer.idle(limit, receive).await {
+            Ok(Ok(Some(buf))) => return Ok(buf),
+            Ok(_) => return Err(Unwelcome::Left),
+            Err(_) if !draining && client.context.draining.get() => {}
+            Err(_) => return Err(Unwelcome::TooLate),
+        }
+    }
+}
+
+impl Client {
+    /// The peer is this client.
+    fn announce(&self, endpoints: Endpoints) {
+        self.peer.set(Some(endpoints.source.ip()));
+        self.told.get_or_init(Box::default).endpoints.set(Some(endpoints));
+    }
+
+    /// Whose the present request is, for limits, hashes and logs: the peer's own, unless that is a
+    /// trusted proxy and names another. `None`: it came over a Unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.told.get().and_then(|told| told.client.get()).or(self.peer.get())
+    }
+
+    /// A request begins of which nothing is known yet.
+    pub(super) fn forget_client(&self) {
+        if let Some(told) = self.told.get() {
+            told.client.set(None);
+        }
+    }
+
+    /// Whether the peer's word about those before it is taken.
+    pub(super) fn trusts_peer(&self) -> bool {
+        self.listener.trusted_proxies.trusts(self.peer.get())
+    }
+
+    /// Takes note of whose request this is. Says whether the peer is trusted.
+    pub(super) fn identify(&self, head: &RequestHead<'_, '_>) -> bool {
+        let trusted = self.trusts_peer();
+        if trusted {
+            let proxies = &self.listener.trusted_proxies;
+            if let Some(named) = head.client_named(|address| proxies.has(address)) {
+                self.told.get_or_init(Box::default).client.set(Some(named));
+            }
+        }
+        trusted
+    }
+}
