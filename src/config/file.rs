@@ -9,6 +9,7 @@ mod health;
 mod route;
 mod upstream;
 
+pub(super) use health::{HealthTable, HttpTable};
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use upstream::{ServerEntry, UpstreamTable};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::allowance::{BreakerTable, RetryTable};
-use super::health::PassiveTable;
+use super::health::{HealthTable, PassiveTable};
 use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
 use crate::balance::PolicyKind;
 use crate::config::address;
@@ -26,6 +26,7 @@ pub(in crate::config) struct UpstreamTable {
     pub pool: PoolTable,
     pub timeouts: TimeoutsTable,
     pub passive: PassiveTable,
+    pub health: Option<HealthTable>,
     pub slow_start: Option<Duration>,
     pub retry: RetryTable,
     pub limits: BreakerTable,
@@ -73,6 +74,10 @@ impl UpstreamTable {
             timeouts: table(fields.get("timeouts"), "`timeouts` of an upstream", |fields| {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_UPSTREAM)
             }),
+            health: fields
+                .get("health")
+                .and_then(|field| field.table("`health`"))
+                .map(HealthTable::read),
             passive: table(fields.get("passive"), "`passive`", PassiveTable::read),
             slow_start: fields
                 .get("slow_start")
@@ -80,7 +85,6 @@ impl UpstreamTable {
             retry: table(fields.get("retry"), "`retry`", RetryTable::read),
             limits: table(fields.get("limits"), "`limits` of an upstream", BreakerTable::read),
         };
-        fields.refuse_for_now("health", "[upstream.health]");
         fields.finish();
         upstream
     }
