@@ -218,9 +218,9 @@ fn answers_are_compared_with_what_is_expected() {
     assert_checked(say(200, ""), "status = [204, \"500-503\"]", Some("status 200"));
     assert_checked(say(200, "all is well"), "body = \"is well\"", None);
     assert_checked(say(200, "all is lost"), "body = \"is well\"", Some("lacks"));
-    let chunks =
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall \r\n7\r\nis well\r\n0\r\n\r\n";
-    assert_checked(chunks.to_vec(), "body = \"l is w\"", None);
+    let mut chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    chunks.extend(chunked(&["all ", "is well"]));
+    assert_checked(chunks, "body = \"l is w\"", None);
     let late = "x".repeat(70_000) + "is well";
     assert_checked(say(200, &late), "body = \"is well\"", Some("lacks"));
     assert_checked(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), "body = \"well\"", Some("0 bytes lacks"));
