@@ -47,7 +47,9 @@ fn statuses(proxy: &Proxy, count: usize) -> Vec<u16> {
 fn both_know(proxy: &Proxy, server: usize) -> bool {
     let said = proxy.stderr();
     let told = |shard: usize| {
-        said.contains(&format!("shard={shard} upstream=0 server={server} state=up ejected=true"))
+        said.contains(&format!(
+            "shard={shard} upstream=0 server={server} state=up checks_pass=true ejected=true"
+        ))
     };
     told(0) && told(1)
 }
@@ -101,7 +103,9 @@ fn each_change_is_logged_and_counted_once(tier: Tier) {
     let said = proxy.terminate().stderr;
     let lines = |needle: &str| said.lines().filter(|line| line.contains(needle)).count();
     assert_eq!((lines("server taken out"), lines("server returned")), (1, 1), "{said}");
-    assert!(said.contains("servers ejected: 1\nservers returned: 1\n"), "{said}");
+    for count in ["servers ejected: 1\n", "servers returned: 1\n"] {
+        assert!(said.contains(count), "{said}");
+    }
     drop(back);
 }
 
@@ -151,7 +155,8 @@ fn one_request_tries_an_ejected_server(tier: Tier) {
         let mut client = proxy.client();
         client.patience(ms(300));
         client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
-        if client.try_response() == Err(End::Silent) {
+        let silent = client.try_response() == Err(End::Silent);
+        if silent && server.requests().len() == 2 {
             trial = Some(client);
         }
         trial.is_some()

@@ -82,7 +82,7 @@ pub trait Servers {
     fn weight(&self, i: usize) -> u32;
 
     /// How much of its weight server `i` is given just now, from 1 to [`WHOLE`]: less than the
-    /// whole for a server that has just returned (see [`ramp`]).
+    /// whole for a server that has just returned (see [`ramp()`]).
     fn ramp(&self, _i: usize) -> u32 {
         WHOLE
     }

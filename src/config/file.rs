@@ -11,6 +11,7 @@ mod route;
 mod sticky;
 mod upstream;
 
+pub(super) use health::{HealthTable, HttpTable};
 pub(super) use listener::{ListenerTable, Peers, TrustedWritten};
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;

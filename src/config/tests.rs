@@ -5,7 +5,9 @@ mod refused;
 
 use super::*;
 use crate::balance::PolicyKind;
-use crate::plan::{Action, HashKey, RedirectPart, ServerState, TierChoice};
+use crate::plan::{
+    Action, CheckKind, CheckPlan, HashKey, HttpCheck, RedirectPart, ServerState, TierChoice,
+};
 use std::time::Duration;
 
 fn machine() -> Machine {
@@ -146,6 +148,43 @@ fn a_long_ejection_is_the_longest_too() {
     let upstream = &loaded.plan.upstreams[0];
     assert_eq!(upstream.passive.max_ejection, Duration::from_secs(300));
     assert_eq!(upstream.slow_start, Duration::from_secs(30));
+}
+
+#[test]
+fn checks_are_as_written_or_as_by_default() {
+    let check = |health: &str| {
+        let text = format!("{UPSTREAM}health = {health}\n{LISTENER}{ROUTE}");
+        accept(&text).plan.upstreams[0].check.clone().expect("checks")
+    };
+    let http = HttpCheck {
+        method: "GET",
+        path: "/".to_owned(),
+        host: None,
+        statuses: vec![200..=399],
+        body: None,
+    };
+    let default = CheckPlan {
+        kind: CheckKind::Http(http.clone()),
+        interval: Duration::from_secs(2),
+        jitter_percent: 10,
+        timeout: Duration::from_secs(1),
+        rise: 2,
+        fall: 3,
+    };
+    assert_eq!(check("{}"), default);
+    let written = "{ path = \"/healthz\", method = \"OPTIONS\", host = \"a.b:1\", body = \"ok\", \
+                   status = [204, \"300-301\"], fall = 1 }";
+    let kind = CheckKind::Http(HttpCheck {
+        method: "OPTIONS",
+        path: "/healthz".to_owned(),
+        host: Some("a.b:1".to_owned()),
+        statuses: vec![204..=204, 300..=301],
+        body: Some("ok".to_owned()),
+    });
+    assert_eq!(check(written), CheckPlan { kind, fall: 1, ..default.clone() });
+    let short = Duration::from_millis(300);
+    let expected = CheckPlan { kind: CheckKind::Tcp, interval: short, timeout: short, ..default };
+    assert_eq!(check("{ type = \"tcp\", interval = \"300ms\" }"), expected);
 }
 
 #[test]

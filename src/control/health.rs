@@ -1,11 +1,15 @@
 //! The health of servers in the whole process, on a thread of its own.
 //!
-//! Shards report what they find out; this thread puts it in one order, logs each change once, and
-//! tells every shard what holds now.
+//! Shards report what they find out; this thread puts it in one order, adds what its own checks
+//! find, logs each change once, and tells every shard what holds now.
 
 mod board;
+mod check;
+mod watch;
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -30,6 +34,7 @@ pub struct Handle {
 #[derive(Default)]
 struct Tally {
     ejections: AtomicU64,
+    checked_out: AtomicU64,
     returns: AtomicU64,
 }
 
@@ -38,17 +43,22 @@ impl Tally {
     fn announce(&self, change: Option<Change>) {
         let Some(Change { upstream, server, old, new, reason }) = change else { return };
         match new {
-            Status::Ejected => {
-                self.ejections.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(upstream, server, %old, %new, reason, "server taken out");
-            }
-            Status::Up => {
-                self.returns.fetch_add(1, Ordering::Relaxed);
+            Status::Ejected => drop(self.ejections.fetch_add(1, Ordering::Relaxed)),
+            Status::Failing => drop(self.checked_out.fetch_add(1, Ordering::Relaxed)),
+            Status::Up => drop(self.returns.fetch_add(1, Ordering::Relaxed)),
+            Status::Drain | Status::Down => {}
+        }
+        match (old, new) {
+            (_, Status::Up) => {
                 tracing::info!(upstream, server, %old, %new, reason, "server returned");
             }
-            Status::Drain | Status::Down => {
+            (Status::Up, Status::Ejected | Status::Failing) => {
+                tracing::warn!(upstream, server, %old, %new, reason, "server taken out");
+            }
+            (Status::Up, Status::Drain | Status::Down) => {
                 tracing::info!(upstream, server, %old, %new, reason, "server taken out");
             }
+            _ => tracing::info!(upstream, server, %old, %new, reason, "server is still out"),
         }
     }
 }
@@ -63,6 +73,7 @@ impl Handle {
     pub fn counters(&self) -> Counters {
         Counters {
             ejections: self.tally.ejections.load(Ordering::Relaxed),
+            checked_out: self.tally.checked_out.load(Ordering::Relaxed),
             returns: self.tally.returns.load(Ordering::Relaxed),
             ..Counters::default()
         }
@@ -82,10 +93,33 @@ pub fn start(
     let (orders, orders_out) = mpsc::channel(ORDERS_MAX);
     let tally = Arc::<Tally>::default();
     let desk = Desk { board: Board::new(plan, shards.len()), shards, tally: tally.clone() };
-    std::thread::Builder::new()
-        .name("health".into())
-        .spawn(move || runtime.block_on(desk.run(notices, orders_out)))?;
+    let watched = watch::watched(plan);
+    std::thread::Builder::new().name("health".into()).spawn(move || {
+        let desk = Rc::new(RefCell::new(desk));
+        let local = tokio::task::LocalSet::new();
+        for server in watched {
+            local.spawn_local(server.watch(desk.clone()));
+        }
+        local.block_on(&runtime, listen(desk, notices, orders_out));
+    })?;
     Ok(Handle { orders, tally })
+}
+
+/// Takes what shards and operators say, until the last shard has ended.
+async fn listen(
+    desk: Rc<RefCell<Desk>>,
+    mut notices: mpsc::Receiver<(usize, Notice)>,
+    mut orders: mpsc::Receiver<(Place, ServerState)>,
+) {
+    loop {
+        tokio::select! {
+            notice = notices.recv() => match notice {
+                Some((shard, notice)) => desk.borrow_mut().hear(shard, notice),
+                None => return,
+            },
+            Some((place, state)) = orders.recv() => desk.borrow_mut().set_state(place, state),
+        }
+    }
 }
 
 /// The board, and whom it is shown to.
@@ -96,23 +130,14 @@ struct Desk {
 }
 
 impl Desk {
-    async fn run(
-        mut self,
-        mut notices: mpsc::Receiver<(usize, Notice)>,
-        mut orders: mpsc::Receiver<(Place, ServerState)>,
-    ) {
-        loop {
-            tokio::select! {
-                notice = notices.recv() => match notice {
-                    Some((shard, notice)) => self.hear(shard, notice),
-                    None => return,
-                },
-                Some((place, state)) = orders.recv() => {
-                    self.tally.announce(self.board.set_state(place, state));
-                }
-            }
-            self.tell_all();
-        }
+    fn set_state(&mut self, place: Place, state: ServerState) {
+        self.tally.announce(self.board.set_state(place, state));
+        self.tell_all();
+    }
+
+    fn checked(&mut self, place: Place, outcome: Result<(), String>) {
+        self.tally.announce(self.board.checked(place, outcome, now()));
+        self.tell_all();
     }
 
     fn hear(&mut self, shard: usize, notice: Notice) {
@@ -128,6 +153,7 @@ impl Desk {
             }
             Notice::Applied => self.board.applied(shard),
         }
+        self.tell_all();
     }
 
     /// Sends each shard what it does not know, if the last message to it was taken.

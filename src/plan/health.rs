@@ -1,6 +1,7 @@
 //! When a server counts as down, and when as up again.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What an operator wants of a server.
@@ -60,4 +61,50 @@ impl Default for PassivePlan {
             eject_refused: true,
         }
     }
+}
+
+/// Active checks: `[upstream.health]`. One checker serves the whole process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckPlan {
+    /// What is asked of a server.
+    pub kind: CheckKind,
+    /// From the beginning of one check to that of the next.
+    pub interval: Duration,
+    /// How much longer or shorter an interval may be by chance, percent; below 100.
+    pub jitter_percent: u32,
+    /// A check that takes longer has failed; at most [`CheckPlan::interval`].
+    pub timeout: Duration,
+    /// So many successes in a row bring a server back; at least 1.
+    pub rise: u32,
+    /// So many failures in a row take it out; at least 1.
+    pub fall: u32,
+}
+
+/// What a check asks of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// That it accepts a connection.
+    Tcp,
+    /// That it answers a request as expected.
+    Http(HttpCheck),
+}
+
+/// A request and what its answer must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCheck {
+    /// A method without a body.
+    pub method: &'static str,
+    /// The target in origin form.
+    pub path: String,
+    /// The `Host`; `None`: the server's address as configured.
+    pub host: Option<String>,
+    /// The answer's status is in one of these.
+    pub statuses: Vec<RangeInclusive<u16>>,
+    /// The beginning of the answer's body (64 KiB) has this somewhere in it.
+    pub body: Option<String>,
+}
+
+impl HttpCheck {
+    /// The methods that a check may have; the first is the default.
+    pub const METHODS: [&'static str; 3] = ["GET", "HEAD", "OPTIONS"];
 }

@@ -15,7 +15,7 @@ mod upstream;
 
 pub use crate::http1::FieldEdits;
 pub use allowance::{BreakerPlan, RetryPlan};
-pub use health::{PassivePlan, ServerState};
+pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Address, BreakerPlan, PassivePlan, RetryPlan, ServerState, StickyPlan};
+use super::{Address, BreakerPlan, CheckPlan, PassivePlan, RetryPlan, ServerState, StickyPlan};
 use crate::balance::PolicyKind;
 
 /// One `[[upstream]]`.
@@ -23,6 +23,8 @@ pub struct UpstreamPlan {
     pub pool: PoolPlan,
     /// What ordinary requests tell about servers.
     pub passive: PassivePlan,
+    /// Active checks, if any.
+    pub check: Option<CheckPlan>,
     /// How long a server that returns takes to get its whole weight; zero: it has it at once.
     pub slow_start: Duration,
     /// When a request is tried again.

@@ -19,11 +19,11 @@ impl Herald {
     pub async fn tell(self: Rc<Self>, context: Rc<Context>) {
         let service = context.service.borrow().clone();
         loop {
-            let places = service.news.next().await;
+            let changed = service.news.next().await;
             let now = context.ring.now();
-            let found = places.into_iter().filter_map(|place| {
+            let found = changed.into_iter().filter_map(|(place, topic)| {
                 let server = service.groups.get(place.upstream)?.servers().get(place.server)?;
-                Some(server.finding(now))
+                server.finding(topic, now)
             });
             self.send(Notice::Findings(found.collect()));
         }
@@ -39,6 +39,7 @@ impl Herald {
                 upstream = place.upstream,
                 server = place.server,
                 state = %standing.state,
+                checks_pass = standing.checks_pass,
                 ejected = standing.ejection.is_some(),
                 "told of a server"
             );

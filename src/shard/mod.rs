@@ -13,4 +13,4 @@ pub use shard::{Setup, spawn};
 // What starting and commanding a shard takes, for the control thread.
 pub use crate::ring::{Sender, Tier, Unavailable, mailbox};
 pub use crate::upstream::passive::Ejection;
-pub use crate::upstream::{Finding, Outbox, Place, Standing};
+pub use crate::upstream::{Fact, Finding, Outbox, Place, Standing};

@@ -50,6 +50,8 @@ counters! {
     breaker_refusals: "refused by a limit of their upstream",
     /// Servers that got no more requests because requests failed; counted once for the process.
     ejections: "servers ejected",
+    /// Servers that got no more requests because their active checks failed; likewise.
+    checked_out: "servers taken out by their checks",
     /// Servers that took requests again.
     returns: "servers returned",
     /// Exchanges ended because the client went away.

@@ -15,4 +15,4 @@ pub use connect::{ConnectError, Connected};
 pub use group::{Busy, Denied, Group, Lease, Site, Tried, Wish};
 pub use outbox::Outbox;
 pub use server::{Server, Verdict};
-pub use standing::{Finding, News, Place, Standing};
+pub use standing::{Fact, Finding, News, Place, Standing, Topic};

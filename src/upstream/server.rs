@@ -10,7 +10,7 @@ use super::group::Site;
 use super::health::Health;
 use super::passive::{Attempt, FailureKind, Passive};
 use super::pool::Pool;
-use super::{Finding, News, Place, Standing};
+use super::{Fact, Finding, News, Place, Standing, Topic};
 use crate::balance::{WHOLE, ramp};
 use crate::plan::{Address, PassivePlan, ServerState, UpstreamPlan};
 use crate::ring::Tick;
@@ -66,7 +66,8 @@ impl Server {
         };
         let rank = ((shard + place.server) % shards) as u32;
         let stagger = rank * STAGGER.min(plan.passive.ejection / shards as u32);
-        let health = Health { state: server.state, passive: Passive::new(stagger) };
+        let passive = Passive::new(stagger);
+        let health = Health { state: server.state, checks_pass: true, passive };
         Server {
             name: server.address.to_string(),
             weight: server.weight,
@@ -93,11 +94,13 @@ impl Server {
     }
 
     /// Replaces the address after its name was resolved anew; idle connections go to the old one.
+    /// The checker hears of it from here.
     pub fn set_address(&self, address: &Address) {
         let new = to_sockaddr(address);
         if *self.address.borrow() != new {
             *self.address.borrow_mut() = new;
             self.pool.borrow_mut().clear();
+            self.news.note(self.place, Topic::Address);
         }
     }
 
@@ -169,7 +172,7 @@ impl Server {
         let attempt = self.health.borrow_mut().passive.begin(Duration::from_nanos(now));
         if attempt == Attempt::Trial {
             // Elsewhere they wait for its outcome.
-            self.news.note(self.place);
+            self.news.note(self.place, Topic::Health);
         }
         attempt
     }
@@ -177,7 +180,7 @@ impl Server {
     pub(super) fn end(&self, attempt: Attempt) {
         self.active.set(self.active.get() - 1);
         if attempt == Attempt::Trial && self.health.borrow_mut().passive.abandon(attempt) {
-            self.news.note(self.place);
+            self.news.note(self.place, Topic::Health);
         }
     }
 
@@ -197,15 +200,21 @@ impl Server {
         drop(health);
         if changed {
             self.reason.set(reason(verdict, attempt));
-            self.news.note(self.place);
+            self.news.note(self.place, Topic::Health);
             self.settle(now);
         }
     }
 
-    /// What this shard has found out.
-    pub fn finding(&self, now: Tick) -> Finding {
-        let ejection = self.health.borrow().passive.ejection(Duration::from_nanos(now));
-        Finding { place: self.place, ejection, reason: self.reason.get() }
+    /// What this shard has found out on a topic.
+    pub fn finding(&self, topic: Topic, now: Tick) -> Option<Finding> {
+        let fact = match topic {
+            Topic::Health => {
+                let ejection = self.health.borrow().passive.ejection(Duration::from_nanos(now));
+                Fact::Health { ejection, reason: self.reason.get() }
+            }
+            Topic::Address => Fact::Address(Address::Ip(self.address()?.as_socket()?)),
+        };
+        Some(Finding { place: self.place, fact })
     }
 
     /// Takes over what holds in the whole process; says whether the server has returned by that.
@@ -215,7 +224,8 @@ impl Server {
     pub(super) fn apply(&self, standing: &Standing, now: Tick) -> bool {
         let mut health = self.health.borrow_mut();
         health.state = standing.state;
-        if !self.news.is_pending(self.place) {
+        health.checks_pass = standing.checks_pass;
+        if !self.news.is_pending(self.place, Topic::Health) {
             health.passive.apply(standing.ejection, Duration::from_nanos(now));
         }
         drop(health);

@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 
 use super::Outbox;
 use super::passive::Ejection;
-use crate::plan::ServerState;
+use crate::plan::{Address, ServerState};
 
 /// A server of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,8 @@ pub struct Place {
 pub struct Standing {
     /// What an operator wants of it.
     pub state: ServerState,
+    /// Its active checks say nothing against it.
+    pub checks_pass: bool,
     /// Its ejection, as of the message's sending.
     pub ejection: Option<Ejection>,
 }
@@ -31,34 +33,55 @@ pub struct Standing {
 pub struct Finding {
     /// The server.
     pub place: Place,
-    /// Its ejection, as of the message's sending; `None`: it is not, or no longer, ejected.
-    pub ejection: Option<Ejection>,
-    /// Why that changed last; for the log.
-    pub reason: &'static str,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What a shard may find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// What requests tell.
+    Health {
+        /// The ejection, as of the message's sending; `None`: it is not, or no longer, ejected.
+        ejection: Option<Ejection>,
+        /// Why that changed last; for the log.
+        reason: &'static str,
+    },
+    /// Where a server listens that was given by name.
+    Address(Address),
+}
+
+/// The kinds of [`Fact`], which change apart from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// [`Fact::Health`].
+    Health,
+    /// [`Fact::Address`].
+    Address,
 }
 
 /// What a shard found out and has not told yet.
 #[derive(Default)]
 pub struct News {
-    outbox: RefCell<Outbox<Place>>,
+    outbox: RefCell<Outbox<(Place, Topic)>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl News {
-    pub(super) fn note(&self, place: Place) {
-        self.outbox.borrow_mut().note(place);
+    pub(super) fn note(&self, place: Place, topic: Topic) {
+        self.outbox.borrow_mut().note((place, topic));
         self.wake();
     }
 
-    /// Whether the rest of the process may not know yet what this shard knows of a server.
-    pub(super) fn is_pending(&self, place: Place) -> bool {
-        self.outbox.borrow().is_pending(place)
+    /// Whether the rest of the process may not know yet what this shard found out about a server.
+    pub(super) fn is_pending(&self, place: Place, topic: Topic) -> bool {
+        self.outbox.borrow().is_pending((place, topic))
     }
 
     /// Waits until there is something to tell, and the last message was taken.
-    pub async fn next(&self) -> Vec<Place> {
+    pub async fn next(&self) -> Vec<(Place, Topic)> {
         poll_fn(|context| match self.outbox.borrow_mut().next_message() {
-            Some(places) => Poll::Ready(places),
+            Some(changed) => Poll::Ready(changed),
             None => {
                 *self.waker.borrow_mut() = Some(context.waker().clone());
                 Poll::Pending

@@ -3,7 +3,7 @@
 use super::duplicates;
 use crate::balance::PolicyKind;
 use crate::config::complaint::Complaints;
-use crate::config::file::UpstreamTable;
+use crate::config::file::{HealthTable, HttpTable, UpstreamTable};
 use crate::config::quantity::duration_text;
 use crate::plan::ServerState;
 
@@ -17,6 +17,9 @@ pub(super) fn check(upstream: &UpstreamTable, complaints: &Complaints) {
         complaints.error(hash.spot, what, "write balance = \"consistent_hash\" or remove `hash`");
     }
     ejection(upstream, complaints);
+    if let Some(health) = &upstream.health {
+        checks(health, complaints);
+    }
     retries(upstream, complaints);
     pending(upstream, complaints);
 }
@@ -51,6 +54,25 @@ fn ejection(upstream: &UpstreamTable, complaints: &Complaints) {
         let [least, most] = [plan.ejection, plan.max_ejection].map(duration_text);
         let what = format!("`max_ejection` is \"{most}\", but the first ejection is {least}");
         complaints.error(longest.spot, what, format!("write at least \"{least}\""));
+    }
+}
+
+fn checks(health: &HealthTable, complaints: &Complaints) {
+    if let Some(timeout) = &health.timeout
+        && timeout.value > health.interval()
+    {
+        let [most, longer] = [health.interval(), timeout.value].map(duration_text);
+        let what = format!("`timeout` is \"{longer}\", but a check begins every {most}");
+        complaints.error(timeout.spot, what, format!("write at most \"{most}\""));
+    }
+    for (key, spot) in health.http.keys().filter(|_| health.tcp) {
+        let what = format!("`{key}` has no effect with type = \"tcp\"");
+        complaints.error(spot, what, "remove it, or write type = \"http\"");
+    }
+    let HttpTable { method: Some(method), body: Some(body), .. } = &health.http else { return };
+    if method.value == "HEAD" {
+        let what = "an answer to HEAD has no body to look at";
+        complaints.error(body.spot, what, "write method = \"GET\" or remove `body`");
     }
 }
 

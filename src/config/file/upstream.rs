@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::allowance::{BreakerTable, RetryTable};
-use super::health::PassiveTable;
+use super::health::{HealthTable, PassiveTable};
 use super::sticky::StickyTable;
 use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
 use crate::balance::PolicyKind;
@@ -27,6 +27,7 @@ pub(in crate::config) struct UpstreamTable {
     pub pool: PoolTable,
     pub timeouts: TimeoutsTable,
     pub passive: PassiveTable,
+    pub health: Option<HealthTable>,
     pub slow_start: Option<Duration>,
     pub retry: RetryTable,
     pub limits: BreakerTable,
@@ -75,6 +76,10 @@ impl UpstreamTable {
             timeouts: table(fields.get("timeouts"), "`timeouts` of an upstream", |fields| {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_UPSTREAM)
             }),
+            health: fields
+                .get("health")
+                .and_then(|field| field.table("`health`"))
+                .map(HealthTable::read),
             passive: table(fields.get("passive"), "`passive`", PassiveTable::read),
             slow_start: fields
                 .get("slow_start")
@@ -86,7 +91,6 @@ impl UpstreamTable {
                 .and_then(|field| field.table("`sticky`"))
                 .map(StickyTable::read),
         };
-        fields.refuse_for_now("health", "[upstream.health]");
         fields.finish();
         upstream
     }

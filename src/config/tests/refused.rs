@@ -82,11 +82,6 @@ fn keys() {
         ),
         ("[[timeouts]]", &["1:1: there is one `timeouts` only; write it as [timeouts]"]),
     ]);
-    check(&[(
-        "[[route]]\nupstream = \"app\"\n[[listener]]\naddress = \"127.0.0.1:1\"\n[[upstream]]\n\
-         name = \"app\"\nservers = [\"a:1\"]\n[upstream.health]\npath = \"/\"\n",
-        &["8:11: `[upstream.health]` is not part of this version yet; remove the table"],
-    )]);
 }
 
 #[test]
@@ -314,6 +309,73 @@ fn upstreams() {
                 "8:8: \"a b\" is not a name; use 1 to 64 letters, digits, hyphens, dots or \
                  underscores",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn active_checks() {
+    let health = |body: &str| format!("{UPSTREAM}[upstream.health]\n{body}\n{LISTENER}{ROUTE}");
+    check(&[
+        (
+            &health(
+                "type = \"htp\"\nmethod = \"POST\"\npath = \"healthz\"\nhost = \"http://a/\"\n\
+                 status = [200, \"2xx\", \"299-200\", 99, true]\nbody = \"\"\nuri = \"/\"",
+            ),
+            &[
+                "5:8: unknown `type` \"htp\"; did you mean `http`?",
+                "6:10: unknown `method` \"POST\"; it may be `GET`, `HEAD`, `OPTIONS`",
+                "7:8: `path` is \"healthz\": a path begins with `/`; did you mean \"/healthz\"?",
+                "8:8: `host` is \"http://a/\", which is no host; write a name, with a port if need \
+                 be: \"app.internal\"",
+                "9:16: `2xx` is no range of statuses; did you mean \"200-299\"?",
+                "9:23: `299-200` is no range of statuses; write a status from 200 to 599, or \
+                 a range such as \"200-299\"",
+                "9:34: `status` is 99; write a number from 200 to 599",
+                "9:38: an item of `status` is true or false; write a status such as 200, or \
+                 a range such as \"200-299\"",
+                "10:8: `body` is empty, which every answer has in it; remove it",
+                "11:1: unknown key `uri` in `health`; the keys here are `type`, `method`, `path`, \
+                 `host`, `status`, `body`, `interval`, `jitter_percent`, `timeout`, `rise`, `fall`",
+            ],
+        ),
+        (
+            &health(
+                "interval = \"1ms\"\njitter_percent = 100\ntimeout = 1\nrise = 0\nfall = 0\n\
+                 status = []\npath = \"/a b\"",
+            ),
+            &[
+                "5:12: `interval` is \"1ms\"; write a time from 10ms to 8760h",
+                "6:18: `jitter_percent` is 100; write a number from 0 to 90",
+                "7:11: `timeout` is a whole number; write a time with its unit, such as \"10s\"",
+                "8:8: `rise` is 0; write a number from 1 to 1000",
+                "9:8: `fall` is 0; write a number from 1 to 1000",
+                "10:10: `status` is empty; add at least one, such as 200",
+                "11:8: `path` holds characters that a request's target cannot; write them \
+                 percent-encoded",
+            ],
+        ),
+        (
+            &health("timeout = \"3s\""),
+            &["5:11: `timeout` is \"3s\", but a check begins every 2s; write at most \"2s\""],
+        ),
+        (
+            &health("type = \"tcp\"\npath = \"/\"\nstatus = 200"),
+            &[
+                "6:8: `path` has no effect with type = \"tcp\"; remove it, or write type = \
+                 \"http\"",
+                "7:10: `status` has no effect with type = \"tcp\"; remove it, or write type = \
+                 \"http\"",
+            ],
+        ),
+        (
+            &health("method = \"HEAD\"\nbody = \"ok\""),
+            &["6:8: an answer to HEAD has no body to look at; write method = \"GET\" or remove \
+               `body`"],
+        ),
+        (
+            &format!("{UPSTREAM}health = true\n{LISTENER}{ROUTE}"),
+            &["4:10: `health` is true or false; write a table"],
         ),
     ]);
 }

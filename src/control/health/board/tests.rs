@@ -15,6 +15,7 @@ fn plan() -> Plan {
         [[upstream]]
         name = "app"
         servers = ["127.0.0.1:1", "127.0.0.1:2", { address = "127.0.0.1:3", state = "drain" }]
+        health = { rise = 2, fall = 3 }
         [[route]]
         upstream = "app"
     "#;
@@ -37,7 +38,7 @@ fn ejection(seconds: u64) -> Ejection {
 }
 
 fn found(server: usize, ejection: Option<Ejection>) -> Finding {
-    Finding { place: place(server), ejection, reason: "a reason" }
+    Finding { place: place(server), fact: Fact::Health { ejection, reason: "a reason" } }
 }
 
 #[test]
@@ -47,7 +48,8 @@ fn a_change_is_announced_once() {
     let finding = found(1, Some(ejection(10)));
     let change = board.found(&finding, now).expect("a change");
     assert_eq!((change.upstream, change.server), ("app", "127.0.0.1:2"));
-    assert_eq!((change.old, change.new, change.reason), (Status::Up, Status::Ejected, "a reason"));
+    assert_eq!((change.old, change.new), (Status::Up, Status::Ejected));
+    assert_eq!(change.reason, "a reason");
     // The other shard's finding of the same, and a trial that fails.
     assert_eq!(board.found(&finding, now), None);
     assert_eq!(board.found(&found(1, Some(ejection(20))), now), None);
@@ -76,6 +78,84 @@ fn what_is_left_of_an_ejection_is_told() {
     };
     assert_eq!((*told, ejection.left), (place(0), Duration::from_secs(6)));
     assert_eq!(ejection.length, Duration::from_secs(10));
+}
+
+fn check(board: &mut Board, passes: &[bool], now: Instant) -> Vec<Status> {
+    let outcome = |passes: bool| if passes { Ok(()) } else { Err("why".to_owned()) };
+    let changes = passes.iter().filter_map(|passes| {
+        board.checked(place(0), outcome(*passes), now).map(|change| change.new)
+    });
+    changes.collect()
+}
+
+/// What shards are told of the first server.
+fn standing(board: &mut Board, now: Instant) -> Option<Standing> {
+    let batch = board.next_batch(0, now);
+    board.applied(0);
+    batch?.into_iter().find_map(|(told, standing)| (told == place(0)).then_some(standing))
+}
+
+#[test]
+fn checks_take_a_server_out_and_bring_it_back() {
+    let mut board = Board::new(&plan(), 1);
+    let now = start();
+    assert_eq!(check(&mut board, &[false, false, true, false, false], now), []);
+    assert_eq!(standing(&mut board, now), None, "nothing to tell");
+    let change = board.checked(place(0), Err("status 500".to_owned()), now).expect("a change");
+    assert_eq!((change.old, change.new), (Status::Up, Status::Failing));
+    assert_eq!(change.reason, "3 checks in a row failed, the last: status 500");
+    assert!(!standing(&mut board, now).expect("a change to tell").checks_pass);
+    assert_eq!(check(&mut board, &[true, false, true], now), []);
+    assert_eq!(check(&mut board, &[true, true, true], now), [Status::Up]);
+    assert!(standing(&mut board, now).expect("a change to tell").checks_pass);
+}
+
+#[test]
+fn checks_end_the_waiting_of_an_ejection_once() {
+    let mut board = Board::new(&plan(), 1);
+    let now = start();
+    let left = |board: &mut Board| Some(standing(board, now)?.ejection?.left);
+    check(&mut board, &[true, true], now);
+    board.found(&found(0, Some(ejection(10))), now);
+    assert_eq!(left(&mut board), Some(Duration::from_secs(10)));
+    // Successes from before the ejection say nothing.
+    check(&mut board, &[true], now);
+    assert_eq!(left(&mut board), None);
+    assert_eq!(check(&mut board, &[true], now), [], "it is still ejected");
+    assert_eq!(left(&mut board), Some(Duration::ZERO));
+    // The trial fails: the next waiting is not ended by checks.
+    board.found(&found(0, Some(Ejection { on_trial: true, ..ejection(10) })), now);
+    board.found(&found(0, Some(ejection(20))), now);
+    check(&mut board, &[true; 5], now);
+    assert_eq!(left(&mut board), Some(Duration::from_secs(20)));
+    // Another ejection is another matter.
+    board.found(&found(0, None), now);
+    board.found(&found(0, Some(ejection(10))), now);
+    check(&mut board, &[true; 5], now);
+    assert_eq!(left(&mut board), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_server_whose_checks_succeed_again_is_no_longer_ejected() {
+    let mut board = Board::new(&plan(), 1);
+    let now = start();
+    board.found(&found(0, Some(ejection(10))), now);
+    check(&mut board, &[true, true], now);
+    board.found(&found(0, Some(ejection(20))), now);
+    assert_eq!(check(&mut board, &[false; 3], now), [Status::Failing]);
+    assert_eq!(check(&mut board, &[true; 2], now), [Status::Up]);
+    let standing = standing(&mut board, now).expect("a change to tell");
+    assert_eq!((standing.checks_pass, standing.ejection), (true, None));
+}
+
+#[test]
+fn only_servers_with_an_address_that_are_not_down_are_checked() {
+    let mut board = Board::new(&plan(), 1);
+    assert!(board.target(place(0)).is_some());
+    assert!(board.target(place(2)).is_some(), "draining");
+    board.set_state(place(0), ServerState::Down);
+    assert_eq!(board.target(place(0)), None);
+    assert_eq!(board.target(place(9)), None);
 }
 
 /// A shard as far as this exchange goes, and the queues between it and the board.
