@@ -115,6 +115,7 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
         retry: table.retry.plan(),
         breaker: table.limits.plan(),
         sticky,
+        proxy_protocol: table.proxy_protocol,
     }
 }
 

@@ -22,7 +22,9 @@ pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use timeouts::{Limits, Timeouts};
 pub use trust::TrustedProxies;
-pub use upstream::{HashKey, PoolPlan, QueuePlan, ServerAddress, ServerPlan, UpstreamPlan};
+pub use upstream::{
+    HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerAddress, ServerPlan, UpstreamPlan,
+};
 
 use crate::route::Table;
 

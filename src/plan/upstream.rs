@@ -33,6 +33,38 @@ pub struct UpstreamPlan {
     pub breaker: BreakerPlan,
     /// The cookie that brings a client back to its server.
     pub sticky: Option<StickyPlan>,
+    /// The PROXY header that connections to servers begin with.
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl ProxyVersion {
+    /// Every version, in the order of the documentation.
+    pub const ALL: [ProxyVersion; 2] = [ProxyVersion::V1, ProxyVersion::V2];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyVersion::V1 => "v1",
+            ProxyVersion::V2 => "v2",
+        }
+    }
+
+    /// The header of a connection of our own, such as an active check's: UNKNOWN, or LOCAL.
+    pub fn own_header(self) -> &'static [u8] {
+        match self {
+            ProxyVersion::V1 => b"PROXY UNKNOWN\r\n",
+            ProxyVersion::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        }
+    }
 }
 
 /// One member of an upstream.

@@ -1,7 +1,7 @@
 //! How a connection begins where proxies announce clients by the PROXY protocol, and for whom a
 //! peer speaks where it is trusted.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::task::Context as TaskContext;
 use std::time::Duration;
@@ -9,14 +9,15 @@ use std::time::Duration;
 use super::client::Client;
 use super::connection::FIRST_REQUEST_WHILE_DRAINING;
 use crate::http1::RequestHead;
+use crate::plan::ProxyVersion;
 use crate::ring::Buf;
 use crate::transport::proxy_protocol::{self, Endpoints, Preface};
 
 /// What a connection's peer, or somebody before it, said of a client.
 #[derive(Default)]
 pub struct Told {
-    /// The addresses that a PROXY header announced.
-    endpoints: Cell<Option<Endpoints>>,
+    /// The addresses that a PROXY header announced, or those of the connection, once asked for.
+    endpoints: OnceCell<Option<Endpoints>>,
     /// Whose the present request is, if not the peer's.
     client: Cell<Option<IpAddr>>,
 }
@@ -98,7 +99,20 @@ impl Client {
     /// The peer is this client.
     fn announce(&self, endpoints: Endpoints) {
         self.peer.set(Some(endpoints.source.ip()));
-        self.told.get_or_init(Box::default).endpoints.set(Some(endpoints));
+        // The header comes before whoever might ask.
+        let _ = self.told.get_or_init(Box::default).endpoints.set(Some(endpoints));
+    }
+
+    /// What a connection to a server begins with that wants to know whose it is.
+    pub(super) fn announcement(&self, version: ProxyVersion) -> Box<[u8]> {
+        let told = self.told.get_or_init(Box::default);
+        // Who has left is unknown, and will not see the answer.
+        let endpoints = told.endpoints.get_or_init(|| self.stream.endpoints().ok().flatten());
+        let header = match version {
+            ProxyVersion::V1 => proxy_protocol::v1_header(endpoints.as_ref()),
+            ProxyVersion::V2 => proxy_protocol::v2_header(endpoints.as_ref()),
+        };
+        header.into()
     }
 
     /// Whose the present request is, for limits, hashes and logs: the peer's own, unless that is a
@@ -129,5 +143,19 @@ impl Client {
             }
         }
         trusted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_connections_are_nobodys() {
+        for version in ProxyVersion::ALL {
+            let header = version.own_header();
+            let expected = Preface::Header { len: header.len(), endpoints: None };
+            assert_eq!(proxy_protocol::parse(header), Ok(expected), "{version:?}");
+        }
     }
 }

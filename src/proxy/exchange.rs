@@ -76,6 +76,7 @@ async fn forward(
     let mut retrying = None;
     loop {
         let Connected { stream: server, reused } = connected;
+        let announced = if reused { 0 } else { announce(&request.announcement, &mut head) };
         let (ended, sent) =
             send_and_receive(client, request, &lease, head, body, &server, phases).await;
         if let Some(verdict) = verdict(&ended, reused) {
@@ -89,6 +90,7 @@ async fn forward(
                 drop(server);
                 let retried = retrying.is_some();
                 head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
+                head.drain(..announced);
                 retrying = Some(group.allowance.retry().map_err(Failed::Exceeded)?);
                 client.context.count(|counters| counters.stale_retries += 1);
                 // The same server on a fresh connection; if it is gone altogether, another.
@@ -108,6 +110,15 @@ async fn forward(
             Err(failed) => return Err(failed),
         }
     }
+}
+
+/// Puts what a new connection begins with ahead of the request's head: both leave in one send. Says
+/// how long it is.
+fn announce(announcement: &[u8], head: &mut Vec<u8>) -> usize {
+    if !announcement.is_empty() {
+        head.splice(..0, announcement.iter().copied());
+    }
+    announcement.len()
 }
 
 /// What an attempt says about the server; `None`: nothing.
@@ -165,7 +176,7 @@ async fn finish(
         }
         Finished::Response(verdict) => {
             if verdict.server_stays(&server) {
-                lease.server().keep(server, context.ring.now());
+                lease.server().keep(server, &request.announcement, context.ring.now());
             }
             match (verdict.client_stays(), client.finished.get()) {
                 (true, _) => Next::Keep,
@@ -201,7 +212,8 @@ async fn connect(
             }
         };
         phases.set(Phases { leased: ring.now(), ..phases.get() });
-        if let Some(connected) = lease.reuse(ring, !request.facts.idempotent) {
+        let once = !request.facts.idempotent;
+        if let Some(connected) = lease.reuse(ring, &request.announcement, once) {
             client.context.count(|counters| counters.reused += 1);
             phases.set(Phases { connected: ring.now(), ..phases.get() });
             return Ok((lease, connected));

@@ -26,6 +26,8 @@ pub struct Request {
     pub group: usize,
     /// What the choice of its server goes by.
     pub wish: Wish,
+    /// What connections to its servers begin with; empty if nothing.
+    pub announcement: Box<[u8]>,
 }
 
 impl Request {
@@ -74,7 +76,10 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
                 let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
                 return Err(reply::fail(client, &error.into(), manner).await);
             }
-            Ok((Request { service, facts, version, route, group, wish }, out, body))
+            let announced = service.plan.upstreams[group].proxy_protocol;
+            let announcement = announced.map(|v| client.announcement(v)).unwrap_or_default();
+            let request = Request { service, facts, version, route, group, wish, announcement };
+            Ok((request, out, body))
         }
     }
 }

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
+use super::proxy_protocol::Endpoints;
 use crate::ring::{Buf, Receiver, Ring, Socket, Traffic};
 
 /// A connection to a client or a server.
@@ -48,6 +49,18 @@ impl Stream {
         let address = rustix::net::getpeername(&self.socket)?;
         let address = address.and_then(|any| SocketAddr::try_from(any).ok());
         Ok(address.map(|address| address.ip().to_canonical()))
+    }
+
+    /// The addresses of both ends; `None` for a Unix socket.
+    ///
+    /// # Errors
+    /// Those of getpeername(2) and getsockname(2), ENOTCONN when the peer has left already.
+    pub fn endpoints(&self) -> io::Result<Option<Endpoints>> {
+        let peer = rustix::net::getpeername(&self.socket)?;
+        let here = rustix::net::getsockname(&self.socket)?;
+        let peer = peer.and_then(|any| SocketAddr::try_from(any).ok());
+        let here = SocketAddr::try_from(here).ok();
+        Ok(peer.zip(here).map(|(peer, here)| Endpoints::new(peer, here)))
     }
 
     /// The next bytes, those put back before all others; `None` at the end.

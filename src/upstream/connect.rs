@@ -47,10 +47,11 @@ impl ConnectError {
 }
 
 impl Lease {
-    /// The idle connection to this lease's server that was used last. `once`: for a request that
-    /// cannot be sent again should the connection prove stale.
-    pub fn reuse(&self, ring: &Ring, once: bool) -> Option<Connected> {
-        let stream = self.server().take_idle(ring.now(), once)?;
+    /// The idle connection to this lease's server that was used last, of those that began with this
+    /// announcement. `once`: for a request that cannot be sent again should the connection prove
+    /// stale.
+    pub fn reuse(&self, ring: &Ring, announced: &[u8], once: bool) -> Option<Connected> {
+        let stream = self.server().take_idle(announced, ring.now(), once)?;
         Some(Connected { stream, reused: true })
     }
 

@@ -6,6 +6,7 @@ use crate::transport::Stream;
 
 struct Idle {
     stream: Stream,
+    announced: Box<[u8]>,
     since: Tick,
 }
 
@@ -23,13 +24,15 @@ impl Pool {
         Pool { idle: Vec::new(), max: plan.max_idle, timeout }
     }
 
-    /// The connection used last that is still good. Any news on an idle connection means that it
-    /// is not: the server closed it, or sent what nobody asked for.
+    /// The connection used last that is still good, of those that began with this announcement: it
+    /// says whose the connection is, and nobody else may use it. Any news on an idle connection
+    /// means that it is not good: the server closed it, or sent what nobody asked for.
     ///
     /// One that came back in this very turn has not been watched yet. That is soon enough for a
     /// request that may be sent again; `once` asks the socket itself.
-    pub fn take(&mut self, now: Tick, once: bool) -> Option<Stream> {
-        while let Some(Idle { stream, since }) = self.idle.pop() {
+    pub fn take(&mut self, announced: &[u8], now: Tick, once: bool) -> Option<Stream> {
+        while let Some(last) = self.idle.iter().rposition(|idle| *idle.announced == *announced) {
+            let Idle { stream, since, .. } = self.idle.remove(last);
             let unwatched = once && since == now && !stream.is_silent();
             if !unwatched && !stream.has_news() && now < since.saturating_add(self.timeout) {
                 return Some(stream);
@@ -39,7 +42,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose last exchange is complete, and watches it for news.
-    pub fn put(&mut self, stream: Stream, now: Tick) {
+    pub fn put(&mut self, stream: Stream, announced: Box<[u8]>, now: Tick) {
         if self.max == 0 {
             return;
         }
@@ -47,7 +50,7 @@ impl Pool {
             self.idle.remove(0);
         }
         stream.arm();
-        self.idle.push(Idle { stream, since: now });
+        self.idle.push(Idle { stream, announced, since: now });
     }
 
     /// Closes connections that are idle for too long or were closed by the server.

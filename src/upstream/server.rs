@@ -254,14 +254,15 @@ impl Server {
         }
     }
 
-    pub(super) fn take_idle(&self, now: Tick, once: bool) -> Option<Stream> {
-        self.pool.borrow_mut().take(now, once)
+    pub(super) fn take_idle(&self, announced: &[u8], now: Tick, once: bool) -> Option<Stream> {
+        self.pool.borrow_mut().take(announced, now, once)
     }
 
-    /// Keeps a connection for the next request, if one is to be expected.
-    pub fn keep(&self, stream: Stream, now: Tick) {
+    /// Keeps a connection, which began with this announcement, for the next request, if one is to
+    /// be expected.
+    pub fn keep(&self, stream: Stream, announced: &[u8], now: Tick) {
         if self.fit.get() {
-            self.pool.borrow_mut().put(stream, now);
+            self.pool.borrow_mut().put(stream, announced.into(), now);
         }
     }
 

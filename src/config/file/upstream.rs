@@ -12,7 +12,7 @@ use crate::config::complaint::suggest;
 use crate::config::edits::is_token;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
-use crate::plan::{HashKey, ServerAddress, ServerState};
+use crate::plan::{HashKey, ProxyVersion, ServerAddress, ServerState};
 
 /// One `[[upstream]]`.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub(in crate::config) struct UpstreamTable {
     pub retry: RetryTable,
     pub limits: BreakerTable,
     pub sticky: Option<StickyTable>,
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// One item of `servers`.
@@ -90,6 +91,7 @@ impl UpstreamTable {
                 .get("sticky")
                 .and_then(|field| field.table("`sticky`"))
                 .map(StickyTable::read),
+            proxy_protocol: fields.get("proxy_protocol").and_then(read_proxy_protocol),
         };
         fields.finish();
         upstream
@@ -105,6 +107,14 @@ fn read_name(field: Field<'_>) -> Option<Located<String>> {
         return field.refuse(what, "use 1 to 64 letters, digits, hyphens, dots or underscores");
     }
     Some(field.located(text.value.to_owned()))
+}
+
+fn read_proxy_protocol(field: Field<'_>) -> Option<ProxyVersion> {
+    if field.as_text().is_none() {
+        let what = "`proxy_protocol` of an upstream is the version to send";
+        return field.refuse(what, "write \"v1\" or \"v2\", or remove it");
+    }
+    field.one_of(&ProxyVersion::ALL.map(|version| (version.name(), version)))
 }
 
 fn read_hash(field: Field<'_>) -> Option<Located<HashKey>> {

@@ -208,3 +208,17 @@ fn trusted_proxies() {
           the first table"]
     );
 }
+
+#[test]
+fn proxy_headers_for_servers() {
+    check(&[
+        ("proxy_protocol = \"v1\"", &[]),
+        ("proxy_protocol = \"v2\"", &[]),
+        (
+            "proxy_protocol = true",
+            &["8:18: `proxy_protocol` of an upstream is the version to send; write \"v1\" or \
+               \"v2\", or remove it"],
+        ),
+        ("proxy_protocol = \"v3\"", &["8:18: unknown `proxy_protocol` \"v3\"; did you mean `v1`?"]),
+    ]);
+}

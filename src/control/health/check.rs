@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::plan::{Address, CheckKind, CheckPlan, HttpCheck};
+use crate::plan::{Address, CheckKind, CheckPlan, HttpCheck, ProxyVersion};
 
 /// So much of an answer's body is searched, bytes.
 const BODY_MAX: usize = 64 << 10;
@@ -39,13 +39,20 @@ enum Fault {
     Ours(String),
 }
 
-/// Checks the server at `address`, which is configured as `name`.
-pub async fn run(plan: &CheckPlan, address: &Address, name: &str) -> Outcome {
+/// Checks the server at `address`, which is configured as `name`. `announces`: connections to it
+/// begin with a PROXY header.
+pub async fn run(
+    plan: &CheckPlan,
+    announces: Option<ProxyVersion>,
+    address: &Address,
+    name: &str,
+) -> Outcome {
+    let preface = announces.map_or(&b""[..], ProxyVersion::own_header);
     let host = match address {
         Address::Ip(_) => name,
         Address::Unix(_) => "localhost",
     };
-    match tokio::time::timeout(plan.timeout, ask(&plan.kind, address, host)).await {
+    match tokio::time::timeout(plan.timeout, ask(&plan.kind, preface, address, host)).await {
         Ok(Ok(())) => Outcome::Passed,
         Ok(Err(Fault::Theirs(why))) => Outcome::Failed(why),
         Ok(Err(Fault::Ours(why))) => Outcome::Unknown(why),
@@ -53,14 +60,19 @@ pub async fn run(plan: &CheckPlan, address: &Address, name: &str) -> Outcome {
     }
 }
 
-async fn ask(kind: &CheckKind, address: &Address, host: &str) -> Result<(), Fault> {
+async fn ask(kind: &CheckKind, preface: &[u8], address: &Address, host: &str) -> Result<(), Fault> {
+    // Any new connection has room for a preface.
     match address {
         Address::Ip(ip) => {
             let stream = TcpStream::connect(ip).await.map_err(not_connected)?;
+            stream.writable().await.map_err(not_connected)?;
+            stream.try_write(preface).map_err(not_connected)?;
             ask_over(kind, stream, host).await
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(not_connected)?;
+            stream.writable().await.map_err(not_connected)?;
+            stream.try_write(preface).map_err(not_connected)?;
             ask_over(kind, stream, host).await
         }
     }

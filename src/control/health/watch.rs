@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::check::{self, Outcome};
 use super::{Desk, now};
-use crate::plan::{CheckPlan, Plan};
+use crate::plan::{CheckPlan, Plan, ProxyVersion};
 use crate::shard::Place;
 
 /// A server to check.
@@ -17,6 +17,8 @@ pub struct Watched {
     upstream: String,
     server: String,
     plan: CheckPlan,
+    /// What its connections begin with.
+    announces: Option<ProxyVersion>,
 }
 
 /// All servers of upstreams with checks.
@@ -29,6 +31,7 @@ pub fn watched(plan: &Plan) -> Vec<Watched> {
             upstream: group.name.clone(),
             server: plan.address.to_string(),
             plan: check.clone(),
+            announces: group.proxy_protocol,
         }));
     }
     watched
@@ -44,7 +47,7 @@ impl Watched {
             let next = now() + jittered(interval, jitter_percent, random());
             let target = desk.borrow().board.target(self.place);
             if let Some(address) = target {
-                match check::run(&self.plan, &address, &self.server).await {
+                match check::run(&self.plan, self.announces, &address, &self.server).await {
                     Outcome::Passed => desk.borrow_mut().checked(self.place, Ok(())),
                     Outcome::Failed(why) => {
                         self.log("check failed", &why);
