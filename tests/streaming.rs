@@ -42,18 +42,6 @@ fn by_splice_and_copy(tier: Tier, origin: &Origin, mut test: impl FnMut(&Proxy))
     }
 }
 
-/// Waits until `count` has stopped growing.
-fn settle(count: impl Fn() -> u64) -> u64 {
-    let mut last = (count(), 0);
-    wait_until("the flow has stopped", || {
-        thread::sleep(ms(20));
-        let now = count();
-        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
-        last.1 == 10
-    });
-    last.0
-}
-
 /// An origin that counts what it could send.
 struct Counted {
     origin: Origin,
@@ -86,7 +74,9 @@ impl Counted {
             let before = proxy.resident();
             client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
             let response = client.response_head("GET").expect("a head");
-            let stuck = settle(|| self.sent.load(std::sync::atomic::Ordering::Relaxed));
+            let stuck = wait_until_steady("the flow has stopped", || {
+                self.sent.load(std::sync::atomic::Ordering::Relaxed)
+            });
             let grown = proxy.resident().saturating_sub(before);
             assert!(stuck < IN_FLIGHT_MAX, "{stuck} bytes left the origin");
             assert!(grown < GROWTH_MAX, "the proxy grew by {grown} bytes");
@@ -331,7 +321,7 @@ fn a_client_that_leaves_mid_head_bothers_nobody(tier: Tier) {
 
 fn a_client_that_ended_its_side_gets_its_response(tier: Tier) {
     let origin = Origin::answering(|request| {
-        thread::sleep(ms(200));
+        pause(ms(200));
         ok(&request.body)
     });
     let proxy = Proxy::before(tier, &origin);
@@ -348,7 +338,7 @@ fn a_client_that_ended_its_side_gets_a_long_response(tier: Tier) {
         conn.request()?;
         conn.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")?;
         for _ in 0..8 {
-            thread::sleep(ms(100));
+            pause(ms(100));
             conn.send("x")?;
         }
         Ok(())
