@@ -17,6 +17,7 @@ tiered! {
     each_piece_of_a_response_is_passed_at_once,
     each_piece_of_a_request_is_passed_at_once,
     both_bodies_flow_at_the_same_time,
+    urgent_data_does_not_disturb_an_upload,
     a_client_that_resets_cancels_its_request,
     a_client_that_resets_cancels_its_response,
     a_client_that_resets_cancels_its_upload,
@@ -240,6 +241,31 @@ fn both_bodies_flow_at_the_same_time(tier: Tier) {
         client.body(response.framing, &mut check).expect("all of it");
         writing.join().expect("a writer");
         assert_eq!(pattern.offset(), LENGTH);
+    });
+}
+
+/// Urgent data (tcp(7)) ends a splice where a receive goes on. It is no part of the body.
+fn urgent_data_does_not_disturb_an_upload(tier: Tier) {
+    const LENGTH: usize = 1 << 20;
+    let origin = Origin::scripted(|conn| {
+        loop {
+            let head = conn.request_head()?;
+            let mut pattern = Pattern::new(6);
+            conn.stream_body(head, &mut |bytes| pattern.check(bytes).expect("what was sent"))?;
+            conn.send(ok(pattern.offset().to_string()))?;
+        }
+    });
+    by_splice_and_copy(tier, &origin, |proxy| {
+        let mut client = proxy.client();
+        for at in [0, 1, LENGTH / 2, LENGTH - 1, LENGTH] {
+            let mut pattern = Pattern::new(6);
+            client.send(format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {LENGTH}\r\n\r\n"));
+            client.send(pattern.take(at));
+            client.socket().send_out_of_band(b"!").expect("a proxy");
+            proxy.assert_does_not_spin(ms(200));
+            client.send(pattern.take(LENGTH - at));
+            assert_eq!(client.response().text(), LENGTH.to_string(), "urgent data at {at}");
+        }
     });
 }
 

@@ -8,14 +8,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::Client;
 use super::origin::Origin;
 use super::wire::Address;
-use super::{PATIENCE, Tier, lock};
+use super::{PATIENCE, Tier, lock, ms, pause, timed};
 
 /// The binary under test.
 pub fn binary() -> PathBuf {
@@ -318,6 +318,42 @@ impl Proxy {
         let status = status.expect("a running process");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
         line.split_whitespace().nth(1).expect("a size").parse::<u64>().expect("a number") << 10
+    }
+
+    /// Processor time it has used, of all its threads, in steps of 10 ms.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        let stat = stat.expect("a running process");
+        // Behind the name in parentheses, which may hold anything: proc_pid_stat(5), from field 3.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>());
+        // USER_HZ is 100 on every architecture that has a tier.
+        ms(10 * ticks.map(|n| n.expect("a number")).sum::<u64>())
+    }
+
+    /// Fails if it uses more than a fifth of a processor while its peers keep still.
+    #[track_caller]
+    pub fn assert_does_not_spin(&self, for_so_long: Duration) {
+        let before = self.processor_time();
+        let (passed, ()) = timed(|| pause(for_so_long));
+        let used = self.processor_time() - before;
+        assert!(used < passed / 5, "used {used:?} of {passed:?}");
+    }
+
+    /// Connections to a TCP listener that the kernel has made and the process has not accepted.
+    pub fn accept_queue(&self, address: &Address) -> u64 {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").expect("a list of sockets");
+        // proc(5): of a listening socket (state 0A), the receive queue is its accept queue. There
+        // is one for each shard.
+        let port = format!(":{:04X}", address.port());
+        let of_listener = |line: &str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let (local, state, queues) = (fields.get(1)?, fields.get(3)?, fields.get(4)?);
+            let listens = local.ends_with(&port) && *state == "0A";
+            let (_, received) = queues.split_once(':').filter(|_| listens)?;
+            u64::from_str_radix(received, 16).ok()
+        };
+        sockets.lines().filter_map(of_listener).sum()
     }
 
     /// Its open files, as /proc shows them: `socket:[1234]`, `pipe:[1235]`.
