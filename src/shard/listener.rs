@@ -159,22 +159,31 @@ pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: R
         if context.connections.get() >= most {
             // More stay in the accept queue.
             acceptor.pause();
-            while context.connections.get() >= most && !context.draining.get() {
-                timer.sleep(REST_WHEN_FULL).await;
-            }
+            room(&context, &timer, most).await;
         }
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => drain.poll(task).map(|()| None),
         });
         match accepted.await {
-            Some(Ok(fd)) => serve(&context, fd),
+            Some(Ok(fd)) => {
+                // Another listener of the shard may have taken the last place meanwhile.
+                room(&context, &timer, most).await;
+                serve(&context, fd);
+            }
             Some(Err(error)) => rest(&context, &timer, &error).await,
             None => break,
         }
     }
     for fd in acceptor.finish().await {
         serve(&context, fd);
+    }
+}
+
+/// Waits until there are fewer than `most` connections, or until those who wait are let in anyway.
+async fn room(context: &Context, timer: &crate::ring::Timer, most: u32) {
+    while context.connections.get() >= most && !context.draining.get() {
+        timer.sleep(REST_WHEN_FULL).await;
     }
 }
 
