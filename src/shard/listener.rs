@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::drain::Drain;
+use super::drain::Listening;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
@@ -152,7 +152,7 @@ fn backlog(plan: &ListenerPlan) -> i32 {
 }
 
 /// Accepts until drained; `most` connections at once, over all listeners of the shard.
-pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Rc<Drain>) {
+pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Listening) {
     let mut acceptor = Acceptor::new(&context.ring, listener);
     let timer = context.ring.timer();
     loop {
@@ -171,8 +171,8 @@ pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: R
                 room(&context, &timer, most).await;
                 serve(&context, fd);
             }
-            Some(Err(error)) => rest(&context, &timer, &error).await,
-            None => break,
+            Some(Err(error)) if !context.draining.get() => rest(&context, &timer, &error).await,
+            Some(Err(_)) | None => break,
         }
     }
     for fd in acceptor.finish().await {

@@ -95,7 +95,7 @@ async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();
     for listener in listeners {
-        ring.spawn(listener::accept(context.clone(), listener, most, drain.clone()));
+        ring.spawn(listener::accept(context.clone(), listener, most, drain.listener()));
     }
     ring.spawn(sweep(context.clone()));
     ring.spawn(obey(context.clone(), mailbox, events.clone(), number, drain));
@@ -129,7 +129,7 @@ async fn obey(
                 context.draining.set(true);
                 drain.call();
                 context.ring.end_idle_waits();
-                context.ring.spawn(stop_when_done(context.clone()));
+                context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
             }
             Command::Drain => {}
         }
@@ -137,14 +137,13 @@ async fn obey(
 }
 
 /// Ends the shard when its last connection has closed, or when the drain timeout is over.
-async fn stop_when_done(context: Rc<Context>) {
+async fn stop_when_done(context: Rc<Context>, drain: Rc<Drain>) {
     let timer = context.ring.timer();
     let limit = context.service.borrow().plan.timeouts.drain;
-    // The connections that waited to be accepted are served too: let them be counted first.
-    timer.sleep(DRAIN_INTERVAL).await;
     let finished = async {
         let pause = context.ring.timer();
-        while context.connections.get() > 0 {
+        // The connections that waited to be accepted are served too.
+        while drain.listeners() > 0 || context.connections.get() > 0 {
             pause.sleep(DRAIN_INTERVAL).await;
         }
     };
