@@ -12,6 +12,9 @@ tiered! {
     idle_connections_do_not_delay_a_stop,
     a_request_in_progress_is_finished_first,
     a_body_in_progress_is_finished_first,
+    what_waits_to_be_accepted_is_served_first,
+    what_waits_for_room_is_served_first,
+    a_last_place_that_becomes_free_is_no_end,
     a_tunnel_does_not_outlive_the_drain,
     the_drain_has_an_end,
     a_second_signal_ends_at_once,
@@ -82,6 +85,71 @@ fn a_body_in_progress_is_finished_first(tier: Tier) {
     assert_eq!(client.skip_body(response.framing), LENGTH);
     client.assert_closed();
     assert_eq!(proxy.wait().status.code(), Some(0));
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/// Clients that have sent a request and are not accepted yet.
+fn queued(proxy: &Proxy, count: u64) -> Vec<Client> {
+    let before = proxy.accept_queue(&proxy.address());
+    let mut clients: Vec<_> = (0..count).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(GET));
+    let waiting = || proxy.accept_queue(&proxy.address());
+    wait_until("they wait to be accepted", || waiting() == before + count);
+    clients
+}
+
+#[track_caller]
+fn assert_served(clients: Vec<Client>) {
+    for mut client in clients {
+        assert_eq!(client.response().status, 200);
+        client.assert_closed();
+    }
+}
+
+fn what_waits_to_be_accepted_is_served_first(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier).shards(2).origin("app", &origin).start();
+    // It finds them and the signal at the same time.
+    proxy.signal(Signal::STOP);
+    let clients = queued(&proxy, 30);
+    proxy.signal(Signal::TERM);
+    proxy.signal(Signal::CONT);
+    assert_served(clients);
+    assert_eq!(proxy.wait().status.code(), Some(0));
+    assert_eq!(origin.requests().len(), 30);
+}
+
+fn what_waits_for_room_is_served_first(tier: Tier) {
+    let gate = Gate::shut();
+    let origin = origin_waits_for(&gate);
+    let limit = "[limits]\nconnections = 2";
+    let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+    let mut inside = vec![proxy.client(), proxy.client()];
+    inside.iter_mut().for_each(|client| client.send(GET));
+    origin.await_requests(2);
+    let clients = queued(&proxy, 5);
+    proxy.signal(Signal::TERM);
+    origin.await_requests(7);
+    gate.open();
+    assert_served(inside);
+    assert_served(clients);
+    assert_eq!(proxy.wait().status.code(), Some(0));
+}
+
+fn a_last_place_that_becomes_free_is_no_end(tier: Tier) {
+    let origin = Origin::named("origin");
+    let limit = "[limits]\nconnections = 1";
+    for _ in 0..10 {
+        let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+        let mut idle = proxy.client();
+        assert_eq!(idle.get("/").status, 200);
+        let clients = queued(&proxy, 3);
+        proxy.signal(Signal::TERM);
+        assert_served(clients);
+        idle.assert_closed();
+        assert_eq!(proxy.wait().status.code(), Some(0));
+    }
 }
 
 const DRAIN: &str = "[timeouts]\ndrain = \"400ms\"";
