@@ -63,7 +63,7 @@ enum Message {
 pub fn start(plan: Plan) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     let connections = plan.shards.max_connections.saturating_mul(shards as u32);
-    limits::raise(shards, connections).map_err(StartError::Other)?;
+    limits::raise(shards).map_err(StartError::Other)?;
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
     let bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
@@ -84,6 +84,7 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
         }
     })?;
     resolve::start(&plan, commands.clone())?;
+    limits::advise(shards, connections);
     Ok(Running { addresses, tier, shards: commands, events: messages })
 }
 
