@@ -20,6 +20,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+mod confinement;
 mod message;
 mod origin;
 mod origins;
@@ -29,6 +30,7 @@ mod waiting;
 mod wire;
 
 pub use client::Client;
+pub use confinement::Confinement;
 pub use message::{Head, Request, Response, chunked, ok, post, response};
 pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
