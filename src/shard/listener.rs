@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -28,6 +28,32 @@ pub struct Bound {
     pub address: Address,
     /// In the order of the shards.
     pub sockets: Vec<OwnedFd>,
+    /// The file of a Unix socket.
+    pub file: Option<SocketFile>,
+}
+
+/// The file of a Unix socket, by which others find it.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<SocketFile> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.into(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Removes it, unless somebody has put another in its place.
+    pub fn remove(&self) {
+        let there = std::fs::symlink_metadata(&self.path);
+        if there.is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode)) {
+            // Gone in the meantime: nothing to remove.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// An address that cannot be listened on.
@@ -100,7 +126,7 @@ fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
         socket.listen(backlog(plan))?;
         sockets.push(socket.into());
     }
-    Ok(Bound { address: Address::Ip(address), sockets })
+    Ok(Bound { address: Address::Ip(address), sockets, file: None })
 }
 
 fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
@@ -132,7 +158,11 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
     }
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    Ok(Bound { address: plan.address.clone(), sockets: sockets.collect::<io::Result<_>>()? })
+    Ok(Bound {
+        address: plan.address.clone(),
+        sockets: sockets.collect::<io::Result<_>>()?,
+        file: Some(SocketFile::at(path)?),
+    })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.
