@@ -10,6 +10,7 @@ tiered! {
     ipv4_and_ipv6,
     a_unix_socket_for_clients,
     a_unix_socket_is_replaced_if_nobody_listens,
+    a_unix_socket_is_removed_at_the_end_if_it_is_ours,
     a_unix_socket_for_a_server,
     a_server_on_ipv6,
     a_server_by_name,
@@ -63,6 +64,19 @@ fn a_unix_socket_is_replaced_if_nobody_listens(tier: Tier) {
     let address = format!("unix:{}", path.display());
     let proxy = Config::new(tier).listener(&address).origin("app", &origin).start();
     assert_eq!(proxy.get("/").text(), "origin");
+}
+
+fn a_unix_socket_is_removed_at_the_end_if_it_is_ours(tier: Tier) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("corelane.sock");
+    let start = || answers_itself(tier).listener(&format!("unix:{}", path.display())).start();
+    let first = start();
+    std::fs::remove_file(&path).expect("the first one's socket");
+    let second = start();
+    assert_eq!(first.terminate().status.code(), Some(0));
+    assert_eq!(second.get("/").text(), "here");
+    assert_eq!(second.terminate().status.code(), Some(0));
+    assert!(!path.exists());
 }
 
 fn a_unix_socket_for_a_server(tier: Tier) {
