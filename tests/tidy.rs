@@ -280,6 +280,19 @@ fn unsafe_code_is_in_ring_sys_only() {
     expect_none(wrong, "unsafe code outside src/ring/sys");
 }
 
+/// A pause in a test is a guess, unless it is a peer's: see `support::pause`.
+#[test]
+fn tests_sleep_in_one_place_only() {
+    let allowed = ["tests/support/waiting.rs", "tests/tidy.rs"];
+    let mut wrong = Vec::new();
+    for file in rust_files("tests").iter().filter(|file| !allowed.contains(&&*file.path)) {
+        let code = file.code();
+        let lines = code.lines().enumerate().filter(|(_, line)| line.contains("sleep"));
+        wrong.extend(lines.map(|(line, _)| format!("{}:{}", file.path, line + 1)));
+    }
+    expect_none(wrong, "sleeps outside of tests/support/waiting.rs");
+}
+
 #[test]
 fn files_fit_a_reader() {
     let mut wrong = Vec::new();

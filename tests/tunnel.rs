@@ -185,7 +185,7 @@ fn a_busy_tunnel_is_not_idle(tier: Tier) {
     // One direction alone keeps the tunnel alive.
     let origin = switching(|conn| {
         for _ in 0..10 {
-            std::thread::sleep(ms(100));
+            pause(ms(100));
             conn.send("tick")?;
         }
         Ok(())
@@ -200,7 +200,7 @@ fn a_tunnel_is_not_bound_by_other_timeouts(tier: Tier) {
     let short = all.map(|name| format!("{name} = \"200ms\"")).join("\n");
     let proxy = with_timeouts(tier, &origin, &short);
     let mut client = tunnel(&proxy);
-    std::thread::sleep(ms(600));
+    pause(ms(600));
     client.send("still there?");
     assert_eq!(read(&mut client, 12), "still there?");
 }
