@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -10,7 +9,7 @@ use super::signals::{self, Request};
 use super::{limits, resolve};
 use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{
-    self, BindError, Bound, Command, Event, Sender, Setup, Tier, Unavailable, mailbox,
+    self, BindError, Bound, Command, Event, Sender, Setup, SocketFile, Tier, Unavailable, mailbox,
 };
 use crate::telemetry::Report;
 
@@ -49,6 +48,8 @@ pub struct Running {
     pub tier: Tier,
     shards: Vec<Sender<Command>>,
     events: mpsc::Receiver<Message>,
+    /// Of Unix sockets; removed at the end.
+    _files: Vec<SocketFile>,
 }
 
 enum Message {
@@ -66,8 +67,9 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
     limits::raise(shards, connections).map_err(StartError::Other)?;
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
-    let bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
+    let mut bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
     let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
+    let files = bound.iter_mut().filter_map(|bound| bound.file.take()).collect();
     let plan = Arc::new(plan);
 
     let (events_in, events_out) = mpsc::channel();
@@ -84,7 +86,7 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
         }
     })?;
     resolve::start(&plan, &commands)?;
-    Ok(Running { addresses, tier, shards: commands, events: messages })
+    Ok(Running { addresses, tier, shards: commands, events: messages, _files: files })
 }
 
 fn ceiling(choice: TierChoice) -> Option<Tier> {
@@ -195,7 +197,6 @@ impl Running {
                 Err(_) => break,
             }
         }
-        self.remove_unix_sockets();
         print(&report);
         failure.map_or(Ok(()), Err)
     }
@@ -203,17 +204,6 @@ impl Running {
     fn tell(&self, command: impl Fn() -> Command) {
         for shard in &self.shards {
             shard.send(command());
-        }
-    }
-
-    fn remove_unix_sockets(&self) {
-        let paths = self.addresses.iter().filter_map(|address| match address {
-            Address::Unix(path) => Some(path),
-            Address::Ip(_) => None,
-        });
-        for path in paths.collect::<Vec<&PathBuf>>() {
-            // Gone already: nothing to remove.
-            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::drain::Drain;
+use super::socket_file::SocketFile;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
@@ -28,6 +29,8 @@ pub struct Bound {
     pub address: Address,
     /// In the order of the shards.
     pub sockets: Vec<OwnedFd>,
+    /// What stays of a Unix socket, to be kept for as long as somebody listens.
+    pub file: Option<SocketFile>,
 }
 
 /// An address that cannot be listened on.
@@ -100,7 +103,7 @@ fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
         socket.listen(backlog(plan))?;
         sockets.push(socket.into());
     }
-    Ok(Bound { address: Address::Ip(address), sockets })
+    Ok(Bound { address: Address::Ip(address), sockets, file: None })
 }
 
 fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
@@ -130,9 +133,11 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
         }
         result => result?,
     }
+    let file = Some(SocketFile::bound_at(path)?);
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    Ok(Bound { address: plan.address.clone(), sockets: sockets.collect::<io::Result<_>>()? })
+    let sockets = sockets.collect::<io::Result<_>>()?;
+    Ok(Bound { address: plan.address.clone(), sockets, file })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.
@@ -215,11 +220,13 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let plan = ListenerPlan { address: Address::Unix(path), backlog: 16 };
-        drop(bind(&plan, 1).unwrap());
-        let _live = bind(&plan, 2).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };
+        let live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
+        drop(live);
+        assert!(!path.exists(), "the file goes with the sockets");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
         let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };
