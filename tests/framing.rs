@@ -18,6 +18,7 @@ tiered! {
     a_length_of_zero_is_a_body,
     an_http_1_0_client_gets_no_chunks,
     an_http_1_0_client_may_keep_its_connection,
+    an_http_1_0_client_may_keep_its_connection_after_our_own_answers,
     an_http_1_0_origin_is_understood,
     head_has_no_body,
     statuses_without_body_have_none,
@@ -163,6 +164,23 @@ fn an_http_1_0_client_may_keep_its_connection(tier: Tier) {
     let response = client.request("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert!(response.fields.lists("connection", "keep-alive"));
     assert_eq!(client.request("GET / HTTP/1.0\r\n\r\n").text(), "origin");
+    client.assert_closed();
+}
+
+fn an_http_1_0_client_may_keep_its_connection_after_our_own_answers(tier: Tier) {
+    let proxy = Config::new(tier)
+        .route("path_exact = \"/fixed\"\nrespond = { status = 200, body = \"fixed\" }")
+        .route("path_exact = \"/moved\"\nredirect = { status = 308, to = \"/fixed\" }")
+        .start();
+    let mut client = proxy.client();
+    for (path, status) in [("/fixed", 200), ("/moved", 308), ("/none", 404), ("/fixed", 200)] {
+        let response =
+            client.request(format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+        assert_eq!(response.status, status);
+        assert_eq!(response.fields.all("connection"), ["keep-alive"], "{path}");
+    }
+    let response = client.request("GET /none HTTP/1.0\r\n\r\n");
+    assert_eq!(response.fields.all("connection"), ["close"]);
     client.assert_closed();
 }
 

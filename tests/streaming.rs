@@ -15,6 +15,7 @@ tiered! {
     a_slow_origin_holds_the_client_back,
     a_chunked_response_is_held_back_too,
     each_piece_of_a_response_is_passed_at_once,
+    each_piece_of_a_spliced_chunk_is_passed_at_once,
     each_piece_of_a_request_is_passed_at_once,
     both_bodies_flow_at_the_same_time,
     urgent_data_does_not_disturb_an_upload,
@@ -189,6 +190,44 @@ fn each_piece_of_a_response_is_passed_at_once(tier: Tier) {
     }
 }
 
+/// A chunk that is spliced leaves as several, each part announcing the next (MSG_MORE); the kernel
+/// holds the last one back for 200 ms if none follows.
+fn each_piece_of_a_spliced_chunk_is_passed_at_once(tier: Tier) {
+    const PIECE: usize = 200_001;
+    const PIECES: usize = 12;
+    let origin = Origin::scripted(|conn| {
+        conn.request_head()?;
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        conn.send(format!("{:x}\r\n", PIECE * PIECES))?;
+        for _ in 0..PIECES {
+            conn.send([b'x'; PIECE])?;
+            // The client asks for each by a byte of its own.
+            conn.some(1)?;
+        }
+        conn.send("\r\n0\r\n\r\n")
+    });
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {PIECES}\r\n\r\n"));
+    client.response_head("POST").expect("a head");
+    let (waited, ()) = timed(|| {
+        for _ in 0..PIECES {
+            let mut missing = PIECE;
+            while missing > 0 {
+                let size = client.line().expect("a chunk size");
+                let size = std::str::from_utf8(&size).expect("digits");
+                let size = usize::from_str_radix(size, 16).expect("a size");
+                client.exactly(size as u64, &mut |_| ()).expect("a chunk");
+                assert_eq!(client.line().expect("the end of a chunk"), b"");
+                missing -= size;
+            }
+            client.send("?");
+        }
+    });
+    assert!(waited < ms(200) * PIECES as u32 / 2, "{waited:?}");
+    assert_eq!(client.line().expect("the last chunk"), b"0");
+}
+
 fn each_piece_of_a_request_is_passed_at_once(tier: Tier) {
     let origin = Origin::scripted(|conn| {
         let head = conn.request_head()?;
@@ -245,6 +284,7 @@ fn both_bodies_flow_at_the_same_time(tier: Tier) {
 }
 
 /// Urgent data (tcp(7)) ends a splice where a receive goes on. It is no part of the body.
+/// Splice does not go past urgent data (tcp(7)), which is no part of the stream; a receive does.
 fn urgent_data_does_not_disturb_an_upload(tier: Tier) {
     const LENGTH: usize = 1 << 20;
     let origin = Origin::scripted(|conn| {

@@ -5,79 +5,59 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Each room and the rooms it may import. No room may import one with an equal or larger number,
-/// so the table is in layers and knows no circles.
+/// Each room and what it may import: no room with an equal or larger number, so the table is in
+/// layers and knows no circles.
 const ROOMS: [Room; 13] = [
-    Room { name: "http1", layer: 1, may_import: &[] },
-    Room { name: "route", layer: 1, may_import: &[] },
-    Room { name: "balance", layer: 1, may_import: &[] },
-    Room { name: "telemetry", layer: 1, may_import: &[] },
-    Room { name: "ring", layer: 1, may_import: &[] },
+    room("http1", 1, Imports::Only(&[])),
+    room("route", 1, Imports::Only(&[])),
+    room("balance", 1, Imports::Only(&[])),
+    room("telemetry", 1, Imports::Only(&[])),
+    room("ring", 1, Imports::Only(&[])),
     // `http1` for the field edits that a route makes.
-    Room { name: "plan", layer: 2, may_import: &["http1", "route", "balance"] },
-    Room { name: "transport", layer: 2, may_import: &["ring"] },
-    Room { name: "config", layer: 3, may_import: &["plan", "route", "balance"] },
-    Room {
-        name: "upstream",
-        layer: 3,
-        may_import: &["plan", "balance", "transport", "ring", "telemetry"],
-    },
-    Room {
-        name: "proxy",
-        layer: 4,
-        may_import: &[
-            "http1",
-            "route",
-            "balance",
-            "telemetry",
-            "ring",
-            "plan",
-            "transport",
-            "upstream",
-        ],
-    },
-    Room {
-        name: "shard",
-        layer: 5,
-        may_import: &[
-            "http1",
-            "route",
-            "balance",
-            "telemetry",
-            "ring",
-            "plan",
-            "transport",
-            "upstream",
-            "proxy",
-        ],
-    },
-    Room { name: "control", layer: 6, may_import: &["shard", "config", "plan", "telemetry"] },
-    Room {
-        name: "cli",
-        layer: 7,
-        may_import: &[
-            "http1",
-            "route",
-            "balance",
-            "telemetry",
-            "ring",
-            "plan",
-            "transport",
-            "config",
-            "upstream",
-            "proxy",
-            "shard",
-            "control",
-        ],
-    },
+    room("plan", 2, Imports::Only(&["http1", "route", "balance"])),
+    room("transport", 2, Imports::Only(&["ring"])),
+    room("config", 3, Imports::Only(&["plan", "route", "balance"])),
+    room("upstream", 3, Imports::Only(&["plan", "balance", "transport", "ring", "telemetry"])),
+    room("proxy", 4, Imports::LowerBut("config")),
+    room("shard", 5, Imports::LowerBut("config")),
+    room("control", 6, Imports::Only(&["shard", "config", "plan", "telemetry"])),
+    room("cli", 7, Imports::Lower),
 ];
 
 struct Room {
     name: &'static str,
     layer: u32,
-    may_import: &'static [&'static str],
+    imports: Imports,
+}
+
+enum Imports {
+    Only(&'static [&'static str]),
+    /// Every room in a lower layer.
+    Lower,
+    /// Every one but this.
+    LowerBut(&'static str),
+}
+
+const fn room(name: &'static str, layer: u32, imports: Imports) -> Room {
+    Room { name, layer, imports }
+}
+
+impl Room {
+    fn named(name: &str) -> Option<&'static Room> {
+        ROOMS.iter().find(|room| room.name == name)
+    }
+
+    fn may_import(&self, name: &str) -> bool {
+        let is_lower = Room::named(name).is_some_and(|other| other.layer < self.layer);
+        is_lower
+            && match self.imports {
+                Imports::Only(names) => names.contains(&name),
+                Imports::Lower => true,
+                Imports::LowerBut(other) => name != other,
+            }
+    }
 }
 
 /// Rooms whose code takes time as an argument and opens no socket, and what would break that.
@@ -85,6 +65,8 @@ const PURE_ROOMS: [&str; 5] = ["http1", "route", "balance", "telemetry", "plan"]
 const IMPURE: [&str; 6] =
     ["Instant::now", "SystemTime", "TcpStream", "TcpListener", "UnixStream", "UdpSocket"];
 
+/// Names what it forbids.
+const THIS: &str = "tests/tidy.rs";
 const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 100;
 
@@ -137,7 +119,7 @@ impl Source {
     /// The room of a file below `src`; none for `lib.rs` and `main.rs`.
     fn room(&self) -> Option<&'static Room> {
         let (name, _) = self.path.strip_prefix("src/")?.split_once('/')?;
-        Some(ROOMS.iter().find(|room| room.name == name).unwrap_or_else(|| {
+        Some(Room::named(name).unwrap_or_else(|| {
             panic!("{}: no room is called {name}; add it to the table", self.path)
         }))
     }
@@ -153,37 +135,55 @@ impl Source {
     }
 }
 
-/// Fails with a list of everything that was found.
-fn expect_none(found: Vec<String>, rule: &str) {
+/// What is wrong with a file: the line, or 0 for the file as a whole, and what.
+type Faults = Vec<(usize, String)>;
+
+/// Fails with a list of all that `faults` finds in these files.
+fn expect_none(rule: &str, files: Vec<Source>, faults: impl Fn(&Source) -> Faults) {
+    let mut found = Vec::new();
+    for file in files {
+        found.extend(faults(&file).into_iter().map(|(line, what)| match line {
+            0 => format!("{}: {what}", file.path),
+            line => format!("{}:{line}: {what}", file.path),
+        }));
+    }
     assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
 }
 
+/// Those of `words` that stand in `text`.
+fn words_in(text: &str, words: &[&str]) -> Faults {
+    let found = words.iter().filter(|word| text.contains(**word));
+    found.map(|word| (0, (*word).to_owned())).collect()
+}
+
+/// The lines of `text` that are wrong, by number, from 1.
+fn lines_that(text: &str, what: &str, is_wrong: impl Fn(&str) -> bool) -> Faults {
+    let lines = text.lines().enumerate().filter(|(_, line)| is_wrong(line));
+    lines.map(|(at, line)| (at + 1, format!("{what}: {}", line.trim()))).collect()
+}
+
 #[test]
-fn layers_only_open_downwards() {
+fn the_table_of_rooms_means_what_it_says() {
     for room in &ROOMS {
-        for import in room.may_import {
-            let other = ROOMS.iter().find(|room| room.name == *import).expect("a room");
-            assert!(other.layer < room.layer, "{} may not import {import}", room.name);
+        if let Imports::Only(names) = room.imports {
+            let wrong = names.iter().find(|name| !room.may_import(name));
+            assert_eq!(wrong, None, "{} opens downwards only", room.name);
         }
     }
+    let proxy = Room::named("proxy").expect("a room");
+    assert!(proxy.may_import("http1") && proxy.may_import("upstream"));
+    assert!(!["config", "proxy", "shard", "nowhere"].iter().any(|name| proxy.may_import(name)));
 }
 
 #[test]
 fn rooms_import_only_what_the_table_allows() {
-    let mut wrong = Vec::new();
-    for file in rust_files("src") {
-        let Some(room) = file.room() else { continue };
-        for import in crate_imports(&file.code()) {
-            let is_room = ROOMS.iter().any(|room| room.name == import);
-            if import != room.name && !(is_room && room.may_import.contains(&&*import)) {
-                wrong.push(format!("{}: {} → {import}", file.path, room.name));
-            }
-        }
-        for line in lines_that_climb_out(&file) {
-            wrong.push(format!("{}:{line}: `super` climbs out of the room", file.path));
-        }
-    }
-    expect_none(wrong, "imports that the layout does not allow");
+    expect_none("imports that the layout does not allow", rust_files("src"), |file| {
+        let Some(room) = file.room() else { return Faults::new() };
+        let imports = crate_imports(&file.code()).into_iter();
+        let imports = imports.filter(|name| name != room.name && !room.may_import(name));
+        let imports = imports.map(|name| (0, format!("{} → {name}", room.name)));
+        imports.chain(lines_that_climb_out(file)).collect()
+    });
 }
 
 /// The first segment of every `crate::…` path, groups in braces included.
@@ -233,133 +233,103 @@ fn identifier(text: &str) -> Option<String> {
 }
 
 /// Lines with more `super`s than there are modules between them and the room's own.
-fn lines_that_climb_out(file: &Source) -> Vec<usize> {
+fn lines_that_climb_out(file: &Source) -> Faults {
     let inside = file.path.trim_start_matches("src/").trim_end_matches("/mod.rs");
-    let depth = inside.matches('/').count();
-    let mut in_test_module = 0;
-    let mut lines = Vec::new();
-    for (number, line) in file.code().lines().enumerate() {
-        if line.starts_with("mod ") && line.ends_with('{') {
-            in_test_module = 1;
+    let mut allowed = inside.matches('/').count();
+    let mut in_test_module = false;
+    let mut faults = Faults::new();
+    for (at, line) in file.code().lines().enumerate() {
+        if !in_test_module && line.starts_with("mod ") && line.ends_with('{') {
+            in_test_module = true;
+            allowed += 1;
         }
         // Chains stand at the beginning of a path: `super::super::x`.
-        let longest = (1..=6).rev().find(|&count| line.contains(&"super::".repeat(count)));
-        if longest.unwrap_or(0) > depth + in_test_module {
-            lines.push(number + 1);
+        if line.contains(&"super::".repeat(allowed + 1)) {
+            faults.push((at + 1, "`super` climbs out of the room".to_owned()));
         }
     }
-    lines
+    faults
 }
 
 #[test]
 fn pure_rooms_read_no_clock_and_open_no_socket() {
-    let mut wrong = Vec::new();
-    for file in rust_files("src") {
-        if file.room().is_some_and(|room| PURE_ROOMS.contains(&room.name)) {
-            let code = file.code();
-            let found = IMPURE.iter().filter(|word| code.contains(*word));
-            wrong.extend(found.map(|word| format!("{}: {word}", file.path)));
-        }
-    }
-    expect_none(wrong, "clocks and sockets where time is an argument");
+    let is_pure = |file: &Source| file.room().is_some_and(|room| PURE_ROOMS.contains(&room.name));
+    let files = rust_files("src").into_iter().filter(is_pure).collect();
+    expect_none("clocks and sockets where time is an argument", files, |file| {
+        words_in(&file.code(), &IMPURE)
+    });
 }
 
 #[test]
 fn unsafe_code_is_in_ring_sys_only() {
-    let mut wrong = Vec::new();
-    for file in all_rust_files() {
-        let allowed = file.path.starts_with("src/ring/sys/") || file.path == "tests/tidy.rs";
-        let mut words = file.text.lines().enumerate().filter(|(_, line)| {
+    expect_none("unsafe code outside src/ring/sys", all_rust_files(), |file| {
+        if file.path.starts_with("src/ring/sys/") || file.path == THIS {
+            return Faults::new();
+        }
+        lines_that(&file.text, "unsafe", |line| {
             let code = line.split("//").next().unwrap_or_default();
             code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
-        });
-        if let (false, Some((line, _))) = (allowed, words.next()) {
-            wrong.push(format!("{}:{}", file.path, line + 1));
-        }
-    }
-    expect_none(wrong, "unsafe code outside src/ring/sys");
+        })
+    });
 }
 
 /// A pause in a test is a guess, unless it is a peer's: see `support::pause`.
 #[test]
 fn tests_sleep_in_one_place_only() {
-    let allowed = ["tests/support/waiting.rs", "tests/tidy.rs"];
-    let mut wrong = Vec::new();
-    for file in rust_files("tests").iter().filter(|file| !allowed.contains(&&*file.path)) {
-        let code = file.code();
-        let lines = code.lines().enumerate().filter(|(_, line)| line.contains("sleep"));
-        wrong.extend(lines.map(|(line, _)| format!("{}:{}", file.path, line + 1)));
-    }
-    expect_none(wrong, "sleeps outside of tests/support/waiting.rs");
+    let is_the_place = |file: &Source| file.path == "tests/support/waiting.rs" || file.path == THIS;
+    let files = rust_files("tests").into_iter().filter(|file| !is_the_place(file)).collect();
+    expect_none("sleeps outside of tests/support/waiting.rs", files, |file| {
+        lines_that(&file.code(), "sleeps", |line| line.contains("sleep"))
+    });
 }
 
 #[test]
 fn files_fit_a_reader() {
-    let mut wrong = Vec::new();
-    for file in all_rust_files() {
+    expect_none("files too long or too wide", all_rust_files(), |file| {
+        let too_wide = |line: &str| line.chars().count() > COLUMNS_MAX;
+        let mut faults = lines_that(&file.text, "too wide", too_wide);
+        faults.extend(lines_that(&file.text, "blanks at the end", |l| l.ends_with([' ', '\t'])));
         let lines = file.text.lines().count();
         if lines > LINES_MAX {
-            wrong.push(format!("{}: {lines} lines, of {LINES_MAX} at most", file.path));
+            faults.push((0, format!("{lines} lines, of {LINES_MAX} at most")));
         }
-        for (number, line) in file.text.lines().enumerate() {
-            let columns = line.chars().count();
-            if columns > COLUMNS_MAX {
-                wrong.push(format!("{}:{}: {columns} columns", file.path, number + 1));
-            }
-            if line.ends_with([' ', '\t']) {
-                wrong.push(format!("{}:{}: blanks at the end", file.path, number + 1));
-            }
-        }
-    }
-    expect_none(wrong, "files too long or too wide");
+        faults
+    });
 }
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let mut wrong = Vec::new();
-    for file in all_rust_files().iter().filter(|file| file.path != "tests/tidy.rs") {
-        for word in ["todo!", "unimplemented!", "dbg!", "FIXME", "XXX"] {
-            if file.text.contains(word) {
-                wrong.push(format!("{}: {word}", file.path));
-            }
-        }
-    }
-    expect_none(wrong, "unfinished or left behind");
+    let others = all_rust_files().into_iter().filter(|file| file.path != THIS).collect();
+    expect_none("unfinished or left behind", others, |file| {
+        words_in(&file.text, &["todo!", "unimplemented!", "dbg!", "FIXME", "XXX"])
+    });
 }
 
 #[test]
 fn files_have_names_that_say_something() {
     let vague = ["util", "utils", "helper", "helpers", "common", "misc", "types"];
-    let mut wrong = Vec::new();
-    for file in all_rust_files() {
-        let path = PathBuf::from(&file.path);
-        let names = path.iter().filter_map(|name| name.to_str());
-        if names.map(|name| name.trim_end_matches(".rs")).any(|name| vague.contains(&name)) {
-            wrong.push(file.path);
-        }
-    }
-    expect_none(wrong, "modules named after nothing");
+    expect_none("modules named after nothing", all_rust_files(), |file| {
+        let path = file.path.trim_end_matches(".rs");
+        let named = path.split('/').filter(|name| vague.contains(name));
+        named.map(|name| (0, name.to_owned())).collect()
+    });
 }
 
 /// A file that no module declares is not compiled, and rots unnoticed.
 #[test]
 fn every_file_belongs_to_a_module() {
     let files = rust_files("src");
-    let mut wrong = Vec::new();
-    for file in &files {
+    expect_none("files that no module declares", rust_files("src"), |file| {
         let path = file.path.trim_end_matches("/mod.rs").trim_end_matches(".rs");
         let (folder, name) = path.rsplit_once('/').expect("below src");
         let is_root = folder == "src" && ["lib", "main"].contains(&name);
-        let parents =
-            [format!("{folder}.rs"), format!("{folder}/mod.rs"), format!("{folder}/lib.rs")];
-        let declares = |parent: &&Source| {
-            parents.contains(&parent.path) && parent.text.contains(&format!("mod {name};"))
-        };
-        if !is_root && !files.iter().any(|parent| declares(&parent)) {
-            wrong.push(file.path.clone());
-        }
-    }
-    expect_none(wrong, "files that no module declares");
+        let parents = ["/mod.rs", ".rs", "/lib.rs"].map(|end| format!("{folder}{end}"));
+        let declaration = format!("mod {name};");
+        let declares =
+            |parent: &Source| parents.contains(&parent.path) && parent.text.contains(&declaration);
+        let is_declared = is_root || files.iter().any(declares);
+        if is_declared { Faults::new() } else { vec![(0, declaration.clone())] }
+    });
 }
 
 /// `# Changelog`, then `## Unreleased` or `## 1.2.3 (2026-01-31)`, newest first, each holding
@@ -368,23 +338,15 @@ fn every_file_belongs_to_a_module() {
 fn the_changelog_keeps_its_shape() {
     let Ok(text) = fs::read_to_string(root().join("CHANGELOG.md")) else { return };
     assert_eq!(text.lines().next(), Some("# Changelog"), "the first line");
-    let mut wrong = Vec::new();
-    let mut last: Option<Vec<u32>> = None;
-    for (number, line) in text.lines().enumerate() {
-        if let Some(title) = line.strip_prefix("## ") {
-            match release(title) {
-                Some(version) if last.as_ref().is_none_or(|last| version < *last) => {
-                    last = Some(version);
-                }
-                _ => wrong.push(format!("CHANGELOG.md:{}: {line}", number + 1)),
-            }
-        }
-        let kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
-        if line.strip_prefix("### ").is_some_and(|kind| !kinds.contains(&kind)) {
-            wrong.push(format!("CHANGELOG.md:{}: {line}", number + 1));
-        }
-    }
-    expect_none(wrong, "headings of the changelog");
+    let titles: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let versions: Option<Vec<_>> = titles.iter().map(|title| release(title)).collect();
+    let versions = versions.unwrap_or_else(|| panic!("no releases: {titles:?}"));
+    assert!(versions.is_sorted_by(|newer, older| newer > older), "newest first: {titles:?}");
+    let kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+    let wrong = lines_that(&text, "no kind of change", |line| {
+        line.strip_prefix("### ").is_some_and(|kind| !kinds.contains(&kind))
+    });
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// The version of a heading; `Unreleased` is newer than all.

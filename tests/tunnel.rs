@@ -9,6 +9,7 @@ tiered! {
     bytes_pass_both_ways,
     bytes_behind_the_heads_are_not_lost,
     both_directions_carry_much_at_once,
+    urgent_data_stops_nothing,
     a_client_may_end_its_side_first,
     an_origin_may_end_its_side_first,
     a_reset_ends_both_sides,
@@ -95,6 +96,23 @@ fn both_directions_carry_much_at_once(tier: Tier) {
     reader.exactly(LENGTH, &mut check).expect("all of it back");
     writing.join().expect("a writer");
     assert_eq!(read(&mut reader, 3), "bye");
+}
+
+/// Splice does not go past urgent data (tcp(7)); a relay that waited for it to do so would spin.
+fn urgent_data_stops_nothing(tier: Tier) {
+    const LENGTH: u64 = 512 << 10;
+    let origin = origin_upgrades();
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = tunnel(&proxy);
+    let mut pattern = Pattern::new(4);
+    let mut sent = Pattern::new(4);
+    for _ in 0..2 {
+        client.send(sent.take(LENGTH as usize));
+        client.socket().send_out_of_band(b"!").expect("room for a byte");
+        let mut check = |bytes: &[u8]| pattern.check(bytes).expect("what was sent");
+        client.exactly(LENGTH, &mut check).expect("all of it back");
+        proxy.assert_does_not_spin(ms(300));
+    }
 }
 
 fn a_client_may_end_its_side_first(tier: Tier) {

@@ -1,81 +1,251 @@
 //! Server names to addresses, apart from every request: a name that does not resolve keeps its
 //! server down (or at its last address) and blocks nothing.
+//!
+//! The system's resolver blocks, and gives up only after many seconds on a name server that does
+//! not answer. So names are looked up side by side, each in its own time.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "control waits by the clock, and its threads may share"
+)]
+
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::plan::{Address, Plan, ServerAddress};
 use crate::shard::{Command, Sender};
 
-/// How often names are looked up again: soon while one has failed, else now and then.
+/// How often a name is looked up again: soon while it has no address, else now and then.
 const RETRY: Duration = Duration::from_secs(2);
 const REFRESH: Duration = Duration::from_secs(30);
+/// The most lookups at a time.
+const LOOKUPS_MAX: usize = 8;
 
+/// Keeps the plan's named servers resolved for as long as the process runs.
+///
+/// # Errors
+/// When no thread can be started; then none runs.
+pub fn start(plan: &Plan, shards: &[Sender<Command>]) -> io::Result<()> {
+    let names = names(plan, Instant::now());
+    let lookups = names.len().min(LOOKUPS_MAX);
+    let names = Arc::new(Mutex::new(names));
+    for number in 0..lookups {
+        let (names, shards) = (names.clone(), shards.to_vec());
+        let tell = move |name: &Name, address| {
+            let (upstream, server) = (name.upstream, name.server);
+            let command = || Command::Resolved { upstream, server, address: Address::Ip(address) };
+            // To all of them, also when one has ended.
+            shards.iter().filter(|shard| shard.send(command())).count() > 0
+        };
+        let thread = thread::Builder::new().name(format!("resolve-{number}"));
+        match thread.spawn(move || look_after(&names, look_up, tell)) {
+            Ok(_) => {}
+            Err(error) if number == 0 => return Err(error),
+            Err(error) => tracing::warn!(%error, "only {number} names are looked up at a time"),
+        }
+    }
+    Ok(())
+}
+
+/// A server's name.
+#[derive(Debug)]
 struct Name {
     upstream: usize,
     server: usize,
     host: String,
     port: u16,
+    /// The address that the shards were told.
     last: Option<SocketAddr>,
+    /// The last lookup found none.
+    failing: bool,
+    /// When to look it up.
+    due: Instant,
 }
 
-/// Keeps the plan's named servers resolved for as long as the process runs.
-///
-/// # Errors
-/// When no thread can be started.
-pub fn start(plan: &Arc<Plan>, shards: Vec<Sender<Command>>) -> std::io::Result<()> {
-    let mut names = names(plan);
-    if names.is_empty() {
-        return Ok(());
-    }
-    std::thread::Builder::new().name("resolve".into()).spawn(move || {
-        loop {
-            let mut all_known = true;
-            for name in &mut names {
-                all_known &= resolve(name, &shards);
-            }
-            std::thread::sleep(if all_known { REFRESH } else { RETRY });
-        }
-    })?;
-    Ok(())
+/// What a lookup changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    /// It fails from now on.
+    Fails,
+    /// It succeeds again, with the address it had.
+    Recovered,
+    /// A new address.
+    Address(SocketAddr),
 }
 
-fn names(plan: &Plan) -> Vec<Name> {
+fn names(plan: &Plan, due: Instant) -> Vec<Name> {
     let mut names = Vec::new();
     for (upstream, group) in plan.upstreams.iter().enumerate() {
         for (server, plan) in group.servers.iter().enumerate() {
             if let ServerAddress::Name { host, port } = &plan.address {
                 let (host, port) = (host.clone(), *port);
-                names.push(Name { upstream, server, host, port, last: None });
+                names.push(Name { upstream, server, host, port, last: None, failing: false, due });
             }
         }
     }
     names
 }
 
-/// Looks one name up and tells the shards if its address is new; `false` if it has none.
-fn resolve(name: &mut Name, shards: &[Sender<Command>]) -> bool {
-    let found = (name.host.as_str(), name.port).to_socket_addrs().map(Vec::from_iter);
-    let addresses = match found {
-        Ok(addresses) if !addresses.is_empty() => addresses,
-        Ok(_) | Err(_) if name.last.is_some() => return true,
-        Ok(_) => return false,
-        Err(error) => {
-            tracing::warn!(name = name.host, %error, "server name does not resolve; it is down");
-            return false;
+/// Takes the name that is due first, waits for that, looks it up, puts it back, and so on, while
+/// `tell` says that somebody wants to know.
+///
+/// With no more threads than names, each holding one, nobody finds none. Whoever waits holds a name
+/// that is due before all that lie here.
+fn look_after(
+    names: &Mutex<Vec<Name>>,
+    look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
+    tell: impl Fn(&Name, SocketAddr) -> bool,
+) {
+    while let Some(mut name) = take_first(names) {
+        thread::sleep(name.due.saturating_duration_since(Instant::now()));
+        let found = look_up(&name.host, name.port);
+        let error = found.as_ref().err().map(ToString::to_string);
+        let change = name.learn(found.unwrap_or_default(), Instant::now());
+        name.log(change, error.as_deref().unwrap_or("it has no address"));
+        if let Change::Address(address) = change
+            && !tell(&name, address)
+        {
+            return;
         }
-    };
-    // An address that is still in the answer stays: answers come in random order.
-    if name.last.is_some_and(|last| addresses.contains(&last)) {
-        return true;
+        names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
     }
-    let address = addresses.iter().find(|a| a.is_ipv4()).unwrap_or(&addresses[0]);
-    name.last = Some(*address);
-    tracing::info!(name = name.host, %address, "server name resolved");
-    for shard in shards {
-        let (upstream, server) = (name.upstream, name.server);
-        shard.send(Command::Resolved { upstream, server, address: Address::Ip(*address) });
+}
+
+fn take_first(names: &Mutex<Vec<Name>>) -> Option<Name> {
+    let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = (0..names.len()).min_by_key(|&at| names[at].due)?;
+    Some(names.swap_remove(first))
+}
+
+fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
+}
+
+impl Name {
+    /// Takes in what a lookup found; nothing, if it failed.
+    fn learn(&mut self, found: Vec<SocketAddr>, now: Instant) -> Change {
+        let was_failing = std::mem::replace(&mut self.failing, found.is_empty());
+        let change = match (found.iter().find(|address| address.is_ipv4()), self.last) {
+            _ if found.is_empty() => {
+                if was_failing {
+                    Change::None
+                } else {
+                    Change::Fails
+                }
+            }
+            // An address that is still in the answer stays: answers come in random order.
+            (_, Some(last)) if found.contains(&last) => {
+                if was_failing {
+                    Change::Recovered
+                } else {
+                    Change::None
+                }
+            }
+            (v4, _) => Change::Address(*v4.unwrap_or(&found[0])),
+        };
+        if let Change::Address(address) = change {
+            self.last = Some(address);
+        }
+        self.due = now + if self.last.is_some() { REFRESH } else { RETRY };
+        change
     }
-    true
+
+    /// Says what has changed; `error`: why it fails.
+    fn log(&self, change: Change, error: &str) {
+        let name = &self.host;
+        match (change, self.last) {
+            (Change::Fails, None) => {
+                tracing::warn!(name, error, "server name does not resolve; its server is down");
+            }
+            (Change::Fails, Some(address)) => {
+                tracing::warn!(name, error, %address, "server name no longer resolves; its last \
+                               address stays");
+            }
+            (Change::None, _) if self.failing => {
+                tracing::debug!(name, error, "server name does not resolve");
+            }
+            (Change::None, _) => tracing::debug!(name, "server name resolves as before"),
+            (Change::Recovered, _) => tracing::info!(name, "server name resolves again"),
+            (Change::Address(address), _) => {
+                tracing::info!(name, %address, "server name resolved");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn name(host: &str, now: Instant) -> Name {
+        let host = host.to_owned();
+        Name { upstream: 0, server: 0, host, port: 80, last: None, failing: false, due: now }
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_changes_are_news() {
+        let [a, b, six] = ["192.0.2.1:80", "192.0.2.2:80", "[2001:db8::1]:80"].map(address);
+        let now = Instant::now();
+        let mut name = name("a", now);
+        for (found, change, again) in [
+            (vec![], Change::Fails, RETRY),
+            (vec![], Change::None, RETRY),
+            (vec![six, a], Change::Address(a), REFRESH),
+            (vec![b, a], Change::None, REFRESH),
+            (vec![], Change::Fails, REFRESH),
+            (vec![], Change::None, REFRESH),
+            (vec![a], Change::Recovered, REFRESH),
+            (vec![a], Change::None, REFRESH),
+            (vec![six], Change::Address(six), REFRESH),
+        ] {
+            assert_eq!(name.learn(found.clone(), now), change, "{found:?}");
+            assert_eq!(name.due, now + again, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_hang_hold_up_no_other() {
+        const GOOD: usize = 20;
+        let hanging = (1..LOOKUPS_MAX).map(|_| name("hangs", Instant::now()));
+        let good = (0..GOOD).map(|_| name("good", Instant::now()));
+        let names: Arc<Mutex<Vec<Name>>> = Arc::new(Mutex::new(hanging.chain(good).collect()));
+        let (told, heard) = mpsc::channel();
+        // These threads wait until the test process ends.
+        for _ in 0..LOOKUPS_MAX {
+            let (names, told) = (names.clone(), told.clone());
+            let look_up = |host: &str, _| {
+                if host == "hangs" {
+                    loop {
+                        thread::park();
+                    }
+                }
+                Ok(vec![address("192.0.2.1:80")])
+            };
+            let tell = move |name: &Name, _| told.send(name.host.clone()).is_ok();
+            thread::spawn(move || look_after(&names, look_up, tell));
+        }
+        for _ in 0..GOOD {
+            let name = heard.recv_timeout(Duration::from_secs(10));
+            assert_eq!(name.expect("a name, soon"), "good");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_who_does_not_want_to_know() {
+        let names = Mutex::new(vec![name("a", Instant::now())]);
+        let look_up = |_: &str, _| Ok(vec![address("192.0.2.1:80")]);
+        look_after(&names, look_up, |_, _| false);
+        assert!(names.lock().unwrap().is_empty());
+    }
 }

@@ -46,9 +46,10 @@ pub struct Running {
     pub addresses: Vec<Address>,
     /// The ring tier in use.
     pub tier: Tier,
-    files: Vec<SocketFile>,
     shards: Vec<Sender<Command>>,
     events: mpsc::Receiver<Message>,
+    /// Of Unix sockets; removed at the end.
+    _files: Vec<SocketFile>,
 }
 
 enum Message {
@@ -85,9 +86,9 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
             }
         }
     })?;
-    resolve::start(&plan, commands.clone())?;
+    resolve::start(&plan, &commands)?;
     limits::advise(shards, connections);
-    Ok(Running { addresses, tier, files, shards: commands, events: messages })
+    Ok(Running { addresses, tier, shards: commands, events: messages, _files: files })
 }
 
 fn ceiling(choice: TierChoice) -> Option<Tier> {
@@ -198,7 +199,6 @@ impl Running {
                 Err(_) => break,
             }
         }
-        self.files.iter().for_each(SocketFile::remove);
         print(&report);
         failure.map_or(Ok(()), Err)
     }

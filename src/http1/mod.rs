@@ -39,8 +39,8 @@ pub use refusal::{Fault, Refusal};
 pub use request::{RequestFacts, RequestHead, parse_request};
 pub use response::{ResponseFacts, ResponseHead, parse_response};
 pub use rewrite::{
-    BodyOut, RequestRewrite, ResponseRewrite, write_interim, write_request, write_response,
-    write_switching,
+    BodyOut, RequestRewrite, ResponseRewrite, connection_line, write_interim, write_request,
+    write_response, write_switching,
 };
 pub use scanner::{HeadLimits, HeadScanner};
 pub use target::Target;

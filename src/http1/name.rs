@@ -110,7 +110,23 @@ const DANGEROUS_TO_MISTAKE: Names = Names::new(&[
 pub(super) struct Names(u32);
 
 impl Names {
-    pub(super) const fn new(names: &[Known]) -> Self {
+    /// Every known name. A request's head is read for all of them.
+    pub(super) const ALL: Names = Names(u32::MAX << 1);
+
+    /// Those that mean something in a response.
+    pub(super) const OF_RESPONSES: Names = Names::new(&[
+        Known::Connection,
+        Known::ContentLength,
+        Known::KeepAlive,
+        Known::ProxyAuthenticate,
+        Known::ProxyAuthorization,
+        Known::ProxyConnection,
+        Known::Te,
+        Known::TransferEncoding,
+        Known::Upgrade,
+    ]);
+
+    const fn new(names: &[Known]) -> Self {
         let mut bits = 0;
         let mut i = 0;
         while i < names.len() {
@@ -126,49 +142,60 @@ impl Names {
     }
 }
 
-/// Names that Connection cannot nominate for removal (RFC 9110 §7.6.1: a sender must not nominate
-/// fields meant for all recipients). Without this, a client could strip what an earlier proxy
-/// added, or what the application decides on. Lower case.
-const END_TO_END: &[&str] = &[
+/// End-to-end names that say how to route, authenticate or process a message. Lower case.
+const HEAD_ONLY: &[&str] = &[
     "age",
-    "allow",
     "authorization",
     "cache-control",
+    "content-encoding",
+    "content-location",
+    "content-range",
+    "content-type",
     "cookie",
-    "cookie2",
     "date",
-    "etag",
     "expect",
     "expires",
     "forwarded",
-    "from",
     "host",
-    "last-modified",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
     "location",
     "max-forwards",
-    "origin",
     "pragma",
     "range",
-    "referer",
-    "refresh",
     "retry-after",
-    "server",
     "set-cookie",
-    "set-cookie2",
-    "strict-transport-security",
     "trailer",
     "transfer-encoding",
-    "user-agent",
     "vary",
     "via",
-    "warning",
     "www-authenticate",
-    "x-frame-options",
     "x-real-ip",
     "x-request-id",
 ];
 
-/// Beginnings of more such names.
+/// End-to-end names that do no harm in trailers. Lower case.
+const ANYWHERE: &[&str] = &[
+    "allow",
+    "cookie2",
+    "etag",
+    "from",
+    "last-modified",
+    "origin",
+    "referer",
+    "refresh",
+    "server",
+    "set-cookie2",
+    "strict-transport-security",
+    "user-agent",
+    "warning",
+    "x-frame-options",
+];
+
+/// Beginnings of more end-to-end names.
 const END_TO_END_PREFIXES: &[&str] = &[
     "accept",
     "access-control-",
@@ -180,14 +207,27 @@ const END_TO_END_PREFIXES: &[&str] = &[
     "x-forwarded-",
 ];
 
-/// Whether Connection may name this field; any case.
+/// Whether Connection may name this field for removal; any case. It cannot nominate what is meant
+/// for all recipients (RFC 9110 §7.6.1), or a client could strip what an earlier proxy added, or
+/// what the application decides on.
 #[cold]
 pub(super) fn may_be_nominated(name: &str) -> bool {
     let begins = |prefix: &&str| {
         name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    !END_TO_END.iter().any(|known| known.eq_ignore_ascii_case(name))
+    !is_among(HEAD_ONLY, name)
+        && !is_among(ANYWHERE, name)
         && !END_TO_END_PREFIXES.iter().any(begins)
+}
+
+/// Whether this field may stand in trailers (RFC 9110 §6.5.1); any case. What frames or routes the
+/// message, or belongs to one connection, comes too late there, or contradicts what was decided.
+pub(super) fn may_trail(name: &str) -> bool {
+    Known::of(name) == Known::Other && !is_among(HEAD_ONLY, name)
+}
+
+fn is_among(lower_names: &[&str], name: &str) -> bool {
+    lower_names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -247,6 +287,15 @@ mod tests {
     }
 
     #[test]
+    fn a_set_has_what_is_in_it() {
+        for (_, known) in ALL {
+            assert!(Names::ALL.has(*known), "{known:?}");
+        }
+        assert!(Names::ALL.has(Known::Lookalike) && !Names::ALL.has(Known::Other));
+        assert!(Names::OF_RESPONSES.has(Known::Te) && !Names::OF_RESPONSES.has(Known::Host));
+    }
+
+    #[test]
     fn end_to_end_names_stay() {
         for name in ["Cookie", "CONTENT-TYPE", "X-Forwarded-Port", "Sec-WebSocket-Key", "if-match"]
         {
@@ -255,5 +304,24 @@ mod tests {
         for name in ["HTTP2-Settings", "X-Hop", "secret", "i"] {
             assert!(may_be_nominated(name), "{name}");
         }
+    }
+
+    #[test]
+    fn trailers_neither_frame_nor_route() {
+        for (known, _) in ALL {
+            assert!(!may_trail(known), "{known}");
+        }
+        for name in ["Content_Length", "COOKIE", "Content-Type", "Trailer", "via", "If-Range"] {
+            assert!(!may_trail(name), "{name}");
+        }
+        for name in ["ETag", "Content-Digest", "Server-Timing", "X-Checksum", "Last-Modified"] {
+            assert!(may_trail(name), "{name}");
+        }
+    }
+
+    /// In order, so that what is missing shows.
+    #[test]
+    fn lists_are_in_order() {
+        assert!(HEAD_ONLY.is_sorted() && ANYWHERE.is_sorted());
     }
 }

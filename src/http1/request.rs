@@ -2,7 +2,8 @@
 
 use super::framing::RequestFraming;
 use super::head::{self, Field, FieldLines, FieldStorage, Version};
-use super::survey::{REQUEST_NAMES, Survey, elements};
+use super::name::Names;
+use super::survey::{Survey, elements};
 use super::{Fault, HeadLimits, Refusal, Target, diagnosis, target};
 
 /// A request head that may be forwarded; borrows from the bytes it was parsed from.
@@ -66,7 +67,7 @@ pub fn parse_request<'b, 's>(
     let fields: &'s [Field<'b>] = parsed.headers;
     let target = Target::parse(method, parsed.path.ok_or(Fault::Incomplete)?)?;
     let mut survey = Survey::default();
-    survey.read(head, fields, REQUEST_NAMES)?;
+    survey.read(head, fields, Names::ALL)?;
     let host = effective_host(&target, version, survey.host)?;
     let facts = facts(method, version, &survey)?;
     if let Target::Authority(_) = target {

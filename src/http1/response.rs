@@ -2,7 +2,8 @@
 
 use super::framing::ResponseFraming;
 use super::head::{self, Field, FieldLines, FieldStorage, Version};
-use super::survey::{RESPONSE_NAMES, Survey};
+use super::name::Names;
+use super::survey::Survey;
 use super::{Fault, HeadLimits, Refusal, diagnosis};
 
 /// A response head that may be forwarded; borrows from the bytes it was parsed from.
@@ -66,7 +67,7 @@ pub fn parse_response<'b, 's>(
     let fields: &'s [Field<'b>] = parsed.headers;
     let reason = parsed.reason.unwrap_or_default();
     let mut survey = Survey::default();
-    survey.read(head, fields, RESPONSE_NAMES)?;
+    survey.read(head, fields, Names::OF_RESPONSES)?;
     let declared = survey.declared.check(version)?;
     let facts = ResponseFacts {
         status,

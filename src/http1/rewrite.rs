@@ -16,7 +16,9 @@ use super::name::Known;
 use super::survey::Marks;
 
 pub use request::{RequestRewrite, write_request};
-pub use response::{BodyOut, ResponseRewrite, write_interim, write_response, write_switching};
+pub use response::{
+    BodyOut, ResponseRewrite, connection_line, write_interim, write_response, write_switching,
+};
 
 /// Room for what a forwarded head has more than the received one; more only costs a reallocation.
 const RESERVE: usize = 256;

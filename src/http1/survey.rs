@@ -8,39 +8,6 @@ use super::{Fault, Field, MAX_FIELDS};
 /// How many names Connection may nominate; comparing each with each field must stay cheap.
 const NOMINATIONS_MAX: usize = 32;
 
-/// Names that mean something in a request. What is not here passes unread.
-pub(super) const REQUEST_NAMES: Names = Names::new(&[
-    Known::Connection,
-    Known::ContentLength,
-    Known::Expect,
-    Known::Host,
-    Known::KeepAlive,
-    Known::Lookalike,
-    Known::ProxyAuthenticate,
-    Known::ProxyAuthorization,
-    Known::ProxyConnection,
-    Known::Te,
-    Known::TransferEncoding,
-    Known::Upgrade,
-    Known::XForwardedFor,
-    Known::XForwardedHost,
-    Known::XForwardedProto,
-    Known::XRequestId,
-]);
-
-/// Names that mean something in a response.
-pub(super) const RESPONSE_NAMES: Names = Names::new(&[
-    Known::Connection,
-    Known::ContentLength,
-    Known::KeepAlive,
-    Known::ProxyAuthenticate,
-    Known::ProxyAuthorization,
-    Known::ProxyConnection,
-    Known::Te,
-    Known::TransferEncoding,
-    Known::Upgrade,
-]);
-
 /// A set of fields, by their place in the head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Marks([u64; MAX_FIELDS / 64]);

@@ -37,6 +37,9 @@ pub enum BodyError {
     Malformed(Refusal),
     /// It is larger than allowed.
     TooLarge,
+    /// We moved more of it than there is, or have no room to frame it: a fault of ours. To go on
+    /// would send a wrong frame.
+    OutOfStep,
 }
 
 impl Body {
@@ -114,7 +117,7 @@ impl Body {
         };
         self.spend(buf.len() as u64)?;
         if self.outgoing == Outgoing::Chunked {
-            self.enclose(buf);
+            self.enclose(buf)?;
         } else {
             self.tail.clear();
         }
@@ -126,11 +129,14 @@ impl Body {
         std::mem::take(&mut self.tail)
     }
 
-    /// Counts `n` payload bytes that went past `frame`.
+    /// Counts `n` payload bytes that went past `frame`, no more than [`Body::unframed`] said.
     ///
     /// # Errors
-    /// [`BodyError::TooLarge`].
+    /// [`BodyError::TooLarge`]; [`BodyError::OutOfStep`] for more than that.
     pub fn skip(&mut self, n: u64) -> Result<(), BodyError> {
+        if n > self.unframed() {
+            return Err(BodyError::OutOfStep);
+        }
         match &mut self.incoming {
             Incoming::Length(left) => {
                 *left -= n;
@@ -160,12 +166,14 @@ impl Body {
     }
 
     /// Puts the payload in `buf` into one chunk, with the last chunk behind it if it has ended.
-    fn enclose(&mut self, buf: &mut Buf) {
+    fn enclose(&mut self, buf: &mut Buf) -> Result<(), BodyError> {
         let mut end = Vec::new();
         if !buf.is_empty() {
             let mut line = [0; 18];
-            let fits = buf.prepend(write_chunk_size(&mut line, buf.len() as u64));
-            debug_assert!(fits, "received buffers have headroom");
+            // Received buffers have headroom.
+            if !buf.prepend(write_chunk_size(&mut line, buf.len() as u64)) {
+                return Err(BodyError::OutOfStep);
+            }
             end.extend_from_slice(b"\r\n");
         }
         if self.ended() {
@@ -176,6 +184,7 @@ impl Body {
         let taken = buf.extend(&end);
         end.drain(..taken);
         self.tail = end;
+        Ok(())
     }
 }
 
@@ -212,4 +221,61 @@ fn take_surplus(buf: &mut Buf, at: usize) -> Vec<u8> {
     let surplus = buf.bytes()[at..].to_vec();
     buf.truncate(at);
     surplus
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::{HEADROOM, Ring, Tier};
+
+    fn buf(bytes: &[u8]) -> Buf {
+        let ring = Ring::new(Tier::V5_8, 8, 8).expect("tests need io_uring");
+        let mut buf = ring.try_buf().expect("a buffer");
+        assert_eq!(buf.extend(bytes), bytes.len());
+        buf
+    }
+
+    #[test]
+    fn a_body_is_framed_where_it_lies() {
+        let mut body = Body::of_response(ResponseFraming::UntilClose, BodyOut::Chunked);
+        let mut some = buf(b"hello");
+        assert!(body.frame(&mut some).expect("framed").is_empty());
+        assert_eq!((some.bytes(), body.take_tail().len()), (&b"5\r\nhello\r\n"[..], 0));
+        assert_eq!(body.end_of_stream(), Some(&b"0\r\n\r\n"[..]));
+    }
+
+    /// Better no bytes than bytes without their frame.
+    #[test]
+    fn without_room_for_its_frame_a_body_does_not_go_on() {
+        let mut body = Body::of_response(ResponseFraming::UntilClose, BodyOut::Chunked);
+        let mut full = buf(b"hello");
+        assert!(full.prepend(&[b'.'; HEADROOM]));
+        assert!(matches!(body.frame(&mut full), Err(BodyError::OutOfStep)));
+    }
+
+    #[test]
+    fn no_more_is_skipped_than_there_is() {
+        let out_of_step = |result| matches!(result, Err(BodyError::OutOfStep));
+        let mut body = Body::of_request(RequestFraming::Length(5), None);
+        assert!(out_of_step(body.skip(6)));
+        assert!(body.skip(5).is_ok() && body.ended());
+        assert!(out_of_step(body.skip(1)));
+
+        let mut body = Body::of_request(RequestFraming::Chunked, None);
+        assert!(out_of_step(body.skip(1)), "before any chunk");
+        body.frame(&mut buf(b"3\r\na")).expect("a chunk begins");
+        assert!(out_of_step(body.skip(3)));
+        assert!(body.skip(2).is_ok() && !body.ended());
+        assert!(out_of_step(body.skip(1)), "between chunks");
+
+        let mut body = Body::of_response(ResponseFraming::UntilClose, BodyOut::UntilClose);
+        assert!(body.skip(1 << 40).is_ok());
+    }
+
+    #[test]
+    fn what_is_skipped_counts_towards_the_limit() {
+        let mut body = Body::of_request(RequestFraming::Length(9), Some(4));
+        assert!(body.skip(4).is_ok());
+        assert!(matches!(body.skip(1), Err(BodyError::TooLarge)));
+    }
 }

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::client::{Client, Gone};
 use super::connection::Next;
 use super::forward::{Broken, Flow};
-use super::reply::{self, Failure};
+use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
 use super::{retry, tunnel};
@@ -48,8 +48,10 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         }
         Err(Failed::CutShort) => return Next::Close,
     };
-    let keep = request.facts.keep_alive && body.ended() && !failure.is_in_body();
-    reply::fail(client, &failure, request.facts.is_head, keep).await
+    let keep_alive = request.facts.keep_alive && body.ended() && !failure.is_in_body();
+    let (version, to_head) = (request.version, request.facts.is_head);
+    let manner = Manner { version, to_head, keep_alive };
+    reply::fail(client, &failure, manner).await
 }
 
 async fn forward(
@@ -356,8 +358,7 @@ fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
         Broken::SinkTimeout if progress.begun.get() => return Failed::CutShort,
         // The client's fault, and too late for another answer.
         _ if progress.begun.get() => return Failed::ClientGone,
-        Broken::Source(BodyError::TooLarge) => Failure::BodyTooLarge,
-        Broken::Source(BodyError::Malformed(refusal)) => Failure::Refused(refusal),
+        Broken::Source(error) => error.into(),
         Broken::SourceTimeout => Failure::BodyTimeout,
         Broken::SinkTimeout => Failure::ResponseTimeout,
     };

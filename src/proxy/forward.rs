@@ -1,7 +1,6 @@
 //! Moving a body from one connection to the other, by copy or by splice.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,8 +8,9 @@ use std::time::Duration;
 use super::Context;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
+use super::splicing::{self, Splicing, Stop};
 use crate::http1::write_chunk_size;
-use crate::ring::{BUF_CAPACITY, Buf, Pipe, Spliced, Timer, Traffic};
+use crate::ring::{BUF_CAPACITY, Buf, SendOp, Timer, Traffic};
 use crate::transport::Stream;
 
 /// One direction of an exchange.
@@ -64,8 +64,8 @@ impl Flow<'_> {
             if may_splice && !self.from.has_ahead() && self.is_worth_splicing(body, bulk) {
                 self.from.leave_in_socket().await.map_err(|_| Broken::CutShort)?;
                 if !self.from.has_ahead() {
-                    match self.context.pipes.lend() {
-                        Some(mut pipe) => match self.splice(body, &mut pipe).await? {
+                    match splicing::begin(self.context, self.from, self.to) {
+                        Some(mut splicing) => match self.splice(body, &mut splicing).await? {
                             SpliceEnd::Dry => {}
                             SpliceEnd::EndOfStream => return self.end_of_stream(body).await,
                             SpliceEnd::Unfit => may_splice = false,
@@ -88,10 +88,11 @@ impl Flow<'_> {
             };
             bulk = buf.len() >= BUF_CAPACITY;
             self.copy(body, &mut buf).await?;
+            let tail = body.take_tail();
             if !buf.is_empty() {
-                self.send(buf).await?;
+                self.send(buf, !tail.is_empty()).await?;
             }
-            self.send_bytes(body.take_tail()).await?;
+            self.send_bytes(tail).await?;
         }
         Ok(())
     }
@@ -126,85 +127,90 @@ impl Flow<'_> {
     /// [`Broken`].
     pub async fn send_first(&self, before: Vec<u8>, buf: Buf, tail: Vec<u8>) -> Result<(), Broken> {
         if before.is_empty() {
-            self.send(buf).await?;
+            self.send(buf, !tail.is_empty()).await?;
         } else {
-            let sending = self.to.socket.send_after(before, buf);
-            let sent = self.within(sending, Broken::SinkTimeout).await?;
-            sent.result.map_err(|_| Broken::Sink)?;
+            self.sent(self.to.socket.send_after(before, buf)).await?;
         }
         self.send_bytes(tail).await
     }
 
-    /// Sends the bytes of `buf`.
-    pub async fn send(&self, buf: Buf) -> Result<(), Broken> {
-        let sent = self.within(self.to.socket.send(buf, false), Broken::SinkTimeout).await?;
-        sent.result.map_err(|_| Broken::Sink)
+    /// Sends the bytes of `buf`; `more`: others follow at once.
+    async fn send(&self, buf: Buf, more: bool) -> Result<(), Broken> {
+        self.sent(self.to.socket.send(buf, more)).await
     }
 
     async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Broken> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let sending = self.to.socket.send_bytes(bytes);
+        self.sent(self.to.socket.send_bytes(bytes)).await
+    }
+
+    /// Waits until the receiver has taken all of it.
+    async fn sent(&self, sending: SendOp) -> Result<(), Broken> {
         let sent = self.within(sending, Broken::SinkTimeout).await?;
         sent.result.map_err(|_| Broken::Sink)
     }
 
-    /// Splices payload while none of it needs a look.
-    async fn splice(&self, body: &mut Body, pipe: &mut Pipe) -> Result<SpliceEnd, Broken> {
-        let (Ok(_from), Ok(_to)) = (self.from.socket.nonblocking(), self.to.socket.nonblocking())
-        else {
-            return Ok(SpliceEnd::Unfit);
-        };
-        let mut woken = false;
+    /// Splices payload while none of it needs a look. Where it leaves as chunks, the end of a chunk
+    /// goes out with the size of the next, if that is here already, else at once.
+    async fn splice<G>(
+        &self,
+        body: &mut Body,
+        splicing: &mut Splicing<'_, G>,
+    ) -> Result<SpliceEnd, Broken> {
+        let mut chunk_open = false;
         loop {
-            let most = body.unframed();
-            if most == 0 {
-                return Ok(SpliceEnd::Dry);
-            }
-            match pipe.fill(&self.from.socket, most) {
-                Ok(Spliced::Moved(n)) => {
-                    woken = false;
+            let stop = match splicing.fill(body.unframed()) {
+                Ok(n) => {
                     body.skip(n as u64).map_err(Broken::Source)?;
-                    self.drain(body, pipe, n).await?;
+                    if body.leaves_chunked() {
+                        self.begin_chunk(n, chunk_open).await?;
+                        chunk_open = true;
+                    }
+                    self.drain(splicing, n, chunk_open).await?;
+                    continue;
                 }
-                // Readable, but not by splice: it stops at urgent data (tcp(7)), where a receive
-                // goes on.
-                Ok(Spliced::NotReady) if woken => return Ok(SpliceEnd::Unfit),
-                Ok(Spliced::NotReady) => {
+                Err(stop) => stop,
+            };
+            if std::mem::take(&mut chunk_open) {
+                self.send_bytes(b"\r\n".to_vec()).await?;
+            }
+            match stop {
+                Stop::Enough => return Ok(SpliceEnd::Dry),
+                Stop::NotReady => {
                     let readable = self.within(self.from.socket.readable(), Broken::SourceTimeout);
                     readable.await?.map_err(|_| Broken::CutShort)?;
-                    woken = true;
                 }
-                Ok(Spliced::End) => return Ok(SpliceEnd::EndOfStream),
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    return Ok(SpliceEnd::Unfit);
-                }
-                Err(_) => return Err(Broken::CutShort),
+                Stop::End => return Ok(SpliceEnd::EndOfStream),
+                Stop::Unfit => return Ok(SpliceEnd::Unfit),
+                Stop::Broken => return Err(Broken::CutShort),
             }
         }
     }
 
-    /// Empties the pipe, which holds `n` payload bytes, into the receiver.
-    async fn drain(&self, body: &Body, pipe: &mut Pipe, n: usize) -> Result<(), Broken> {
-        if body.leaves_chunked() {
-            let mut line = [0; 18];
-            self.send_bytes(write_chunk_size(&mut line, n as u64).to_vec()).await?;
-        }
-        while pipe.inside() > 0 {
-            match pipe.drain(&self.to.socket, false) {
-                Ok(Spliced::Moved(_)) => {}
-                Ok(Spliced::NotReady) => {
-                    let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
-                    writable.await?.map_err(|_| Broken::Sink)?;
-                }
-                Ok(Spliced::End) | Err(_) => return Err(Broken::Sink),
-            }
+    /// Sends the size line of a chunk of `n` bytes, which follow; behind the end of the chunk
+    /// before it, where that is still to be sent.
+    async fn begin_chunk(&self, n: usize, after_chunk: bool) -> Result<(), Broken> {
+        let mut line = [0; 18];
+        let line = write_chunk_size(&mut line, n as u64);
+        let end: &[u8] = if after_chunk { b"\r\n" } else { b"" };
+        let sending = self.to.socket.send_bytes_more([end, line].concat());
+        self.sent(sending).await
+    }
+
+    /// Sends the `n` payload bytes in the pipe; `more`: other bytes follow at once.
+    async fn drain<G>(
+        &self,
+        splicing: &mut Splicing<'_, G>,
+        n: usize,
+        more: bool,
+    ) -> Result<(), Broken> {
+        while !splicing.drain(more).map_err(|_| Broken::Sink)? {
+            let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
+            writable.await?.map_err(|_| Broken::Sink)?;
         }
         self.context.count(|counters| counters.spliced += n as u64);
-        if body.leaves_chunked() {
-            self.send_bytes(b"\r\n".to_vec()).await?;
-        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod reply;
 mod request;
 mod response;
 mod retry;
+mod splicing;
 mod tunnel;
 
 pub use connection::{Counted, serve};

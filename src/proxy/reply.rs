@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
+use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
-use crate::http1::{FieldEdits, Refusal};
+use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::plan::{Redirect, RedirectPart};
 use crate::upstream::Busy;
 
@@ -19,6 +20,8 @@ pub enum Failure {
     BodyTimeout,
     /// Its body is larger than allowed.
     BodyTooLarge,
+    /// A body was miscounted; a fault of ours.
+    BodyMiscounted,
     /// No route matches.
     NoRoute,
     /// No server has room.
@@ -33,12 +36,24 @@ pub enum Failure {
     ResponseTimeout,
 }
 
+impl From<BodyError> for Failure {
+    /// What is wrong with a request's body.
+    fn from(error: BodyError) -> Failure {
+        match error {
+            BodyError::Malformed(refusal) => Failure::Refused(refusal),
+            BodyError::TooLarge => Failure::BodyTooLarge,
+            BodyError::OutOfStep => Failure::BodyMiscounted,
+        }
+    }
+}
+
 impl Failure {
     fn status(&self) -> u16 {
         match self {
             Failure::Refused(refusal) => refusal.status(),
             Failure::HeadTimeout | Failure::BodyTimeout => 408,
             Failure::BodyTooLarge => 413,
+            Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
@@ -55,7 +70,13 @@ impl Failure {
 
     /// Whether the request's body is at fault, so that what follows it cannot be told from it.
     pub fn is_in_body(&self) -> bool {
-        matches!(self, Failure::BodyTooLarge | Failure::BodyTimeout | Failure::Refused(_))
+        matches!(
+            self,
+            Failure::BodyTooLarge
+                | Failure::BodyTimeout
+                | Failure::BodyMiscounted
+                | Failure::Refused(_)
+        )
     }
 
     /// One sentence, for the page and the log.
@@ -65,6 +86,7 @@ impl Failure {
             Failure::HeadTimeout => "The request did not arrive in time.",
             Failure::BodyTimeout => "The request's body did not arrive in time.",
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
+            Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
@@ -85,14 +107,34 @@ pub struct Reply<'a> {
     /// Fields besides those that frame the message.
     pub fields: &'a [(&'a str, &'a str)],
     pub edits: &'a FieldEdits,
-    pub keep_alive: bool,
+    pub manner: Manner,
+}
+
+/// How an answer of our own goes to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// What the client speaks.
+    pub version: Version,
     /// The request was HEAD: the body is announced, not sent.
     pub to_head: bool,
+    /// The connection stays.
+    pub keep_alive: bool,
+}
+
+impl Manner {
+    /// To a request of which nothing is known but that the connection cannot go on after it.
+    pub const LAST: Manner = Manner { version: Version::Http11, to_head: false, keep_alive: false };
 }
 
 impl Reply<'_> {
-    /// Appends the whole response to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// The whole response.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + self.body.len());
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
         let bodiless = matches!(self.status, 204 | 304);
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         if !bodiless {
@@ -107,11 +149,9 @@ impl Reply<'_> {
         for (name, value) in self.edits.set.iter().chain(&self.edits.add) {
             let _ = write!(out, "{name}: {value}\r\n");
         }
-        if !self.keep_alive {
-            out.extend_from_slice(b"Connection: close\r\n");
-        }
+        out.extend_from_slice(connection_line(self.manner.keep_alive, self.manner.version));
         out.extend_from_slice(b"\r\n");
-        if !bodiless && !self.to_head {
+        if !bodiless && !self.manner.to_head {
             out.extend_from_slice(self.body);
         }
     }
@@ -124,13 +164,13 @@ impl Reply<'_> {
     }
 }
 
-/// Answers with a small page for `failure` and closes the connection, or keeps it with `keep`.
-pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool) -> Next {
+/// Answers with a small page for `failure`.
+pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
     context.count(|counters| counters.refused += 1);
     tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
-    let keep = keep && !context.draining.get() && !client.finished.get();
+    let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let retry_after = ("Retry-After", "1");
@@ -142,12 +182,9 @@ pub async fn fail(client: &Client, failure: &Failure, to_head: bool, keep: bool)
         body: page.as_bytes(),
         fields,
         edits: &FieldEdits::default(),
-        keep_alive: keep,
-        to_head,
+        manner: Manner { keep_alive, ..manner },
     };
-    let mut bytes = Vec::with_capacity(512);
-    reply.write(&mut bytes);
-    send(client, bytes, keep).await
+    send(client, reply.to_bytes(), keep_alive).await
 }
 
 /// Sends a response of our own.
@@ -251,6 +288,29 @@ mod tests {
         assert_eq!(location(Some("[::1]"), "/", None), "https://[::1]/");
     }
 
+    /// HTTP/1.0 closes unless both sides say otherwise (RFC 9112 §9.3).
+    #[test]
+    fn an_answer_says_what_becomes_of_the_connection() {
+        use Version::{Http10, Http11};
+        for (version, keep_alive, expected) in [
+            (Http11, true, ""),
+            (Http11, false, "Connection: close\r\n"),
+            (Http10, true, "Connection: keep-alive\r\n"),
+            (Http10, false, "Connection: close\r\n"),
+        ] {
+            let reply = Reply {
+                status: 204,
+                content_type: "",
+                body: b"",
+                fields: &[],
+                edits: &FieldEdits::default(),
+                manner: Manner { version, to_head: false, keep_alive },
+            };
+            let expected = format!("HTTP/1.1 204 No Content\r\n{expected}\r\n");
+            assert_eq!(reply.to_bytes(), expected.as_bytes(), "{version:?} {keep_alive}");
+        }
+    }
+
     #[test]
     fn edits_apply_to_our_own_answers() {
         let edits = FieldEdits {
@@ -258,18 +318,15 @@ mod tests {
             set: vec![("content-type".into(), "text/html".into())],
             add: vec![("x-extra".into(), "1".into())],
         };
-        let mut out = Vec::new();
         let reply = Reply {
             status: 200,
             content_type: "text/plain",
             body: b"hi",
             fields: &[("Cache-Control", "no-store")],
             edits: &edits,
-            keep_alive: true,
-            to_head: false,
+            manner: Manner { keep_alive: true, ..Manner::LAST },
         };
-        reply.write(&mut out);
-        let text = String::from_utf8(out).unwrap();
+        let text = String::from_utf8(reply.to_bytes()).unwrap();
         assert_eq!(
             text,
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\

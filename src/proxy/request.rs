@@ -6,13 +6,13 @@ use super::Service;
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
-use super::reply::{self, Failure, Reply};
+use super::reply::{self, Failure, Manner, Reply};
 use crate::balance::hash_key;
 use crate::http1::{
     FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming, RequestHead,
     RequestRewrite, Version, parse_request, write_request,
 };
-use crate::plan::{Action, BodyText, HashKey, Limits, Plan, RoutePlan, UpstreamPlan};
+use crate::plan::{Action, BodyText, HashKey, Limits, Plan, Redirect, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 
 /// A request to forward.
@@ -55,17 +55,15 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
     match decision {
         Err(refusal) => {
             drop(buf);
-            Err(reply::fail(client, &Failure::Refused(refusal), false, false).await)
+            Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await)
         }
         Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
-        Ok(Decision::Forward { facts, version, route, group, key }) => {
+        Ok(Decision::Forward(Destination { facts, version, route, group, key })) => {
             let limit = service.plan.routes[route].limits.body_bytes;
             let mut body = Body::of_request(facts.framing, limit);
-            if let Err(BodyError::TooLarge | BodyError::Malformed(_)) =
-                take_body(client, &mut body, buf, &mut out)
-            {
-                let failure = Failure::BodyTooLarge;
-                return Err(reply::fail(client, &failure, facts.is_head, false).await);
+            if let Err(error) = take_body(client, &mut body, buf, &mut out) {
+                let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
+                return Err(reply::fail(client, &error.into(), manner).await);
             }
             Ok((Request { service, facts, version, route, group, key }, out, body))
         }
@@ -117,40 +115,57 @@ async fn receive_head(
             Err(refusal) => {
                 client.context.count(|counters| counters.requests += 1);
                 drop(buf);
-                return Err(reply::fail(client, &Failure::Refused(refusal), false, false).await);
+                return Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await);
             }
         }
         drop(buf);
         buf = match client.timer.until(deadline, client.stream.recv()).await {
             Ok(Ok(Some(more))) => more,
             Ok(_) => return Err(Next::Close),
-            Err(_) => return Err(reply::fail(client, &Failure::HeadTimeout, false, false).await),
+            Err(_) => return Err(reply::fail(client, &Failure::HeadTimeout, Manner::LAST).await),
         };
     }
 }
 
+/// What shall be done with a well-formed request.
 enum Decision {
-    Forward { facts: RequestFacts, version: Version, route: usize, group: usize, key: u64 },
+    Forward(Destination),
     Answer(Answer),
 }
 
-/// An answer of our own to a well-formed request.
+/// Where a request goes.
+struct Destination {
+    facts: RequestFacts,
+    version: Version,
+    route: usize,
+    group: usize,
+    key: u64,
+}
+
+/// What answers a request in place of a server.
+enum Own<'p> {
+    Failure(Failure),
+    Fixed { route: &'p RoutePlan, status: u16, body: &'p BodyText },
+    Redirect { route: &'p RoutePlan, redirect: &'p Redirect },
+}
+
+/// An answer of our own, ready to go.
 struct Answer {
-    kind: AnswerKind,
-    to_head: bool,
-    keep_alive: bool,
+    content: Content,
+    manner: Manner,
     /// Bytes of the request's body in the buffer, to be left out before the next request.
     body_len: usize,
 }
 
-enum AnswerKind {
-    NotFound,
-    TooLarge,
+enum Content {
+    /// A page that says why.
+    Failure(Failure),
     /// The whole response.
     Bytes(Vec<u8>),
 }
 
-/// Parses and routes a head. For a request to forward, the head for the server is in `out`.
+/// Parses and routes a head, `body_here` bytes being behind it. For a request to forward, the head
+/// for the server is in `out`.
 fn decide(
     client: &Client,
     service: &Service,
@@ -161,87 +176,111 @@ fn decide(
     let plan = &service.plan;
     let mut storage = FieldStorage::new();
     let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
-    let facts = head.facts;
-    let answer = |kind| {
-        let body_len = match facts.framing {
-            RequestFraming::None => Some(0),
-            RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
-            RequestFraming::Chunked => None,
-        };
-        let keep_alive = facts.keep_alive && body_len.is_some() && !client.context.draining.get();
-        let body_len = body_len.unwrap_or(body_here);
-        Decision::Answer(Answer { kind, to_head: facts.is_head, keep_alive, body_len })
-    };
-    let Some(index) = service.table.find(head.host, head.path()) else {
-        return Ok(answer(AnswerKind::NotFound));
-    };
-    let route = &plan.routes[index];
-    if let (RequestFraming::Length(n), Some(limit)) = (facts.framing, route.limits.body_bytes)
-        && n > limit
-    {
-        return Ok(answer(AnswerKind::TooLarge));
-    }
-    let group = match &route.action {
-        Action::Upstream(group) => *group,
-        action => {
-            let Decision::Answer(mut made) = answer(AnswerKind::NotFound) else { unreachable!() };
-            made.kind = AnswerKind::Bytes(local_answer(route, action, &head, &made));
-            return Ok(Decision::Answer(made));
+    let (route, group) = match find(service, &head) {
+        Ok(found) => found,
+        Err(own) => {
+            let draining = client.context.draining.get();
+            return Ok(Decision::Answer(Answer::new(own, &head, body_here, draining)));
         }
     };
     let how = RequestRewrite {
         client_ip: client.ip,
         scheme: "http",
-        edits: &route.request_fields,
+        edits: &plan.routes[route].request_fields,
         request_id: None,
     };
     write_request(out, &head, &how);
     let key = balancing_key(&plan.upstreams[group], &head, client);
-    Ok(Decision::Forward { facts, version: head.version, route: index, group, key })
+    let (facts, version) = (head.facts, head.version);
+    Ok(Decision::Forward(Destination { facts, version, route, group, key }))
 }
 
-/// The bytes of a fixed response or a redirect.
-fn local_answer(
-    route: &RoutePlan,
-    action: &Action,
-    head: &RequestHead<'_, '_>,
-    made: &Answer,
-) -> Vec<u8> {
-    let (status, body, location) = match action {
-        Action::Respond { status, body } => (*status, body, None),
-        Action::Redirect(redirect) => {
-            let location = reply::location(redirect, head.host, head.path(), head.query());
-            (redirect.status, &BodyText::default(), Some(location))
-        }
-        Action::Upstream(_) => unreachable!("forwarded, not answered here"),
-    };
-    let fields = location.as_ref().map(|location| ("Location", location.as_str()));
-    let mut out = Vec::with_capacity(256 + body.bytes.len());
+/// The route of a request to forward and its upstream, or what answers it here.
+fn find<'p>(service: &'p Service, head: &RequestHead<'_, '_>) -> Result<(usize, usize), Own<'p>> {
+    let index = service.table.find(head.host, head.path());
+    let index = index.ok_or(Own::Failure(Failure::NoRoute))?;
+    let route = &service.plan.routes[index];
+    if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
+        && n > limit
+    {
+        return Err(Own::Failure(Failure::BodyTooLarge));
+    }
+    match &route.action {
+        Action::Upstream(group) => Ok((index, *group)),
+        Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
+        Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
+    }
+}
+
+impl Answer {
+    /// To a request with this head. The connection stays if the client wishes so, and if it is
+    /// known where the request's body ends, of which at most `body_here` bytes are here.
+    fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, draining: bool) -> Answer {
+        let facts = &head.facts;
+        let body_len = match facts.framing {
+            RequestFraming::None => Some(0),
+            RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
+            RequestFraming::Chunked => None,
+        };
+        let keep_alive = facts.keep_alive && body_len.is_some() && !draining;
+        let mut manner = Manner { version: head.version, to_head: facts.is_head, keep_alive };
+        let content = match own {
+            Own::Failure(failure) => {
+                manner.keep_alive &= !failure.is_in_body();
+                Content::Failure(failure)
+            }
+            Own::Fixed { route, status, body } => {
+                Content::Bytes(fixed_response(route, status, body, manner))
+            }
+            Own::Redirect { route, redirect } => {
+                Content::Bytes(redirection(route, redirect, head, manner))
+            }
+        };
+        Answer { content, manner, body_len: body_len.unwrap_or(body_here) }
+    }
+}
+
+fn fixed_response(route: &RoutePlan, status: u16, body: &BodyText, manner: Manner) -> Vec<u8> {
     let reply = Reply {
         status,
         content_type: &body.content_type,
         body: &body.bytes,
-        fields: fields.as_slice(),
+        fields: &[],
         edits: &route.response_fields,
-        keep_alive: made.keep_alive,
-        to_head: made.to_head,
+        manner,
     };
-    reply.write(&mut out);
-    out
+    reply.to_bytes()
+}
+
+fn redirection(
+    route: &RoutePlan,
+    redirect: &Redirect,
+    head: &RequestHead<'_, '_>,
+    manner: Manner,
+) -> Vec<u8> {
+    let location = reply::location(redirect, head.host, head.path(), head.query());
+    let reply = Reply {
+        status: redirect.status,
+        content_type: "",
+        body: b"",
+        fields: &[("Location", &location)],
+        edits: &route.response_fields,
+        manner,
+    };
+    reply.to_bytes()
 }
 
 async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {
-    let Answer { kind, to_head, keep_alive, body_len } = answer;
+    let Answer { content, manner, body_len } = answer;
     buf.advance(body_len);
-    if keep_alive && !buf.is_empty() {
+    if manner.keep_alive && !buf.is_empty() {
         client.stream.put_back(buf);
     } else {
         drop(buf);
     }
-    match kind {
-        AnswerKind::Bytes(bytes) => reply::send(client, bytes, keep_alive).await,
-        AnswerKind::NotFound => reply::fail(client, &Failure::NoRoute, to_head, keep_alive).await,
-        AnswerKind::TooLarge => reply::fail(client, &Failure::BodyTooLarge, to_head, false).await,
+    match content {
+        Content::Bytes(bytes) => reply::send(client, bytes, manner.keep_alive).await,
+        Content::Failure(failure) => reply::fail(client, &failure, manner).await,
     }
 }
 

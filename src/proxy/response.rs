@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
-use super::body::Body;
+use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
 use super::forward::{Broken, Flow};
 use super::reply::Failure;
@@ -275,7 +275,10 @@ impl Attempt<'_> {
                     write_response(out, &head, &how);
                     buf.advance(len);
                     let mut body = Body::of_response(body_in, body_out);
-                    let surplus = body.frame(buf).map_err(|_| bad("A chunk is malformed."))?;
+                    let surplus = body.frame(buf).map_err(|error| match error {
+                        BodyError::OutOfStep => Failed::Answer(Failure::BodyMiscounted),
+                        _ => bad("A chunk is malformed."),
+                    })?;
                     let head = if buf.prepend(out) { Vec::new() } else { out.clone() };
                     Ok((Judged::Final(body, !surplus.is_empty()), head))
                 }

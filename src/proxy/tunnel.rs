@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Context;
-use crate::ring::{BUF_CAPACITY, Pipe, Spliced, Tick, Timer, Traffic};
+use super::splicing::{self, Stop};
+use crate::ring::{BUF_CAPACITY, Tick, Timer, Traffic};
 use crate::transport::Stream;
 
 /// The tunnel has ended otherwise than by both sides' closing.
@@ -68,10 +69,8 @@ impl Half<'_> {
             self.moved_at.set(self.context.ring.now());
             if bulk && may_splice && !self.from.has_ahead() {
                 self.from.leave_in_socket().await.map_err(|_| Broken)?;
-                if !self.from.has_ahead()
-                    && let Some(mut pipe) = self.context.pipes.lend()
-                {
-                    may_splice = self.splice(&mut pipe).await?;
+                if !self.from.has_ahead() {
+                    may_splice = self.splice().await?;
                 }
             }
         }
@@ -81,37 +80,24 @@ impl Half<'_> {
 
     /// Splices until the source has nothing more just now, and gives the pipe back: an idle tunnel
     /// holds none. `false`: these sockets cannot splice.
-    async fn splice(&self, pipe: &mut Pipe) -> Result<bool, Broken> {
-        let (Ok(_from), Ok(_to)) = (self.from.socket.nonblocking(), self.to.socket.nonblocking())
-        else {
-            return Ok(false);
+    async fn splice(&self) -> Result<bool, Broken> {
+        let Some(mut splicing) = splicing::begin(self.context, self.from, self.to) else {
+            return Ok(true); // later, perhaps
         };
         loop {
-            match pipe.fill(&self.from.socket, u64::MAX) {
-                Ok(Spliced::Moved(n)) => {
-                    self.drain(pipe).await?;
-                    self.context.count(|counters| counters.spliced += n as u64);
-                    self.moved_at.set(self.context.ring.now());
-                }
-                // The end shows again at the next receive.
-                Ok(Spliced::NotReady | Spliced::End) => return Ok(true),
-                Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return Ok(false),
-                Err(_) => return Err(Broken),
+            let n = match splicing.fill(u64::MAX) {
+                Ok(n) => n,
+                // The next receive waits for more, goes past urgent data, or shows the end.
+                Err(Stop::NotReady | Stop::End | Stop::Enough) => return Ok(true),
+                Err(Stop::Unfit) => return Ok(false),
+                Err(Stop::Broken) => return Err(Broken),
+            };
+            while !splicing.drain(false).map_err(|_| Broken)? {
+                self.while_alive(self.to.socket.writable()).await?.map_err(|_| Broken)?;
             }
+            self.context.count(|counters| counters.spliced += n as u64);
+            self.moved_at.set(self.context.ring.now());
         }
-    }
-
-    async fn drain(&self, pipe: &mut Pipe) -> Result<(), Broken> {
-        while pipe.inside() > 0 {
-            match pipe.drain(&self.to.socket, false) {
-                Ok(Spliced::Moved(_)) => {}
-                Ok(Spliced::NotReady) => {
-                    self.while_alive(self.to.socket.writable()).await?.map_err(|_| Broken)?;
-                }
-                Ok(Spliced::End) | Err(_) => return Err(Broken),
-            }
-        }
-        Ok(())
     }
 
     /// Runs `future` while bytes move in this direction or the other.

@@ -55,7 +55,12 @@ impl Socket {
     /// As [`Socket::send`], from a vector: for what may have to wait long, and then holds no more
     /// memory than it needs.
     pub fn send_bytes(&self, bytes: Vec<u8>) -> SendOp {
-        self.start_send(Request::SendBytes { fd: self.raw(), bytes })
+        self.start_send(Request::SendBytes { fd: self.raw(), bytes, more: false })
+    }
+
+    /// As [`Socket::send_bytes`]; others follow immediately (MSG_MORE).
+    pub fn send_bytes_more(&self, bytes: Vec<u8>) -> SendOp {
+        self.start_send(Request::SendBytes { fd: self.raw(), bytes, more: true })
     }
 
     /// As [`Socket::send`], `head` before the buffer's bytes (sendmsg(2)).
@@ -115,7 +120,7 @@ impl SendOp {
         payload.bytes.drain(..of_bytes);
         let (fd, head) = (self.fd, payload.bytes);
         State::Sending(after.next(match payload.buf {
-            None => Request::SendBytes { fd, bytes: head },
+            None => Request::SendBytes { fd, bytes: head, more: false },
             Some(mut buf) => {
                 buf.advance(n - of_bytes);
                 match head.is_empty() {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::drain::Listening;
+use super::socket_file::SocketFile;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
@@ -28,32 +29,8 @@ pub struct Bound {
     pub address: Address,
     /// In the order of the shards.
     pub sockets: Vec<OwnedFd>,
-    /// The file of a Unix socket.
+    /// What stays of a Unix socket, to be kept for as long as somebody listens.
     pub file: Option<SocketFile>,
-}
-
-/// The file of a Unix socket, by which others find it.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn at(path: &Path) -> io::Result<SocketFile> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok(SocketFile { path: path.into(), device: metadata.dev(), inode: metadata.ino() })
-    }
-
-    /// Removes it, unless somebody has put another in its place.
-    pub fn remove(&self) {
-        let there = std::fs::symlink_metadata(&self.path);
-        if there.is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode)) {
-            // Gone in the meantime: nothing to remove.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// An address that cannot be listened on.
@@ -156,13 +133,11 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
         }
         result => result?,
     }
+    let file = Some(SocketFile::bound_at(path)?);
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    Ok(Bound {
-        address: plan.address.clone(),
-        sockets: sockets.collect::<io::Result<_>>()?,
-        file: Some(SocketFile::at(path)?),
-    })
+    let sockets = sockets.collect::<io::Result<_>>()?;
+    Ok(Bound { address: plan.address.clone(), sockets, file })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.
@@ -254,11 +229,13 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let plan = ListenerPlan { address: Address::Unix(path), backlog: 16 };
-        drop(bind(&plan, 1).unwrap());
-        let _live = bind(&plan, 2).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };
+        let live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
+        drop(live);
+        assert!(!path.exists(), "the file goes with the sockets");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
         let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };

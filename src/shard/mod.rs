@@ -5,9 +5,11 @@ mod listener;
 mod message;
 #[allow(clippy::module_inception)]
 mod shard;
+mod socket_file;
 
-pub use listener::{BindError, Bound, SocketFile, bind};
+pub use listener::{BindError, Bound, bind};
 pub use message::{Command, Event};
 pub use shard::{Setup, spawn};
+pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.
 pub use crate::ring::{Sender, Tier, Unavailable, mailbox};

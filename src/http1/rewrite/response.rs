@@ -38,13 +38,20 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, how: &Resp
     status_line(&mut sheet, head);
     sheet.copy(head.lines(), head.survey.marks, |_| false);
     framing(&mut sheet, head, how.body);
-    match (how.keep_alive, how.client_version) {
-        (true, Version::Http11) => {}
-        (true, Version::Http10) => sheet.put(b"Connection: keep-alive\r\n"),
-        (false, _) => sheet.put(b"Connection: close\r\n"),
-    }
+    sheet.put(connection_line(how.keep_alive, how.client_version));
     sheet.via(head.version);
     sheet.finish("");
+}
+
+/// The line that tells a client whether its connection stays. HTTP/1.1 takes staying for granted,
+/// HTTP/1.0 closing, unless the answer says otherwise too (RFC 9112 §9.3, appendix C.2.2).
+#[inline]
+pub fn connection_line(keep_alive: bool, client_version: Version) -> &'static [u8] {
+    match (keep_alive, client_version) {
+        (true, Version::Http11) => b"",
+        (true, Version::Http10) => b"Connection: keep-alive\r\n",
+        (false, _) => b"Connection: close\r\n",
+    }
 }
 
 /// Appends an interim response: the fields that are not this hop's own, nothing added.

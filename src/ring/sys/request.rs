@@ -27,8 +27,8 @@ pub enum Request {
     RecvInto { fd: RawFd, buf: Buf, most: usize },
     /// send(2) of all bytes of a buffer; `more`: MSG_MORE.
     Send { fd: RawFd, buf: Buf, more: bool },
-    /// send(2) of all bytes of a vector.
-    SendBytes { fd: RawFd, bytes: Vec<u8> },
+    /// send(2) of all bytes of a vector; `more`: MSG_MORE.
+    SendBytes { fd: RawFd, bytes: Vec<u8>, more: bool },
     /// sendmsg(2) of bytes and a buffer in one go.
     SendVectored { fd: RawFd, head: Vec<u8>, buf: Buf },
     /// poll(2) for one event.
@@ -97,12 +97,12 @@ pub(super) fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
             (entry.flags(libc::MSG_DONTWAIT).build(), Hold::Buf(buf))
         }
         Request::Send { fd, buf, more } => {
-            let flags = no_signal | wait_all(tier) | if more { libc::MSG_MORE } else { 0 };
+            let flags = no_signal | wait_all(tier) | with_more(more);
             let entry = opcode::Send::new(Fd(fd), buf.as_ptr(), buf.len() as u32).flags(flags);
             (entry.build(), Hold::Buf(buf))
         }
-        Request::SendBytes { fd, bytes } => {
-            let flags = no_signal | wait_all(tier);
+        Request::SendBytes { fd, bytes, more } => {
+            let flags = no_signal | wait_all(tier) | with_more(more);
             let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32).flags(flags);
             (entry.build(), Hold::Bytes(bytes))
         }
@@ -116,6 +116,10 @@ pub(super) fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
             (opcode::PollAdd::new(Fd(fd), events).build(), Hold::Nothing)
         }
     }
+}
+
+fn with_more(more: bool) -> i32 {
+    if more { libc::MSG_MORE } else { 0 }
 }
 
 /// Since 5.19 the kernel itself goes on after a short send.
