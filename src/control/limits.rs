@@ -28,11 +28,14 @@ pub fn raise(shards: usize) -> Result<(), String> {
     let needed = MEMLOCK_PER_SHARD * counted as u64;
     let memlock = raise_one(Resource::Memlock, needed);
     if memlock < needed {
+        // Some kernels count the data rings too, about as much again for each shard.
+        let mebibytes = ((3 * needed) >> 20).max(8);
         return Err(format!(
             "the limit on locked memory ({} KiB) is too low for {shards} shard(s), which need \
-             {} KiB; raise it: ulimit -l 8192, or LimitMEMLOCK=8M in the service unit",
+             {} KiB; raise it: ulimit -l {}, or LimitMEMLOCK={mebibytes}M in the service unit",
             memlock >> 10,
-            needed >> 10
+            needed >> 10,
+            mebibytes << 10
         ));
     }
     Ok(())
