@@ -28,8 +28,11 @@ const SIZE: usize = HEADROOM + BUF_CAPACITY + TAILROOM + 1088;
 const RING_ENTRIES: u16 = 1024;
 /// One part in so many of all buffers is kept for receives from servers.
 const RESERVED_PART: usize = 8;
-/// Buffers published at first; doubled whenever the kernel ran out.
+/// Buffers published at first, and at least; doubled whenever the kernel ran out.
 const PUBLISHED_AT_FIRST: u16 = 32;
+/// So many rounds through all that are published without the kernel's running out halve them: the
+/// kernel takes them in turn, and the more there are, the colder is each.
+const ROUNDS_OF_PLENTY: u32 = 64;
 
 const LAYOUT: Layout = match Layout::from_size_align(SIZE, 64) {
     Ok(layout) => layout,
@@ -65,6 +68,8 @@ struct KernelRing {
     tail: u16,
     published: u16,
     target: u16,
+    /// Buffers picked since the target changed, or since the kernel ran out.
+    picked: u32,
 }
 
 impl Stock {
@@ -116,7 +121,7 @@ impl Stock {
     /// Notes that the kernel has picked a published buffer: a completion brought it.
     pub fn picked(&self) {
         if let Some(ring) = &mut self.inner.borrow_mut().ring {
-            ring.published -= 1;
+            ring.picked();
         }
     }
 
@@ -156,10 +161,11 @@ impl Stock {
             let mut inner = self.inner.borrow_mut();
             // The other half is for those who lend buffers themselves.
             let most = RING_ENTRIES.min((inner.max / 2).max(1) as u16);
-            if let Some(ring) = &mut inner.ring
-                && ring.published == 0
-            {
-                ring.target = (ring.target * 2).min(most);
+            if let Some(ring) = &mut inner.ring {
+                ring.picked = 0;
+                if ring.published == 0 {
+                    ring.target = (ring.target * 2).min(most);
+                }
             }
         }
         self.replenish();
@@ -254,7 +260,18 @@ impl KernelRing {
             std::alloc::handle_alloc_error(RING_LAYOUT)
         };
         let target = PUBLISHED_AT_FIRST.min((max / 2).max(1) as u16);
-        KernelRing { entries, tail: 0, published: 0, target }
+        KernelRing { entries, tail: 0, published: 0, target, picked: 0 }
+    }
+
+    fn picked(&mut self) {
+        self.published -= 1;
+        self.picked += 1;
+        if self.picked >= ROUNDS_OF_PLENTY * u32::from(self.target) {
+            self.picked = 0;
+            if self.target > PUBLISHED_AT_FIRST {
+                self.target /= 2;
+            }
+        }
     }
 
     fn publish(&mut self, index: u16, data: NonNull<u8>) {
@@ -438,6 +455,24 @@ mod tests {
         stock.trim(2);
         assert_eq!(stock.usage(), (2, 0));
         assert!(stock.lease().is_some());
+    }
+
+    #[test]
+    fn what_a_rush_has_published_is_taken_back_in_time() {
+        let stock = Stock::new(2048, true);
+        let mut inner = stock.inner.borrow_mut();
+        let ring = inner.ring.as_mut().unwrap();
+        (ring.target, ring.published) = (4 * PUBLISHED_AT_FIRST, 1);
+        let mut pick = |times: u32| {
+            for _ in 0..times * ROUNDS_OF_PLENTY * u32::from(PUBLISHED_AT_FIRST) {
+                ring.picked();
+                ring.published += 1;
+            }
+            ring.target
+        };
+        assert_eq!(pick(3), 4 * PUBLISHED_AT_FIRST);
+        assert_eq!(pick(1), 2 * PUBLISHED_AT_FIRST);
+        assert_eq!(pick(8), PUBLISHED_AT_FIRST);
     }
 
     #[test]
