@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 use super::drain::Drain;
 use super::listener;
@@ -44,29 +44,45 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// Starts a shard's thread, pinned to its CPU.
+/// A shard's thread.
+pub struct Thread(ExecutorJoinHandle<()>);
+
+impl Thread {
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// What glommio says when its executor did not start, or panicked.
+    pub fn join(self) -> Result<(), String> {
+        self.0.join().map_err(|error| error.to_string())
+    }
+}
+
+/// Starts a shard's thread, pinned to its CPU. Once it runs, it ends with [`Event::Ended`] or
+/// [`Event::Failed`].
 ///
 /// # Errors
-/// What glommio says when its executor cannot start.
-pub fn spawn(setup: Setup) -> Result<(), String> {
+/// What glommio says when no thread can be started there.
+pub fn spawn(setup: Setup) -> Result<Thread, String> {
     let cpu = setup.plan.shards.cpus[setup.number];
+    let mut last_words = LastWords {
+        number: setup.number,
+        events: setup.events.clone(),
+        // The executor is set up in its thread; if that fails, nothing of ours runs.
+        event: Some(Event::Failed("its executor cannot be set up".into())),
+    };
     LocalExecutorBuilder::new(Placement::Fixed(cpu))
         .name(&format!("shard-{}", setup.number))
         .ring_depth(EXECUTOR_RING_DEPTH)
         .io_memory(EXECUTOR_IO_MEMORY)
         .preempt_timer(EXECUTOR_PREEMPT)
         .spawn(move || async move {
-            let mut last_words = LastWords {
-                number: setup.number,
-                events: setup.events.clone(),
-                event: Some(Event::Failed("it panicked; please report this".into())),
-            };
-            last_words.event = Some(match run(setup).await {
+            last_words.shall_be(Event::Failed("it panicked; please report this".into()));
+            last_words.shall_be(match run(setup).await {
                 Ok(report) => Event::Ended(Box::new(report)),
                 Err(error) => Event::Failed(error.to_string()),
             });
         })
-        .map(drop)
+        .map(Thread)
         .map_err(|error| error.to_string())
 }
 
@@ -75,6 +91,12 @@ struct LastWords {
     number: usize,
     events: mpsc::Sender<(usize, Event)>,
     event: Option<Event>,
+}
+
+impl LastWords {
+    fn shall_be(&mut self, event: Event) {
+        self.event = Some(event);
+    }
 }
 
 impl Drop for LastWords {
@@ -132,6 +154,7 @@ async fn obey(
                 context.ring.spawn(stop_when_done(context.clone()));
             }
             Command::Drain => {}
+            Command::Stop => context.ring.stop(),
         }
     }
 }
