@@ -46,6 +46,7 @@ const NAMES: &[&str] = &[
     "Proxy-Authorization",
     "Via",
     "Cookie",
+    "Max-Forwards",
     "Accept",
     "X-A",
     "x-b",
@@ -87,6 +88,8 @@ const LINES: &[&str] = &[
     "Transfer-Encoding: chunked",
     "Expect: 100-continue",
     "X-Forwarded-For: 203.0.113.7, 203.0.113.8",
+    "Max-Forwards: 10",
+    "Max-Forwards: 99999999999999999999",
 ];
 
 const CHUNKS: &[&str] = &[

@@ -145,8 +145,19 @@ struct Destination {
 /// What answers a request in place of a server.
 enum Own<'p> {
     Failure(Failure),
-    Fixed { route: &'p RoutePlan, status: u16, body: &'p BodyText },
-    Redirect { route: &'p RoutePlan, redirect: &'p Redirect },
+    Fixed {
+        route: &'p RoutePlan,
+        status: u16,
+        body: &'p BodyText,
+    },
+    Redirect {
+        route: &'p RoutePlan,
+        redirect: &'p Redirect,
+    },
+    /// To an OPTIONS that is not to be forwarded any further.
+    Options {
+        route: &'p RoutePlan,
+    },
 }
 
 /// An answer of our own, ready to go.
@@ -206,6 +217,9 @@ fn find<'p>(service: &'p Service, head: &RequestHead<'_, '_>) -> Result<(usize, 
         return Err(Own::Failure(Failure::BodyTooLarge));
     }
     match &route.action {
+        // As nginx does: a server's answer would show what proxies have added to the request.
+        Action::Upstream(_) if head.method == "TRACE" => Err(Own::Failure(Failure::Trace)),
+        Action::Upstream(_) if head.max_forwards() == Some(0) => Err(Own::Options { route }),
         Action::Upstream(group) => Ok((index, *group)),
         Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
         Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
@@ -235,6 +249,7 @@ impl Answer {
             Own::Redirect { route, redirect } => {
                 Content::Bytes(redirection(route, redirect, head, manner))
             }
+            Own::Options { route } => Content::Bytes(options(route, manner)),
         };
         Answer { content, manner, body_len: body_len.unwrap_or(body_here) }
     }
@@ -264,6 +279,19 @@ fn redirection(
         content_type: "",
         body: b"",
         fields: &[("Location", &location)],
+        edits: &route.response_fields,
+        manner,
+    };
+    reply.to_bytes()
+}
+
+/// RFC 9110 §9.3.7
+fn options(route: &RoutePlan, manner: Manner) -> Vec<u8> {
+    let reply = Reply {
+        status: 200,
+        content_type: "",
+        body: b"",
+        fields: &[reply::ALLOW],
         edits: &route.response_fields,
         manner,
     };

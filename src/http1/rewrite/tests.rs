@@ -66,6 +66,22 @@ fn upgrade_and_trailers() {
     assert_eq!(request(input), format!("{expected}{ADDED}"));
 }
 
+/// One hop less for OPTIONS and TRACE; for other methods the field means nothing
+/// (RFC 9110 §7.6.2).
+#[test]
+fn hops() {
+    for (line, fields, expected) in [
+        ("OPTIONS /", "Max-Forwards: 5\nX: 1", "X: 1\nMax-Forwards: 4"),
+        ("OPTIONS *", "X: 1\nmax-forwards: 1\nMax-Forwards: 9", "X: 1\nMax-Forwards: 0"),
+        ("TRACE /", "Max-Forwards: 10", "Max-Forwards: 9"),
+        ("OPTIONS /", "Max-Forwards: many", "Max-Forwards: many"),
+        ("GET /", "Max-Forwards: 5", "Max-Forwards: 5"),
+    ] {
+        let got = request(&format!("{line} HTTP/1.1\nHost: a\n{fields}"));
+        assert_eq!(got, format!("{line} HTTP/1.1\nHost: a\n{expected}\n{ADDED}"));
+    }
+}
+
 #[test]
 fn earlier_proxies() {
     let input = "GET / HTTP/1.1\nHost: a\nX-Forwarded-For: 203.0.113.1\nVia: 1.1 b\n\
