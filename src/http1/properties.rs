@@ -24,6 +24,7 @@ const STATUS_LINES: &[&str] = &[
     "HTTP/1.1 304 Not Modified",
     "HTTP/1.1 100 Continue",
     "HTTP/1.1 101 Switching Protocols",
+    "HTTP/1.1 426 Upgrade Required",
     "HTTP/1.1 500",
 ];
 

@@ -54,20 +54,21 @@ impl Response {
         client: Version,
         body: BodyOut,
     ) -> Vec<(String, Vec<u8>)> {
-        let mut fields = passing(
-            &self.head,
-            &[
-                "connection",
-                "keep-alive",
-                "proxy-connection",
-                "proxy-authenticate",
-                "proxy-authorization",
-                "te",
-                "transfer-encoding",
-                "content-length",
-                "upgrade",
-            ],
-        );
+        let mut dropped = vec![
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "te",
+            "transfer-encoding",
+            "content-length",
+        ];
+        let upgrade = self.facts.status == 426 && !self.head.list("upgrade").is_empty();
+        if !upgrade {
+            dropped.push("upgrade");
+        }
+        let mut fields = passing(&self.head, &dropped);
         let mut add = |name: &str, value: &str| fields.push((name.into(), value.into()));
         match (body, self.facts.content_length) {
             (BodyOut::Chunked, _) => add("Transfer-Encoding", "chunked"),
@@ -75,6 +76,9 @@ impl Response {
                 add("Content-Length", &length.to_string());
             }
             _ => {}
+        }
+        if upgrade {
+            add("Connection", "upgrade");
         }
         match (client, body) {
             (_, BodyOut::UntilClose) => add("Connection", "close"),

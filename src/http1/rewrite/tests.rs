@@ -227,6 +227,35 @@ fn status_lines() {
     }
 }
 
+/// Only a 426 says what to upgrade to (RFC 9110 §15.5.22), and then Connection says so too.
+#[test]
+fn upgrade_required() {
+    let edits = &FieldEdits::default();
+    let (old, new) = (Version::Http10, Version::Http11);
+    let required = "HTTP/1.1 426 Upgrade Required\nConnection: close\nupgrade: TLS/1.2, HTTP/1.1";
+    let passed = "HTTP/1.1 426 Upgrade Required\nupgrade: TLS/1.2, HTTP/1.1\nContent-Length: 0\n\
+                  Connection: upgrade\n";
+    let stays = "HTTP/1.1 503 \nContent-Length: 0\n".to_owned();
+    for (input, client_version, keep_alive, expected) in [
+        (required, new, true, passed.to_owned()),
+        (required, new, false, format!("{passed}Connection: close\n")),
+        (required, old, true, format!("{passed}Connection: keep-alive\n")),
+        ("HTTP/1.1 503\nUpgrade: h2\nConnection: upgrade", new, true, stays),
+        (
+            "HTTP/1.1 426 X\nConnection: upgrade\nUpgrade: ,",
+            new,
+            true,
+            "HTTP/1.1 426 X\nContent-Length: 0\n".to_owned(),
+        ),
+    ] {
+        let body = BodyOut::None;
+        let how = ResponseRewrite { client_version, keep_alive, body, edits };
+        let input = format!("{input}\nContent-Length: 0");
+        let got = response(&input, false, |out, head| write_response(out, head, &how));
+        assert_eq!(got, format!("{expected}Via: 1.1 corelane"));
+    }
+}
+
 #[test]
 fn response_edits() {
     let edits = &FieldEdits {
