@@ -6,7 +6,7 @@ use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
-use crate::plan::{Redirect, RedirectPart};
+use crate::plan::{Redirect, RedirectPart, RoutePlan};
 use crate::upstream::Busy;
 
 /// The methods that may be forwarded; servers may know fewer, and others still (RFC 9110 §10.2.1).
@@ -133,7 +133,13 @@ impl Manner {
     pub const LAST: Manner = Manner { version: Version::Http11, to_head: false, keep_alive: false };
 }
 
-impl Reply<'_> {
+impl<'a> Reply<'a> {
+    /// A route's answer, without fields and body so far.
+    pub fn of_route(route: &'a RoutePlan, status: u16, manner: Manner) -> Reply<'a> {
+        let edits = &route.response_fields;
+        Reply { status, content_type: "", body: b"", fields: &[], edits, manner }
+    }
+
     /// The whole response.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512 + self.body.len());

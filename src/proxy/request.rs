@@ -256,15 +256,8 @@ impl Answer {
 }
 
 fn fixed_response(route: &RoutePlan, status: u16, body: &BodyText, manner: Manner) -> Vec<u8> {
-    let reply = Reply {
-        status,
-        content_type: &body.content_type,
-        body: &body.bytes,
-        fields: &[],
-        edits: &route.response_fields,
-        manner,
-    };
-    reply.to_bytes()
+    let reply = Reply::of_route(route, status, manner);
+    Reply { content_type: &body.content_type, body: &body.bytes, ..reply }.to_bytes()
 }
 
 fn redirection(
@@ -274,28 +267,13 @@ fn redirection(
     manner: Manner,
 ) -> Vec<u8> {
     let location = reply::location(redirect, head.host, head.path(), head.query());
-    let reply = Reply {
-        status: redirect.status,
-        content_type: "",
-        body: b"",
-        fields: &[("Location", &location)],
-        edits: &route.response_fields,
-        manner,
-    };
-    reply.to_bytes()
+    let reply = Reply::of_route(route, redirect.status, manner);
+    Reply { fields: &[("Location", &location)], ..reply }.to_bytes()
 }
 
 /// RFC 9110 §9.3.7
 fn options(route: &RoutePlan, manner: Manner) -> Vec<u8> {
-    let reply = Reply {
-        status: 200,
-        content_type: "",
-        body: b"",
-        fields: &[reply::ALLOW],
-        edits: &route.response_fields,
-        manner,
-    };
-    reply.to_bytes()
+    Reply { fields: &[reply::ALLOW], ..Reply::of_route(route, 200, manner) }.to_bytes()
 }
 
 async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {

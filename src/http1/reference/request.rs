@@ -1,6 +1,6 @@
 //! Requests as the reference reads and forwards them.
 
-use super::{Head, passing, too_many_named};
+use super::{HOP_BY_HOP, Head, passing, too_many_named};
 use crate::http1::{MAX_FIELDS, RequestFacts, RequestFraming};
 
 /// A request as the reference reads it.
@@ -42,22 +42,15 @@ impl Request {
 
     /// All fields of the forwarded head, in order.
     pub(in crate::http1) fn forwarded_fields(&self) -> Vec<(String, Vec<u8>)> {
-        let mut dropped = vec![
+        let mut dropped = HOP_BY_HOP.to_vec();
+        dropped.extend([
             "host",
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "te",
-            "transfer-encoding",
-            "content-length",
             "x-forwarded-for",
             "x-forwarded-host",
             "x-forwarded-proto",
             "content_length",
             "transfer_encoding",
-        ];
+        ]);
         if !self.facts.upgrade {
             dropped.push("upgrade");
         }

@@ -1,6 +1,6 @@
 //! Responses as the reference reads and forwards them.
 
-use super::{Head, passing, too_many_named};
+use super::{HOP_BY_HOP, Head, passing, too_many_named};
 use crate::http1::{BodyOut, MAX_FIELDS, ResponseFacts, ResponseFraming, Version};
 
 /// A response as the reference reads it.
@@ -54,16 +54,7 @@ impl Response {
         client: Version,
         body: BodyOut,
     ) -> Vec<(String, Vec<u8>)> {
-        let mut dropped = vec![
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "te",
-            "transfer-encoding",
-            "content-length",
-        ];
+        let mut dropped = HOP_BY_HOP.to_vec();
         let upgrade = self.facts.status == 426 && !self.head.list("upgrade").is_empty();
         if !upgrade {
             dropped.push("upgrade");
