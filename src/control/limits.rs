@@ -1,5 +1,6 @@
 //! Resource limits of the process: raised where allowed, refused where too low; and its pages.
 
+use crate::plan::ShardPlan;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that a shard needs before its first connection: rings, event descriptors, pipes.
@@ -49,8 +50,10 @@ pub fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Says so if open files may run out before there are `connections` of clients.
-pub fn advise(shards: usize, connections: u32) {
+/// Says so if open files may run out before there are as many clients as the plan allows.
+pub fn advise(plan: &ShardPlan) {
+    let shards = plan.cpus.len();
+    let connections = plan.max_connections.saturating_mul(shards as u32);
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // A request needs the client's descriptor and a server's.
     let wanted = files_to_start(shards) + 2 * u64::from(connections);

@@ -2,7 +2,9 @@
 
 mod limits;
 mod machine;
+mod reports;
 mod resolve;
+mod shards;
 mod signals;
 mod supervisor;
 

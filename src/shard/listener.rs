@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -81,16 +82,13 @@ impl std::error::Error for BindError {}
 /// [`BindError`], with the remedy.
 pub fn bind(plan: &ListenerPlan, shards: usize) -> Result<Bound, BindError> {
     let bound = match &plan.address {
-        Address::Ip(_) => bind_tcp(plan, shards),
+        Address::Ip(address) => bind_tcp(plan, *address, shards),
         Address::Unix(path) => bind_unix(plan, path, shards),
     };
     bound.map_err(|error| BindError { address: plan.address.clone(), error })
 }
 
-fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
-    let Address::Ip(mut address) = plan.address else {
-        unreachable!("only called for TCP addresses")
-    };
+fn bind_tcp(plan: &ListenerPlan, mut address: SocketAddr, shards: usize) -> io::Result<Bound> {
     // SO_REUSEPORT would share the port with any other process of this user that sets it too, such
     // as another Corelane. A socket without it finds out.
     drop(tcp_socket(address, false)?);
@@ -106,7 +104,7 @@ fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
     Ok(Bound { address: Address::Ip(address), sockets, file: None })
 }
 
-fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
+fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;

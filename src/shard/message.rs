@@ -8,6 +8,8 @@ use crate::telemetry::Report;
 pub enum Command {
     /// Accept no more, finish what is in progress, then end.
     Drain,
+    /// End at once.
+    Stop,
     /// Send an `Event::Report`.
     Report,
     /// A server's name was resolved: upstream and server by index.

@@ -9,7 +9,7 @@ mod socket_file;
 
 pub use listener::{BindError, Bound, bind};
 pub use message::{Command, Event};
-pub use shard::{Setup, spawn};
+pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.
 pub use crate::ring::{Sender, Tier, Unavailable, mailbox};

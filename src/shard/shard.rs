@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
@@ -44,11 +45,23 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells.
+/// A shard's thread.
+pub struct Thread(JoinHandle<()>);
+
+impl Thread {
+    /// Waits until it has ended and has said how.
+    pub fn join(self) {
+        // The thread that waits for it tells also of a panic, and has none itself.
+        let _ = self.0.join();
+    }
+}
+
+/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells:
+/// [`Event::Ended`] or [`Event::Failed`].
 ///
 /// # Errors
 /// Why a thread cannot start.
-pub fn spawn(setup: Setup) -> Result<(), String> {
+pub fn spawn(setup: Setup) -> Result<Thread, String> {
     let cpu = setup.plan.shards.cpus[setup.number];
     let (number, events) = (setup.number, setup.events.clone());
     let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
@@ -69,7 +82,7 @@ pub fn spawn(setup: Setup) -> Result<(), String> {
         let _ = events.send((number, event));
     };
     let thread = std::thread::Builder::new().name(format!("end-{number}"));
-    thread.spawn(wait).map(drop).map_err(|error| error.to_string())
+    thread.spawn(wait).map(Thread).map_err(|error| error.to_string())
 }
 
 /// What ended an executor, with the remedy.
@@ -134,6 +147,7 @@ async fn obey(
                 context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
             }
             Command::Drain => {}
+            Command::Stop => context.ring.stop(),
         }
     }
 }
