@@ -1,5 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
+mod upstream;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -7,7 +9,6 @@ use super::Machine;
 use super::complaint::{Complaints, nearest};
 use super::file::{ActionWritten, File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
 use super::source::{Located, Spot};
-use crate::balance::PolicyKind;
 use crate::plan::Address;
 use crate::route::HostPattern;
 
@@ -21,7 +22,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     listeners(&file.listeners, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {
-        check_upstream(upstream, complaints);
+        upstream::check(upstream, complaints);
     }
     routes(&file.routes, complaints);
     references(file, complaints);
@@ -151,25 +152,6 @@ fn upstream_names(upstreams: &[UpstreamTable], complaints: &Complaints) {
         let what = format!("there is already an upstream `{name}`");
         complaints.error(spot, what, "rename one, or put all servers into one upstream");
     });
-}
-
-fn check_upstream(upstream: &UpstreamTable, complaints: &Complaints) {
-    let known = upstream.servers.iter().filter_map(|server| server.address.as_ref());
-    duplicates(known.map(|address| (address.to_string(), address.spot)), |address, spot| {
-        let what = format!("the server {address} is listed twice");
-        complaints.error(spot, what, "remove one; a larger `weight` gives a larger share");
-    });
-    let servers = &upstream.servers;
-    if !servers.is_empty() && servers.iter().all(|server| server.backup == Some(true)) {
-        let remedy = "remove `backup` from the servers of every day";
-        complaints.error(upstream.spot, "every server of the upstream is a backup", remedy);
-    }
-    if let Some(hash) = &upstream.hash
-        && upstream.balance != Some(PolicyKind::ConsistentHash)
-    {
-        let what = "`hash` has no effect with this `balance`";
-        complaints.error(hash.spot, what, "write balance = \"consistent_hash\" or remove `hash`");
-    }
 }
 
 fn routes(routes: &[RouteTable], complaints: &Complaints) {

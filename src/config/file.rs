@@ -4,9 +4,12 @@
 //! judged here, what tables say about each other in `check`. `None` means that a key was absent,
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
+mod allowance;
+mod health;
 mod route;
 mod upstream;
 
+pub(super) use health::{HealthTable, HttpTable};
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use upstream::{ServerEntry, UpstreamTable};
 

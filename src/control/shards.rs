@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use super::StartError;
 use crate::plan::Plan;
-use crate::shard::{self, Bound, Command, Event, Sender, Setup, Thread, Tier, mailbox};
+use crate::shard::{self, Bound, Command, Event, Notices, Sender, Setup, Thread, Tier, mailbox};
 
 /// Running shards. Dropped, they are stopped at once, and have ended afterwards.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct Shards {
 
 impl Shards {
     /// Starts one for each CPU of the plan, with its sockets of `bound`. What they have to say
-    /// comes through `events`, with their numbers.
+    /// comes through `events`, with their numbers; what they find out about servers through `notices`.
     ///
     /// # Errors
     /// Why one could not be started; the others are stopped.
@@ -26,6 +26,7 @@ impl Shards {
         tier: Tier,
         bound: Vec<Bound>,
         events: &mpsc::Sender<(usize, Event)>,
+        notices: &Notices,
     ) -> Result<Shards, StartError> {
         let mut listeners: Vec<Vec<_>> = plan.shards.cpus.iter().map(|_| Vec::new()).collect();
         for listener in bound {
@@ -37,7 +38,8 @@ impl Shards {
         for (number, listeners) in listeners.into_iter().enumerate() {
             let (sender, mailbox) = mailbox()?;
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
-            let setup = Setup { number, plan, tier, listeners, mailbox, events, seed };
+            let notices = notices.clone();
+            let setup = Setup { number, plan, tier, listeners, mailbox, events, notices, seed };
             shards.threads.push(shard::spawn(setup).map_err(StartError::Other)?);
             shards.commands.push(sender);
         }

@@ -8,9 +8,9 @@ use std::sync::mpsc;
 use super::reports::Reports;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
-use super::{limits, resolve};
-use crate::plan::{Address, Plan, TierChoice};
-use crate::shard::{self, BindError, Bound, Command, Event, SocketFile, Tier, Unavailable};
+use super::{health, limits, resolve};
+use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
+use crate::shard::{self, BindError, Bound, Command, Event, Place, SocketFile, Tier, Unavailable};
 use crate::telemetry::Report;
 
 /// Why the proxy did not start: one sentence with the remedy.
@@ -46,7 +46,9 @@ pub struct Running {
     pub addresses: Vec<Address>,
     /// The ring tier in use.
     pub tier: Tier,
+    plan: Arc<Plan>,
     shards: Shards,
+    health: health::Handle,
     events: mpsc::Receiver<Message>,
     _signals: Listening,
     /// Of Unix sockets; removed at the end.
@@ -75,7 +77,9 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
 
     // From here on, whatever was started ends when it is dropped.
     let (events_in, events_out) = mpsc::channel();
-    let shards = Shards::start(&plan, tier, bound, &events_in)?;
+    let (notices_in, notices) = shard::notices(plan.shards.cpus.len());
+    let shards = Shards::start(&plan, tier, bound, &events_in, &notices_in)?;
+    drop(notices_in);
     drop(events_in);
     await_ready(shards.commands().len(), &events_out)?;
     let (messages_in, messages) = mpsc::channel();
@@ -85,10 +89,11 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
         // Without a receiver all is over.
         let _ = from_signals.send(Message::Signal(request));
     })?;
+    let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     resolve::start(&plan, shards.commands())?;
     limits::advise(&plan.shards);
     let (_signals, _files) = (signals, files);
-    Ok(Running { addresses, tier, shards, events: messages, _signals, _files })
+    Ok(Running { addresses, tier, plan, shards, health, events: messages, _signals, _files })
 }
 
 /// Passes on what shards say, until they all have ended.
@@ -174,11 +179,28 @@ impl Running {
                 }
             };
             if let Some(report) = complete {
-                print(&report);
+                self.print(report);
             }
         }
-        print(&reports.sum());
+        self.print(reports.sum());
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Sets the state of a server, in every shard: by the upstream's name and the server's address
+    /// as configured. `false` if there is no such server, or if too many such orders wait already.
+    pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
+        let place = self.plan.upstreams.iter().enumerate().find_map(|(index, plan)| {
+            let named = |plan: &ServerPlan| plan.address.to_string() == server;
+            let server = plan.servers.iter().position(named).filter(|_| plan.name == upstream)?;
+            Some(Place { upstream: index, server })
+        });
+        place.is_some_and(|place| self.health.set_state(place, state))
+    }
+
+    /// What the shards report, and what the checker has counted.
+    fn print(&self, mut report: Report) {
+        report.counters.merge(&self.health.counters());
+        print(&report);
     }
 }
 

@@ -18,7 +18,7 @@ use super::{retry, tunnel};
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
-use crate::upstream::{ConnectError, Connected, Group, Lease, Tried, Verdict};
+use crate::upstream::{ConnectError, Connected, Denied, Group, Lease, Tried, Verdict};
 
 /// After a server has closed, how long to wait for what the kernel says of the send to it.
 const SEND_VERDICT: Duration = Duration::from_secs(1);
@@ -62,11 +62,12 @@ async fn forward(
     phases: &Cell<Phases>,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
+    let _live = group.allowance.enter().map_err(Failed::from)?;
     let mut tried = Tried::default();
     let (mut lease, mut connected) = connect(client, request, group, &mut tried, phases).await?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
-    let mut retried = false;
+    let mut retrying = None;
     loop {
         let Connected { stream: server, reused } = connected;
         let (ended, sent) = send_and_receive(client, request, head, body, &server, phases).await;
@@ -79,9 +80,10 @@ async fn forward(
             }
             Err(Failed::NoByte) => {
                 drop(server);
+                let retried = retrying.is_some();
                 head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
+                retrying = Some(group.allowance.retry().map_err(Failed::from)?);
                 client.context.count(|counters| counters.stale_retries += 1);
-                retried = true;
                 // The same server on a fresh connection; if it is gone altogether, another.
                 connected = match dial(client, request, &lease, phases).await? {
                     Ok(connected) => connected,
@@ -125,6 +127,7 @@ fn replay(
 ) -> Option<Vec<u8>> {
     let Sent { accepted, bytes, .. } = sent?;
     let attempt = retry::Attempt {
+        allowed: request.service.plan.upstreams[request.group].retry.stale,
         reused,
         retried,
         idempotent: request.facts.idempotent,
@@ -177,11 +180,13 @@ async fn connect(
 ) -> Result<(Lease, Connected), Failed> {
     let ring = &client.context.ring;
     let mut last_error = None;
+    let mut retrying = None;
     loop {
         let leased = client.watched(group.acquire(ring, &client.timer, request.key, tried));
         let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
             Ok(lease) => lease,
-            Err(busy) => {
+            Err(Denied::Exceeded(exceeded)) => return Err(exceeded.into()),
+            Err(Denied::Busy(busy)) => {
                 return Err(Failed::Answer(match last_error {
                     Some(error) => no_connection(&error),
                     None => Failure::Busy(busy),
@@ -200,6 +205,9 @@ async fn connect(
                 return Err(Failed::Answer(no_connection(&error)));
             }
             Err(error) => {
+                if retrying.is_none() {
+                    retrying = Some(group.allowance.retry().map_err(Failed::from)?);
+                }
                 client.context.count(|counters| counters.connect_retries += 1);
                 last_error = Some(error);
             }
@@ -211,7 +219,9 @@ fn no_connection(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Ours(_) => Failure::Short,
         ConnectError::Timeout => Failure::NoConnection { timeout: true },
-        ConnectError::Refused(_) => Failure::NoConnection { timeout: false },
+        ConnectError::Refused(_) | ConnectError::TakenDown => {
+            Failure::NoConnection { timeout: false }
+        }
     }
 }
 
@@ -222,6 +232,8 @@ async fn dial(
     phases: &Cell<Phases>,
 ) -> Result<Result<Connected, ConnectError>, Failed> {
     let ring = &client.context.ring;
+    let group = &request.service.groups[request.group];
+    let _waits = group.allowance.wait().map_err(Failed::from)?;
     let limit = request.route().timeouts.connect;
     let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
     let result = dialled.map_err(|Gone| Failed::ClientGone)?;

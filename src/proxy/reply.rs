@@ -7,7 +7,8 @@ use super::client::{Client, Gone};
 use super::connection::Next;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::plan::{Redirect, RedirectPart, RoutePlan};
-use crate::upstream::Busy;
+use crate::telemetry::Counters;
+use crate::upstream::{Busy, Exceeded};
 
 /// The methods that may be forwarded; servers may know fewer, and others still (RFC 9110 §10.2.1).
 pub const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -31,6 +32,8 @@ pub enum Failure {
     Trace,
     /// No server has room.
     Busy(Busy),
+    /// It would exceed a limit of its upstream.
+    Exceeded(Exceeded),
     /// We are short of descriptors, ports or memory.
     Short,
     /// No server could be connected to; `timeout`: the last one did not answer at all.
@@ -62,7 +65,8 @@ impl Failure {
             Failure::NoRoute => 404,
             Failure::Trace => 405,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
-            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
+            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
+            Failure::Exceeded(_) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
                 if *timeout {
                     504
@@ -85,6 +89,15 @@ impl Failure {
         )
     }
 
+    fn count(&self, counters: &mut Counters) {
+        counters.refused += 1;
+        match self {
+            Failure::Exceeded(Exceeded::Budget) => counters.budget_refusals += 1,
+            Failure::Exceeded(_) => counters.breaker_refusals += 1,
+            _ => {}
+        }
+    }
+
     /// One sentence, for the page and the log.
     fn reason(&self) -> &'static str {
         match self {
@@ -98,6 +111,14 @@ impl Failure {
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
             Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",
+            Failure::Exceeded(exceeded) => match exceeded {
+                Exceeded::Active => "Too many requests to this upstream are in progress.",
+                Exceeded::Pending => "Too many requests to this upstream wait for a connection.",
+                Exceeded::Retries => {
+                    "A server failed, and too many requests are being tried again."
+                }
+                Exceeded::Budget => "A server failed, and the budget for trying again is used up.",
+            },
             Failure::Short => "The proxy is short of descriptors, ports or memory.",
             Failure::NoConnection { .. } => "No server could be reached.",
             Failure::BadResponse(reason) => reason,
@@ -181,7 +202,7 @@ impl<'a> Reply<'a> {
 pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
-    context.count(|counters| counters.refused += 1);
+    context.count(|counters| failure.count(counters));
     tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
     let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let page =

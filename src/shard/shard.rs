@@ -9,8 +9,9 @@ use std::time::Duration;
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
 use super::drain::Drain;
+use super::herald::Herald;
 use super::listener;
-use super::message::{Command, Event};
+use super::message::{Command, Event, Notices};
 use crate::plan::Plan;
 use crate::proxy::{Context, Service};
 use crate::ring::{Mailbox, Ring, Tier, Unavailable};
@@ -41,6 +42,8 @@ pub struct Setup {
     pub mailbox: Mailbox<Command>,
     /// Where its events go, with its number.
     pub events: mpsc::Sender<(usize, Event)>,
+    /// Where goes what it finds out about servers.
+    pub notices: Notices,
     /// Differs from shard to shard and from start to start.
     pub seed: u64,
 }
@@ -101,7 +104,7 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, listeners, mailbox, events, seed } = setup;
+    let Setup { number, plan, tier, listeners, mailbox, events, notices, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
@@ -113,7 +116,9 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
         ring.spawn(listener::accept(context.clone(), listener, most, drain.listener()));
     }
     ring.spawn(sweep(context.clone()));
-    ring.spawn(obey(context.clone(), mailbox, events.clone(), number, drain));
+    let herald = Rc::new(Herald { number, notices });
+    ring.spawn(herald.clone().tell(context.clone()));
+    ring.spawn(obey(context.clone(), mailbox, events.clone(), herald, drain));
     let _ = events.send((number, Event::Ready));
     ring.pump().await.map_err(|error| error.to_string())?;
     Ok(context.report())
@@ -124,14 +129,14 @@ async fn obey(
     context: Rc<Context>,
     mut mailbox: Mailbox<Command>,
     events: mpsc::Sender<(usize, Event)>,
-    number: usize,
+    herald: Rc<Herald>,
     drain: Rc<Drain>,
 ) {
     while let Some(command) = mailbox.recv(&context.ring).await {
         match command {
             Command::Report => {
                 let report = Event::Report(Box::new(context.report()));
-                let _ = events.send((number, report));
+                let _ = events.send((herald.number, report));
             }
             Command::Resolved { upstream, server, address } => {
                 let service = context.service.borrow().clone();
@@ -140,6 +145,8 @@ async fn obey(
                     server.set_address(&address);
                 }
             }
+            Command::Standings(standings) => herald.apply(&context, &standings),
+            Command::FindingsTaken => context.service.borrow().news.delivered(),
             Command::Drain if !context.draining.get() => {
                 context.draining.set(true);
                 drain.call();
