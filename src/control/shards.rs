@@ -17,7 +17,8 @@ pub struct Shards {
 
 impl Shards {
     /// Starts one for each CPU of the plan, with its sockets of `bound`. What they have to say
-    /// comes through `events`, with their numbers; what they find out about servers through `notices`.
+    /// comes through `events`, with their numbers; what they find out about servers, through
+    /// `notices`.
     ///
     /// # Errors
     /// Why one could not be started; the others are stopped.
