@@ -43,8 +43,7 @@ pub fn raise(shards: usize) -> Result<(), String> {
 }
 
 /// Keeps the kernel from backing the process with huge pages (PR_SET_THP_DISABLE): the allocator
-/// asks for them, and a few touched pages of many then cost 2 MiB each. ARCHITECTURE.md has the
-/// figures.
+/// asks for them, and a few touched pages then cost 2 MiB each; see "Measured" in ARCHITECTURE.md.
 pub fn use_small_pages() {
     // Refused only by kernels without huge pages.
     let _ = rustix::thread::disable_transparent_huge_pages(true);

@@ -26,16 +26,15 @@ const SEND_VERDICT: Duration = Duration::from_secs(1);
 /// Receives one request, whose first bytes are here, and answers it.
 pub async fn run(client: &Client, first: Buf) -> Next {
     let started = client.context.ring.now();
+    // Even if the last one was an upload that was spliced.
+    client.stream.expect(Traffic::Messages);
     let (request, head, mut body) = match request::receive(client, first).await {
         Ok(received) => received,
         Err(next) => return next,
     };
-    if body.ended() {
-        // After an upload that was spliced: requests come whole again.
-        client.stream.expect(Traffic::Messages);
-    }
     let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
     let phases = Cell::new(phases);
+    let whole = body.ended();
     let failure = match forward(client, &request, head, &mut body, &phases).await {
         Ok(next) => return next,
         Err(Failed::Answer(failure)) => failure,
@@ -48,7 +47,8 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         }
         Err(Failed::CutShort) => return Next::Close,
     };
-    let keep_alive = request.facts.keep_alive && body.ended() && !failure.is_in_body();
+    // After a body under way, what came behind it may be lost with the upload.
+    let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };
     reply::fail(client, &failure, manner).await

@@ -131,11 +131,14 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
         }
         result => result?,
     }
-    let file = Some(SocketFile::bound_at(path)?);
+    let file = SocketFile::bound_at(path).inspect_err(|_| {
+        // Nobody else would remove what was bound just now.
+        let _ = std::fs::remove_file(path);
+    })?;
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
     let sockets = sockets.collect::<io::Result<_>>()?;
-    Ok(Bound { address: plan.address.clone(), sockets, file })
+    Ok(Bound { address: plan.address.clone(), sockets, file: Some(file) })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.

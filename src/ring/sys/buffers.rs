@@ -155,19 +155,29 @@ impl Stock {
         }
     }
 
-    /// Called when the kernel found no buffer: publishes more, and says whether any are published.
-    pub fn grow(&self) -> bool {
+    /// After a turn's completions: publishes buffers again, and more than before if the kernel has
+    /// used up all that were.
+    pub fn restock(&self) {
         {
             let mut inner = self.inner.borrow_mut();
             // The other half is for those who lend buffers themselves.
             let most = RING_ENTRIES.min((inner.max / 2).max(1) as u16);
-            if let Some(ring) = &mut inner.ring {
+            let more_exist = inner.in_use() < inner.most();
+            if let Some(ring) = &mut inner.ring
+                && ring.published == 0
+            {
                 ring.picked = 0;
-                if ring.published == 0 {
+                if more_exist {
                     ring.target = (ring.target * 2).min(most);
                 }
             }
         }
+        self.replenish();
+    }
+
+    /// Called when the kernel found no buffer: publishes what there is by now, and says whether any
+    /// is published.
+    pub fn offer(&self) -> bool {
         self.replenish();
         self.inner.borrow().ring.as_ref().is_some_and(|ring| ring.published > 0)
     }
@@ -269,7 +279,7 @@ impl KernelRing {
         if self.picked >= ROUNDS_OF_PLENTY * u32::from(self.target) {
             self.picked = 0;
             if self.target > PUBLISHED_AT_FIRST {
-                self.target /= 2;
+                self.target = (self.target / 2).max(PUBLISHED_AT_FIRST);
             }
         }
     }
@@ -455,6 +465,23 @@ mod tests {
         stock.trim(2);
         assert_eq!(stock.usage(), (2, 0));
         assert!(stock.lease().is_some());
+    }
+
+    #[test]
+    fn a_rush_that_uses_up_all_that_is_published_has_more_published() {
+        let stock = Stock::new(2048, true);
+        let published = || stock.inner.borrow().ring.as_ref().map(|ring| ring.published);
+        stock.replenish();
+        assert_eq!(published(), Some(PUBLISHED_AT_FIRST));
+        (0..PUBLISHED_AT_FIRST).for_each(|_| stock.picked());
+        stock.restock();
+        assert_eq!(published(), Some(2 * PUBLISHED_AT_FIRST));
+        (1..2 * PUBLISHED_AT_FIRST).for_each(|_| stock.picked());
+        stock.restock();
+        assert_eq!(published(), Some(2 * PUBLISHED_AT_FIRST), "one was left");
+        (0..2 * PUBLISHED_AT_FIRST).for_each(|_| stock.picked());
+        stock.restock();
+        assert_eq!(published(), Some(4 * PUBLISHED_AT_FIRST));
     }
 
     #[test]

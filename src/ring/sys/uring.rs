@@ -190,7 +190,7 @@ impl Uring {
                 self.complete(&entry, wakers);
             }
         }
-        self.stock.replenish();
+        self.stock.restock();
     }
 
     fn complete(&mut self, entry: &cqueue::Entry, wakers: &mut Vec<Waker>) {
