@@ -141,10 +141,13 @@ fn a_killed_server_is_found_without_a_request(tier: Tier) {
 fn a_hung_server_is_found_without_a_request(tier: Tier) {
     let (hung, good) = (origin_never_answers(), Patient::new("good"));
     let servers = [hung.server(), good.origin.server()];
-    let proxy = checked(tier, &servers, &format!("{OFTEN}, fall = 2"));
+    let settings = format!("health = {{ {OFTEN}, fall = 2 }}\ntimeouts = {{ response = \"1s\" }}");
+    let proxy = Config::new(tier).shards(2).upstream("app", &servers, &settings).start();
     let out = await_lines(&proxy, &hung, "server taken out", 1);
     assert!(out.contains("it took longer than 50ms"), "{out}");
-    wait_until("both shards know", || hung.await_end(0).is_over());
+    assert!(hung.await_end(0).is_over(), "the check has given up");
+    let all_good = || (0..20).all(|_| proxy.get("/").status == 200);
+    wait_until("both shards know", all_good);
     assert_eq!(names(&proxy, 20), ["good"; 20]);
 }
 

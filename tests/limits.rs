@@ -54,7 +54,7 @@ fn more_than_the_most_active_is_503(tier: Tier) {
 
 fn more_than_the_most_pending_is_503(tier: Tier) {
     let unreachable = origin_unreachable();
-    let settings = "limits = { max_pending = 1 }\ntimeouts = { connect = \"800ms\" }";
+    let settings = "limits = { max_pending = 1 }\ntimeouts = { connect = \"2s\" }";
     let proxy = before(tier, unreachable.server(), settings);
     let mut first = proxy.client();
     first.send(GET);
