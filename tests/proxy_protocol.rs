@@ -173,7 +173,7 @@ fn a_header_that_comes_too_late_ends_the_connection(tier: Tier) {
     let (took, ()) = timed(|| {
         // A byte now and then does not prolong it.
         for byte in &V1.as_bytes()[..20] {
-            std::thread::sleep(ms(40));
+            pause(ms(40));
             if slow.try_send([*byte]).is_err() {
                 break;
             }
@@ -184,7 +184,7 @@ fn a_header_that_comes_too_late_ends_the_connection(tier: Tier) {
     await_count(&proxy, 2);
     let mut waits = proxy.client();
     waits.send(V1);
-    std::thread::sleep(ms(400));
+    pause(ms(400));
     assert_eq!(waits.get("/").status, 200, "after it, the connection is idle like any other");
 }
 

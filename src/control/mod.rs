@@ -3,7 +3,9 @@
 mod health;
 mod limits;
 mod machine;
+mod reports;
 mod resolve;
+mod shards;
 mod signals;
 mod supervisor;
 

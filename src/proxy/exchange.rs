@@ -14,7 +14,7 @@ use super::forward::{Broken, Flow};
 use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
-use super::{overload, retry, tunnel};
+use super::{retry, tunnel};
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
@@ -26,23 +26,16 @@ const SEND_VERDICT: Duration = Duration::from_secs(1);
 /// Receives one request, whose first bytes are here, and answers it.
 pub async fn run(client: &Client, first: Buf) -> Next {
     let started = client.context.ring.now();
+    // Even if the last one was an upload that was spliced.
+    client.stream.expect(Traffic::Messages);
     let (request, head, mut body) = match request::receive(client, first).await {
         Ok(received) => received,
         Err(next) => return next,
     };
-    if body.ended() {
-        // After an upload that was spliced: requests come whole again.
-        client.stream.expect(Traffic::Messages);
-    }
     let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
     let phases = Cell::new(phases);
-    let ended = forward(client, &request, head, &mut body, &phases).await;
-    let manner = |keep_alive| Manner {
-        version: request.version,
-        to_head: request.facts.is_head,
-        keep_alive: request.facts.keep_alive && body.ended() && keep_alive,
-    };
-    let failure = match ended {
+    let whole = body.ended();
+    let failure = match forward(client, &request, head, &mut body, &phases).await {
         Ok(next) => return next,
         Err(Failed::Answer(failure)) => failure,
         Err(Failed::NoByte) => {
@@ -53,11 +46,12 @@ pub async fn run(client: &Client, first: Buf) -> Next {
             return Next::Close;
         }
         Err(Failed::CutShort) => return Next::Close,
-        Err(Failed::Exceeded(exceeded)) => {
-            return overload::refuse(client, exceeded, manner(true)).await;
-        }
     };
-    reply::fail(client, &failure, manner(!failure.is_in_body())).await
+    // After a body under way, what came behind it may be lost with the upload.
+    let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
+    let (version, to_head) = (request.version, request.facts.is_head);
+    let manner = Manner { version, to_head, keep_alive };
+    reply::fail(client, &failure, manner).await
 }
 
 async fn forward(
@@ -68,7 +62,7 @@ async fn forward(
     phases: &Cell<Phases>,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
-    let _live = group.allowance.enter().map_err(Failed::Exceeded)?;
+    let _live = group.allowance.enter().map_err(Failed::from)?;
     let mut tried = Tried::default();
     let (mut lease, mut connected) = connect(client, request, group, &mut tried, phases).await?;
     // Of a body under way, the part that went out in an attempt is gone with it.
@@ -91,7 +85,7 @@ async fn forward(
                 let retried = retrying.is_some();
                 head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
                 head.drain(..announced);
-                retrying = Some(group.allowance.retry().map_err(Failed::Exceeded)?);
+                retrying = Some(group.allowance.retry().map_err(Failed::from)?);
                 client.context.count(|counters| counters.stale_retries += 1);
                 // The same server on a fresh connection; if it is gone altogether, another.
                 connected = match dial(client, request, &lease, phases).await? {
@@ -131,7 +125,7 @@ fn verdict(ended: &Result<Finished, Failed>, reused: bool) -> Option<Verdict> {
         Err(Failed::Answer(Failure::ResponseTimeout | Failure::BadResponse(_))) => {
             Some(Verdict::Failed)
         }
-        Err(Failed::Answer(_) | Failed::ClientGone | Failed::Exceeded(_)) => None,
+        Err(Failed::Answer(_) | Failed::ClientGone) => None,
     }
 }
 
@@ -203,7 +197,7 @@ async fn connect(
         let leased = client.watched(group.acquire(ring, &client.timer, request.wish, tried));
         let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
             Ok(lease) => lease,
-            Err(Denied::Exceeded(exceeded)) => return Err(Failed::Exceeded(exceeded)),
+            Err(Denied::Exceeded(exceeded)) => return Err(exceeded.into()),
             Err(Denied::Busy(busy)) => {
                 return Err(Failed::Answer(match last_error {
                     Some(error) => no_connection(&error),
@@ -225,7 +219,7 @@ async fn connect(
             }
             Err(error) => {
                 if retrying.is_none() {
-                    retrying = Some(group.allowance.retry().map_err(Failed::Exceeded)?);
+                    retrying = Some(group.allowance.retry().map_err(Failed::from)?);
                 }
                 client.context.count(|counters| counters.connect_retries += 1);
                 last_error = Some(error);
@@ -252,7 +246,7 @@ async fn dial(
 ) -> Result<Result<Connected, ConnectError>, Failed> {
     let ring = &client.context.ring;
     let group = &request.service.groups[request.group];
-    let _waits = group.allowance.wait().map_err(Failed::Exceeded)?;
+    let _waits = group.allowance.wait().map_err(Failed::from)?;
     let limit = request.route().timeouts.connect;
     let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
     let result = dialled.map_err(|Gone| Failed::ClientGone)?;

@@ -7,7 +7,6 @@ mod context;
 mod entrance;
 mod exchange;
 mod forward;
-mod overload;
 mod reply;
 mod request;
 mod response;

@@ -6,8 +6,12 @@ use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
-use crate::plan::{Redirect, RedirectPart};
-use crate::upstream::Busy;
+use crate::plan::{Redirect, RedirectPart, RoutePlan};
+use crate::telemetry::Counters;
+use crate::upstream::{Busy, Exceeded};
+
+/// The methods that may be forwarded; servers may know fewer, and others still (RFC 9110 §10.2.1).
+pub const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// Why a request is answered by us and not by a server.
 #[derive(Debug)]
@@ -24,8 +28,12 @@ pub enum Failure {
     BodyMiscounted,
     /// No route matches.
     NoRoute,
+    /// It is a TRACE, which is not forwarded.
+    Trace,
     /// No server has room.
     Busy(Busy),
+    /// It would exceed a limit of its upstream.
+    Exceeded(Exceeded),
     /// We are short of descriptors, ports or memory.
     Short,
     /// No server could be connected to; `timeout`: the last one did not answer at all.
@@ -55,8 +63,10 @@ impl Failure {
             Failure::BodyTooLarge => 413,
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
+            Failure::Trace => 405,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
-            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
+            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
+            Failure::Exceeded(_) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
                 if *timeout {
                     504
@@ -79,6 +89,15 @@ impl Failure {
         )
     }
 
+    fn count(&self, counters: &mut Counters) {
+        counters.refused += 1;
+        match self {
+            Failure::Exceeded(Exceeded::Budget) => counters.budget_refusals += 1,
+            Failure::Exceeded(_) => counters.breaker_refusals += 1,
+            _ => {}
+        }
+    }
+
     /// One sentence, for the page and the log.
     fn reason(&self) -> &'static str {
         match self {
@@ -88,9 +107,18 @@ impl Failure {
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
             Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
+            Failure::Trace => "TRACE is not forwarded here.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
             Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",
+            Failure::Exceeded(exceeded) => match exceeded {
+                Exceeded::Active => "Too many requests to this upstream are in progress.",
+                Exceeded::Pending => "Too many requests to this upstream wait for a connection.",
+                Exceeded::Retries => {
+                    "A server failed, and too many requests are being tried again."
+                }
+                Exceeded::Budget => "A server failed, and the budget for trying again is used up.",
+            },
             Failure::Short => "The proxy is short of descriptors, ports or memory.",
             Failure::NoConnection { .. } => "No server could be reached.",
             Failure::BadResponse(reason) => reason,
@@ -126,7 +154,13 @@ impl Manner {
     pub const LAST: Manner = Manner { version: Version::Http11, to_head: false, keep_alive: false };
 }
 
-impl Reply<'_> {
+impl<'a> Reply<'a> {
+    /// A route's answer, without fields and body so far.
+    pub fn of_route(route: &'a RoutePlan, status: u16, manner: Manner) -> Reply<'a> {
+        let edits = &route.response_fields;
+        Reply { status, content_type: "", body: b"", fields: &[], edits, manner }
+    }
+
     /// The whole response.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512 + self.body.len());
@@ -168,19 +202,23 @@ impl Reply<'_> {
 pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
-    context.count(|counters| counters.refused += 1);
+    context.count(|counters| failure.count(counters));
     tracing::debug!(status, id, client = ?client.ip(), "{}", failure.reason());
     let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
-    let retry_after = ("Retry-After", "1");
-    let fields = [("Cache-Control", "no-store"), ("X-Request-Id", id.as_str()), retry_after];
-    let fields = if status == 503 { &fields[..] } else { &fields[..2] };
+    let more = match status {
+        405 => Some(ALLOW),
+        503 => Some(("Retry-After", "1")),
+        _ => None,
+    };
+    let fields =
+        [("Cache-Control", "no-store"), ("X-Request-Id", id.as_str()), more.unwrap_or_default()];
     let reply = Reply {
         status,
         content_type: "text/plain; charset=utf-8",
         body: page.as_bytes(),
-        fields,
+        fields: &fields[..if more.is_some() { 3 } else { 2 }],
         edits: &FieldEdits::default(),
         manner: Manner { keep_alive, ..manner },
     };

@@ -92,14 +92,18 @@ impl Ending {
 pub enum Failed {
     /// The server closed or reset the connection before any byte of a response.
     NoByte,
-    /// The upstream has too much to do already; nothing began.
-    Exceeded(Exceeded),
     /// The client shall get this answer, if no other has begun.
     Answer(Failure),
     /// The client has gone.
     ClientGone,
     /// The response broke off after its head went out.
     CutShort,
+}
+
+impl From<Exceeded> for Failed {
+    fn from(exceeded: Exceeded) -> Failed {
+        Failed::Answer(Failure::Exceeded(exceeded))
+    }
 }
 
 enum Judged {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::drain::Drain;
+use super::drain::Listening;
+use super::socket_file::SocketFile;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
@@ -28,6 +30,8 @@ pub struct Bound {
     pub address: Address,
     /// In the order of the shards.
     pub sockets: Vec<OwnedFd>,
+    /// What stays of a Unix socket, to be kept for as long as somebody listens.
+    pub file: Option<SocketFile>,
 }
 
 /// An address that cannot be listened on.
@@ -78,16 +82,13 @@ impl std::error::Error for BindError {}
 /// [`BindError`], with the remedy.
 pub fn bind(plan: &ListenerPlan, shards: usize) -> Result<Bound, BindError> {
     let bound = match &plan.address {
-        Address::Ip(_) => bind_tcp(plan, shards),
+        Address::Ip(address) => bind_tcp(plan, *address, shards),
         Address::Unix(path) => bind_unix(plan, path, shards),
     };
     bound.map_err(|error| BindError { address: plan.address.clone(), error })
 }
 
-fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
-    let Address::Ip(mut address) = plan.address else {
-        unreachable!("only called for TCP addresses")
-    };
+fn bind_tcp(plan: &ListenerPlan, mut address: SocketAddr, shards: usize) -> io::Result<Bound> {
     // SO_REUSEPORT would share the port with any other process of this user that sets it too, such
     // as another Corelane. A socket without it finds out.
     drop(tcp_socket(address, false)?);
@@ -100,10 +101,10 @@ fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
         socket.listen(backlog(plan))?;
         sockets.push(socket.into());
     }
-    Ok(Bound { address: Address::Ip(address), sockets })
+    Ok(Bound { address: Address::Ip(address), sockets, file: None })
 }
 
-fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
+fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
@@ -130,9 +131,14 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
         }
         result => result?,
     }
+    let file = SocketFile::bound_at(path).inspect_err(|_| {
+        // Nobody else would remove what was bound just now.
+        let _ = std::fs::remove_file(path);
+    })?;
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    Ok(Bound { address: plan.address.clone(), sockets: sockets.collect::<io::Result<_>>()? })
+    let sockets = sockets.collect::<io::Result<_>>()?;
+    Ok(Bound { address: plan.address.clone(), sockets, file: Some(file) })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.
@@ -158,7 +164,7 @@ pub async fn accept(
     listener: Rc<ListenerPlan>,
     socket: OwnedFd,
     most: u32,
-    drain: Rc<Drain>,
+    drain: Listening,
 ) {
     let mut acceptor = Acceptor::new(&context.ring, socket);
     let timer = context.ring.timer();
@@ -166,22 +172,31 @@ pub async fn accept(
         if context.connections.get() >= most {
             // More stay in the accept queue.
             acceptor.pause();
-            while context.connections.get() >= most && !context.draining.get() {
-                timer.sleep(REST_WHEN_FULL).await;
-            }
+            room(&context, &timer, most).await;
         }
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => drain.poll(task).map(|()| None),
         });
         match accepted.await {
-            Some(Ok(fd)) => serve(&context, &listener, fd),
-            Some(Err(error)) => rest(&context, &timer, &error).await,
-            None => break,
+            Some(Ok(fd)) => {
+                // Another listener of the shard may have taken the last place meanwhile.
+                room(&context, &timer, most).await;
+                serve(&context, &listener, fd);
+            }
+            Some(Err(error)) if !context.draining.get() => rest(&context, &timer, &error).await,
+            Some(Err(_)) | None => break,
         }
     }
     for fd in acceptor.finish().await {
         serve(&context, &listener, fd);
+    }
+}
+
+/// Waits until there are fewer than `most` connections, or until those who wait are let in anyway.
+async fn room(context: &Context, timer: &crate::ring::Timer, most: u32) {
+    while context.connections.get() >= most && !context.draining.get() {
+        timer.sleep(REST_WHEN_FULL).await;
     }
 }
 
@@ -228,11 +243,13 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let plan = at(Address::Unix(path));
-        drop(bind(&plan, 1).unwrap());
-        let _live = bind(&plan, 2).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let plan = at(Address::Unix(path.clone()));
+        let live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
+        drop(live);
+        assert!(!path.exists(), "the file goes with the sockets");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
         let plan = at(Address::Unix(path.clone()));

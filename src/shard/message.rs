@@ -9,6 +9,8 @@ use crate::upstream::{Finding, Place, Standing};
 pub enum Command {
     /// Accept no more, finish what is in progress, then end.
     Drain,
+    /// End at once.
+    Stop,
     /// Send an `Event::Report`.
     Report,
     /// A server's name was resolved: upstream and server by index.

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement};
+use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
 use super::drain::Drain;
 use super::herald::Herald;
@@ -13,7 +14,7 @@ use super::listener;
 use super::message::{Command, Event, Notices};
 use crate::plan::Plan;
 use crate::proxy::{Context, Service};
-use crate::ring::{Mailbox, Ring, Tier};
+use crate::ring::{Mailbox, Ring, Tier, Unavailable};
 
 /// glommio's own rings serve nothing here; these are its smallest.
 const EXECUTOR_RING_DEPTH: usize = 16;
@@ -47,66 +48,80 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// Starts a shard's thread, pinned to its CPU.
-///
-/// # Errors
-/// What glommio says when its executor cannot start.
-pub fn spawn(setup: Setup) -> Result<(), String> {
-    let cpu = setup.plan.shards.cpus[setup.number];
-    LocalExecutorBuilder::new(Placement::Fixed(cpu))
-        .name(&format!("shard-{}", setup.number))
-        .ring_depth(EXECUTOR_RING_DEPTH)
-        .io_memory(EXECUTOR_IO_MEMORY)
-        .preempt_timer(EXECUTOR_PREEMPT)
-        .spawn(move || async move {
-            let mut last_words = LastWords {
-                number: setup.number,
-                events: setup.events.clone(),
-                event: Some(Event::Failed("it panicked; please report this".into())),
-            };
-            last_words.event = Some(match run(setup).await {
-                Ok(report) => Event::Ended(Box::new(report)),
-                Err(error) => Event::Failed(error.to_string()),
-            });
-        })
-        .map(drop)
-        .map_err(|error| error.to_string())
-}
+/// A shard's thread.
+pub struct Thread(JoinHandle<()>);
 
-/// Sent when the shard ends, however it does.
-struct LastWords {
-    number: usize,
-    events: mpsc::Sender<(usize, Event)>,
-    event: Option<Event>,
-}
-
-impl Drop for LastWords {
-    fn drop(&mut self) {
-        if let Some(event) = self.event.take() {
-            // Without a receiver the process is ending anyway.
-            let _ = self.events.send((self.number, event));
-        }
+impl Thread {
+    /// Waits until it has ended and has said how.
+    pub fn join(self) {
+        // The thread that waits for it tells also of a panic, and has none itself.
+        let _ = self.0.join();
     }
 }
 
-async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {
+/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells:
+/// [`Event::Ended`] or [`Event::Failed`].
+///
+/// # Errors
+/// Why a thread cannot start.
+pub fn spawn(setup: Setup) -> Result<Thread, String> {
+    let cpu = setup.plan.shards.cpus[setup.number];
+    let (number, events) = (setup.number, setup.events.clone());
+    let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+        .name(&format!("shard-{number}"))
+        .ring_depth(EXECUTOR_RING_DEPTH)
+        .io_memory(EXECUTOR_IO_MEMORY)
+        .preempt_timer(EXECUTOR_PREEMPT)
+        .spawn(move || run(setup))
+        .map_err(|error| error.to_string())?;
+    // An executor that cannot be set up, or that panics, has no last words of its own.
+    let wait = move || {
+        let event = match executor.join() {
+            Ok(Ok(report)) => Event::Ended(Box::new(report)),
+            Ok(Err(sentence)) => Event::Failed(sentence),
+            Err(error) => Event::Failed(why_no_executor(error)),
+        };
+        // Without a receiver the process is ending anyway.
+        let _ = events.send((number, event));
+    };
+    let thread = std::thread::Builder::new().name(format!("end-{number}"));
+    thread.spawn(wait).map(Thread).map_err(|error| error.to_string())
+}
+
+/// What ended an executor, with the remedy.
+fn why_no_executor(error: GlommioError<()>) -> String {
+    match error {
+        GlommioError::IoError(error) => Unavailable::from_error(error).to_string(),
+        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(..)) => {
+            Unavailable::Memlock.to_string()
+        }
+        GlommioError::BuilderError(BuilderErrorKind::ThreadPanic(_)) => {
+            "it panicked; please report this".into()
+        }
+        other => format!("{other}; please report this"),
+    }
+}
+
+/// A shard's main task.
+async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let Setup { number, plan, tier, listeners, mailbox, events, notices, seed } = setup;
     let shards = &plan.shards;
-    let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)?;
+    let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
+        .map_err(|error| Unavailable::from_error(error).to_string())?;
     let most = shards.max_connections.max(1);
     let service = Service::new(plan.clone(), number, seed);
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();
     for (listener, socket) in plan.listeners.iter().zip(listeners) {
         let listener = Rc::new(listener.clone());
-        ring.spawn(listener::accept(context.clone(), listener, socket, most, drain.clone()));
+        ring.spawn(listener::accept(context.clone(), listener, socket, most, drain.listener()));
     }
     ring.spawn(sweep(context.clone()));
     let herald = Rc::new(Herald { number, notices });
     ring.spawn(herald.clone().tell(context.clone()));
     ring.spawn(obey(context.clone(), mailbox, events.clone(), herald, drain));
     let _ = events.send((number, Event::Ready));
-    ring.pump().await?;
+    ring.pump().await.map_err(|error| error.to_string())?;
     Ok(context.report())
 }
 
@@ -137,22 +152,22 @@ async fn obey(
                 context.draining.set(true);
                 drain.call();
                 context.ring.end_idle_waits();
-                context.ring.spawn(stop_when_done(context.clone()));
+                context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
             }
             Command::Drain => {}
+            Command::Stop => context.ring.stop(),
         }
     }
 }
 
 /// Ends the shard when its last connection has closed, or when the drain timeout is over.
-async fn stop_when_done(context: Rc<Context>) {
+async fn stop_when_done(context: Rc<Context>, drain: Rc<Drain>) {
     let timer = context.ring.timer();
     let limit = context.service.borrow().plan.timeouts.drain;
-    // The connections that waited to be accepted are served too: let them be counted first.
-    timer.sleep(DRAIN_INTERVAL).await;
     let finished = async {
         let pause = context.ring.timer();
-        while context.connections.get() > 0 {
+        // The connections that waited to be accepted are served too.
+        while drain.listeners() > 0 || context.connections.get() > 0 {
             pause.sleep(DRAIN_INTERVAL).await;
         }
     };

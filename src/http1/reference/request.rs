@@ -1,6 +1,6 @@
 //! Requests as the reference reads and forwards them.
 
-use super::{Head, passing, too_many_named};
+use super::{HOP_BY_HOP, Head, passing, too_many_named};
 use crate::http1::{MAX_FIELDS, RequestFacts, RequestFraming};
 
 /// A request as the reference reads it.
@@ -47,20 +47,8 @@ impl Request {
 
     /// All fields of the forwarded head, in order. `trusted`: what earlier proxies wrote is true.
     pub(in crate::http1) fn forwarded_fields(&self, trusted: bool) -> Vec<(String, Vec<u8>)> {
-        let mut dropped = vec![
-            "host",
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "te",
-            "transfer-encoding",
-            "content-length",
-            "x-forwarded-for",
-            "content_length",
-            "transfer_encoding",
-        ];
+        let mut dropped = HOP_BY_HOP.to_vec();
+        dropped.extend(["host", "x-forwarded-for", "content_length", "transfer_encoding"]);
         let told = ["x-forwarded-host", "x-forwarded-proto", "forwarded"];
         dropped.extend(told.into_iter().filter(|name| !trusted || !self.says(name)));
         if !self.facts.upgrade {
@@ -69,8 +57,15 @@ impl Request {
         if self.minor == 0 {
             dropped.push("expect");
         }
+        let hops = self.hops();
+        if hops.is_some() {
+            dropped.push("max-forwards");
+        }
         let mut fields = vec![("Host".into(), self.host.clone().unwrap_or_default().into())];
         fields.extend(passing(&self.head, &dropped));
+        if let Some(hops) = hops {
+            fields.push(("Max-Forwards".into(), hops.saturating_sub(1).to_string().into()));
+        }
         let mut add = |name: &str, value: &str| fields.push((name.into(), value.into()));
         match (self.facts.framing, self.head.declared(self.minor)) {
             (RequestFraming::Chunked, _) => add("Transfer-Encoding", "chunked"),
@@ -110,6 +105,16 @@ impl Request {
             add("X-Request-Id", "id-1");
         }
         fields
+    }
+
+    /// RFC 9110 §7.6.2
+    fn hops(&self) -> Option<u64> {
+        if ![&b"OPTIONS"[..], b"TRACE"].contains(&&*self.head.start[0]) {
+            return None;
+        }
+        let first = self.head.values("max-forwards").into_iter().next()?;
+        let is_number = !first.is_empty() && first.chars().all(|c| c.is_ascii_digit());
+        is_number.then(|| first.parse().unwrap_or(u64::MAX))
     }
 }
 

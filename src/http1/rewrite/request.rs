@@ -34,16 +34,25 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
     host(&mut sheet, head);
     let (upgrade, modern) = (head.facts.upgrade, head.version == Version::Http11);
     let (survey, trusted) = (&head.survey, how.trusted);
+    let max_forwards = head.max_forwards();
     sheet.copy(head.lines(), head.survey.marks, |name| match name {
         Known::Upgrade => upgrade,
         // The 100 that it asks for would have no way back to an HTTP/1.0 client.
         Known::Expect => modern,
+        Known::MaxForwards => max_forwards.is_none(),
         Known::XRequestId => true,
         Known::Forwarded => trusted && survey.forwarded,
         Known::XForwardedHost => trusted && survey.forwarded_host,
         Known::XForwardedProto => trusted && survey.forwarded_proto,
         _ => false,
     });
+    if let Some(hops) = max_forwards
+        && sheet.owns("max-forwards")
+    {
+        sheet.put(b"Max-Forwards: ");
+        put_decimal(sheet.out, hops.saturating_sub(1));
+        sheet.put(b"\r\n");
+    }
     framing(&mut sheet, head);
     connection(&mut sheet, head);
     forwarded(&mut sheet, head, how);
