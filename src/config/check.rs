@@ -1,5 +1,6 @@
 //! What tables say about each other and about the machine: one function for each.
 
+mod retry;
 mod sticky;
 mod trust;
 mod upstream;
@@ -27,6 +28,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     for upstream in &file.upstreams {
         upstream::check(upstream, complaints);
     }
+    retry::all(file, complaints);
     sticky::all(file, complaints);
     routes(&file.routes, complaints);
     references(file, complaints);

@@ -11,8 +11,8 @@ use super::file::{
 };
 use crate::balance::PolicyKind;
 use crate::plan::{
-    Action, HashKey, Limits, ListenerPlan, Plan, PoolPlan, QueuePlan, RingPlan, RoutePlan,
-    ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
+    Action, HashKey, Limits, ListenerPlan, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
+    RoutePlan, ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
 };
 use crate::route::{HostPattern, Table, TableBuilder};
 
@@ -112,7 +112,7 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
         passive: table.passive.plan(),
         check: table.health.as_ref().map(HealthTable::plan),
         slow_start: table.slow_start.unwrap_or(Duration::ZERO),
-        retry: table.retry.plan(),
+        budget: table.retry.budget(),
         breaker: table.limits.plan(),
         sticky,
         proxy_protocol: table.proxy_protocol,
@@ -136,6 +136,7 @@ fn route(
     limits: &Limits,
 ) -> Option<RoutePlan> {
     let mut timeouts = timeouts.clone();
+    let mut retry = RetryPlan::default();
     let action = match table.action.as_ref()? {
         ActionWritten::Upstream(name) => {
             let named = |upstream: &UpstreamTable| {
@@ -143,6 +144,7 @@ fn route(
             };
             let index = upstreams.iter().position(named)?;
             timeouts = upstreams[index].timeouts.over(&timeouts);
+            retry = upstreams[index].retry.over(&retry);
             Action::Upstream(index)
         }
         ActionWritten::Respond { status, body } => {
@@ -157,6 +159,7 @@ fn route(
         response_fields: table.response_fields.clone(),
         timeouts: table.timeouts.over(&timeouts),
         limits: table.limits.over(limits),
+        retry: table.retry.over(&retry),
     })
 }
 

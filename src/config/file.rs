@@ -7,12 +7,14 @@
 mod allowance;
 mod health;
 mod listener;
+mod retry;
 mod route;
 mod sticky;
 mod upstream;
 
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use listener::{ListenerTable, Peers, TrustedWritten};
+pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;
 pub(super) use upstream::{ServerEntry, UpstreamTable};

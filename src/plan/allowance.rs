@@ -1,28 +1,17 @@
 //! How much an upstream may be asked to do at once.
 
-/// When a request is tried again: `[upstream.retry]`.
+/// The budget for trying again: `budget_percent` and `budget_min` of `[upstream.retry]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryPlan {
-    /// Most servers that a request is tried on while no connection comes about;
-    /// 1 to [`RetryPlan::TRIES_MAX`].
-    pub tries: u32,
-    /// Whether a request that found its connection from the pool closed is sent once more, where
-    /// it may be sent twice.
-    pub stale: bool,
+pub struct BudgetPlan {
     /// Requests that are tried again at once, in percent of the live ones of the shard.
-    pub budget_percent: u32,
+    pub percent: u32,
     /// So many may be in each shard, however few requests are live.
-    pub budget_min: u32,
+    pub min: u32,
 }
 
-impl RetryPlan {
-    /// More servers than anybody waits for.
-    pub const TRIES_MAX: u32 = 8;
-}
-
-impl Default for RetryPlan {
+impl Default for BudgetPlan {
     fn default() -> Self {
-        RetryPlan { tries: 3, stale: true, budget_percent: 20, budget_min: 10 }
+        BudgetPlan { percent: 20, min: 10 }
     }
 }
 

@@ -6,6 +6,7 @@
 mod allowance;
 mod health;
 mod listener;
+mod retry;
 mod route;
 mod shards;
 mod sticky;
@@ -14,9 +15,10 @@ mod trust;
 mod upstream;
 
 pub use crate::http1::FieldEdits;
-pub use allowance::{BreakerPlan, RetryPlan};
+pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
+pub use retry::{RetryOn, RetryPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};

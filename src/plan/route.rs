@@ -1,6 +1,6 @@
 //! What to do with a request once its route is known.
 
-use super::{Limits, Timeouts};
+use super::{Limits, RetryPlan, Timeouts};
 use crate::http1::FieldEdits;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -18,6 +18,8 @@ pub struct RoutePlan {
     pub timeouts: Timeouts,
     /// The route's limits, resolved in the same way.
     pub limits: Limits,
+    /// When its requests are tried again, resolved likewise.
+    pub retry: RetryPlan,
 }
 
 /// What answers a request.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Address, BreakerPlan, CheckPlan, PassivePlan, RetryPlan, ServerState, StickyPlan};
+use super::{Address, BreakerPlan, BudgetPlan, CheckPlan, PassivePlan, ServerState, StickyPlan};
 use crate::balance::PolicyKind;
 
 /// One `[[upstream]]`.
@@ -27,8 +27,8 @@ pub struct UpstreamPlan {
     pub check: Option<CheckPlan>,
     /// How long a server that returns takes to get its whole weight; zero: it has it at once.
     pub slow_start: Duration,
-    /// When a request is tried again.
-    pub retry: RetryPlan,
+    /// How many requests may be tried again at once.
+    pub budget: BudgetPlan,
     /// The circuit breaker.
     pub breaker: BreakerPlan,
     /// The cookie that brings a client back to its server.

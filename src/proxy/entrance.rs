@@ -1,7 +1,7 @@
 //! How a connection begins where proxies announce clients by the PROXY protocol, and for whom a
 //! peer speaks where it is trusted.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::task::Context as TaskContext;
 use std::time::Duration;
@@ -13,13 +13,15 @@ use crate::plan::ProxyVersion;
 use crate::ring::Buf;
 use crate::transport::proxy_protocol::{self, Endpoints, Preface};
 
-/// What a connection's peer, or somebody before it, said of a client.
+/// What a connection's peer, or somebody before it, said of a client, and other rare knowledge.
 #[derive(Default)]
 pub struct Told {
     /// The addresses that a PROXY header announced, or those of the connection, once asked for.
     endpoints: OnceCell<Option<Endpoints>>,
     /// Whose the present request is, if not the peer's.
     client: Cell<Option<IpAddr>>,
+    /// The id of the present request, once asked for.
+    request_id: RefCell<Option<String>>,
 }
 
 /// Why a connection is closed before it has begun.
@@ -121,10 +123,17 @@ impl Client {
         self.told.get().and_then(|told| told.client.get()).or(self.peer.get())
     }
 
+    /// The id of the present request, for whoever reads the log.
+    pub(super) fn request_id(&self) -> String {
+        let mut id = self.told.get_or_init(Box::default).request_id.borrow_mut();
+        id.get_or_insert_with(|| self.context.request_id()).clone()
+    }
+
     /// A request begins of which nothing is known yet.
-    pub(super) fn forget_client(&self) {
+    pub(super) fn forget_request(&self) {
         if let Some(told) = self.told.get() {
             told.client.set(None);
+            told.request_id.take();
         }
     }
 

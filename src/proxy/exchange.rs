@@ -1,27 +1,22 @@
 //! One request and its response: find a server, send, forward, try again where that is allowed.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
 
 use super::body::Body;
 use super::client::{Client, Gone};
 use super::connection::Next;
-use super::forward::{Broken, Flow};
+use super::course::{Course, Reached};
+use super::hold::hold;
 use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
-use super::response::{Attempt, Failed, Finished, Progress};
-use super::{retry, tunnel};
-use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
+use super::response::{Answer, Failed, Finished};
+use super::retry::{self, Cause};
+use super::sending::Try;
+use super::tunnel;
+use crate::ring::{Buf, Sent, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
-use crate::upstream::{ConnectError, Connected, Denied, Group, Lease, Tried, Verdict};
-
-/// After a server has closed, how long to wait for what the kernel says of the send to it.
-const SEND_VERDICT: Duration = Duration::from_secs(1);
+use crate::upstream::{Connected, Lease, Verdict};
 
 /// Receives one request, whose first bytes are here, and answers it.
 pub async fn run(client: &Client, first: Buf) -> Next {
@@ -63,61 +58,66 @@ async fn forward(
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
     let _live = group.allowance.enter().map_err(Failed::from)?;
-    let mut tried = Tried::default();
-    let (mut lease, mut connected) = connect(client, request, group, &mut tried, phases).await?;
+    let repeatable = hold(client, request, &mut head, body).await?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
-    let mut retrying = None;
+    let mut course = Course::new(client, request, group, phases);
+    let mut reached = course.reach().await?;
+    let (mut to_send, mut stale_before, mut cut_before) = (Some(head), false, false);
     loop {
-        let Connected { stream: server, reused } = connected;
-        let announced = if reused { 0 } else { announce(&request.announcement, &mut head) };
-        let (ended, sent) =
-            send_and_receive(client, request, &lease, head, body, &server, phases).await;
-        if let Some(verdict) = verdict(&ended, reused) {
+        let Reached { lease, connected: Connected { stream: server, reused } } = reached;
+        // What was sent already is being answered: that answer is the last.
+        let listed = to_send.as_ref().and(course.listed()).filter(|_| repeatable);
+        let copy = listed.and(to_send.clone());
+        if let (Some(head), false) = (&mut to_send, reused) {
+            // Both leave in one send.
+            head.splice(..0, request.announcement.iter().copied());
+        }
+        let attempt = Try { client, request, lease: &lease, server: &server, phases, listed };
+        let mut tried = attempt.run(to_send.take(), body).await;
+        if let Some(verdict) = verdict(&tried.ended, reused) {
             lease.learn(verdict, client.context.ring.now());
         }
-        match ended {
-            Ok(finished) => {
+        if let Err(Failed::NoByte) = tried.ended
+            && let Some(head) = replay(tried.sent.take(), request, whole, reused, stale_before)
+        {
+            drop(server);
+            stale_before = true;
+            to_send = Some(head);
+            reached = course.reach_again(lease).await?;
+            continue;
+        }
+        if let Some(cause) = listed.and_then(|on| Cause::of(&tried.ended, on))
+            && tried.repeatable
+        {
+            let another = course.reach_another(&lease, cause).await;
+            if let Some(another) = another.map_err(|Gone| Failed::ClientGone)? {
+                stale_before = false;
+                to_send = copy;
+                reached = another;
+                continue;
+            }
+        }
+        match tried.ended {
+            Ok(Answer::Given(mut finished)) => {
+                if let Finished::Response(ending) = &mut finished {
+                    ending.sending |= cut_before;
+                }
                 return Ok(finish(client, request, &lease, server, finished, phases).await);
             }
-            Err(Failed::NoByte) => {
-                drop(server);
-                let retried = retrying.is_some();
-                head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
-                head.drain(..announced);
-                retrying = Some(group.allowance.retry().map_err(Failed::from)?);
-                client.context.count(|counters| counters.stale_retries += 1);
-                // The same server on a fresh connection; if it is gone altogether, another.
-                connected = match dial(client, request, &lease, phases).await? {
-                    Ok(connected) => connected,
-                    Err(error) if tried.count() >= group.max_tries() => {
-                        return Err(Failed::Answer(no_connection(&error)));
-                    }
-                    Err(_) => {
-                        client.context.count(|counters| counters.connect_retries += 1);
-                        let next = connect(client, request, group, &mut tried, phases).await?;
-                        lease = next.0;
-                        next.1
-                    }
-                };
+            Ok(Answer::Unwanted(_)) => {
+                cut_before = tried.cut;
+                reached = Reached { lease, connected: Connected { stream: server, reused } };
             }
             Err(failed) => return Err(failed),
         }
     }
 }
 
-/// Puts what a new connection begins with ahead of the request's head: both leave in one send. Says
-/// how long it is.
-fn announce(announcement: &[u8], head: &mut Vec<u8>) -> usize {
-    if !announcement.is_empty() {
-        head.splice(..0, announcement.iter().copied());
-    }
-    announcement.len()
-}
-
 /// What an attempt says about the server; `None`: nothing.
-fn verdict(ended: &Result<Finished, Failed>, reused: bool) -> Option<Verdict> {
+fn verdict(ended: &Result<Answer, Failed>, reused: bool) -> Option<Verdict> {
     match ended {
+        // Wanted or not.
         Ok(_) => Some(Verdict::Good),
         // The usual end of a connection that was idle for too long.
         Err(Failed::NoByte) if reused => None,
@@ -139,7 +139,7 @@ fn replay(
 ) -> Option<Vec<u8>> {
     let Sent { accepted, bytes, .. } = sent?;
     let attempt = retry::Attempt {
-        allowed: request.service.plan.upstreams[request.group].retry.stale,
+        allowed: request.route().retry.stale,
         reused,
         retried,
         idempotent: request.facts.idempotent,
@@ -179,215 +179,4 @@ async fn finish(
             }
         }
     }
-}
-
-/// A server with room, and a connection to it. A failure to connect has sent nothing, so the next
-/// server is tried whatever the method.
-async fn connect(
-    client: &Client,
-    request: &Request,
-    group: &Rc<Group>,
-    tried: &mut Tried,
-    phases: &Cell<Phases>,
-) -> Result<(Lease, Connected), Failed> {
-    let ring = &client.context.ring;
-    let mut last_error = None;
-    let mut retrying = None;
-    loop {
-        let leased = client.watched(group.acquire(ring, &client.timer, request.wish, tried));
-        let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
-            Ok(lease) => lease,
-            Err(Denied::Exceeded(exceeded)) => return Err(exceeded.into()),
-            Err(Denied::Busy(busy)) => {
-                return Err(Failed::Answer(match last_error {
-                    Some(error) => no_connection(&error),
-                    None => Failure::Busy(busy),
-                }));
-            }
-        };
-        phases.set(Phases { leased: ring.now(), ..phases.get() });
-        let once = !request.facts.idempotent;
-        if let Some(connected) = lease.reuse(ring, &request.announcement, once) {
-            client.context.count(|counters| counters.reused += 1);
-            phases.set(Phases { connected: ring.now(), ..phases.get() });
-            return Ok((lease, connected));
-        }
-        match dial(client, request, &lease, phases).await? {
-            Ok(connected) => return Ok((lease, connected)),
-            Err(error) if tried.count() >= group.max_tries() => {
-                return Err(Failed::Answer(no_connection(&error)));
-            }
-            Err(error) => {
-                if retrying.is_none() {
-                    retrying = Some(group.allowance.retry().map_err(Failed::from)?);
-                }
-                client.context.count(|counters| counters.connect_retries += 1);
-                last_error = Some(error);
-            }
-        }
-    }
-}
-
-fn no_connection(error: &ConnectError) -> Failure {
-    match error {
-        ConnectError::Ours(_) => Failure::Short,
-        ConnectError::Timeout => Failure::NoConnection { timeout: true },
-        ConnectError::Refused(_) | ConnectError::TakenDown => {
-            Failure::NoConnection { timeout: false }
-        }
-    }
-}
-
-async fn dial(
-    client: &Client,
-    request: &Request,
-    lease: &Lease,
-    phases: &Cell<Phases>,
-) -> Result<Result<Connected, ConnectError>, Failed> {
-    let ring = &client.context.ring;
-    let group = &request.service.groups[request.group];
-    let _waits = group.allowance.wait().map_err(Failed::from)?;
-    let limit = request.route().timeouts.connect;
-    let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
-    let result = dialled.map_err(|Gone| Failed::ClientGone)?;
-    match &result {
-        Ok(_) => {
-            client.context.count(|counters| counters.dialled += 1);
-            phases.set(Phases { connected: ring.now(), ..phases.get() });
-        }
-        Err(error) => {
-            tracing::debug!(server = lease.server().name, ?error, "cannot connect");
-            if let Some(verdict) = error.verdict() {
-                lease.learn(verdict, ring.now());
-            }
-        }
-    }
-    Ok(result)
-}
-
-/// Sends the request and receives the response: both at once where the request has a body, since
-/// a server may answer before it has read all of it. Also returns what became of the head.
-async fn send_and_receive(
-    client: &Client,
-    request: &Request,
-    lease: &Lease,
-    head: Vec<u8>,
-    body: &mut Body,
-    server: &Stream,
-    phases: &Cell<Phases>,
-) -> (Result<Finished, Failed>, Option<Sent>) {
-    let ring = &client.context.ring;
-    let whole = body.ended();
-    // Both are queued now and reach the kernel together.
-    server.arm();
-    let mut sending = server.socket.send_bytes(head);
-    let progress = Progress::new(whole.then(|| ring.now()));
-    let set_cookie = request.set_cookie(lease.server().number());
-    let attempt = Attempt { client, request, server, set_cookie, phases, progress: &progress };
-    if whole && ring.tier() != Tier::V5_8 {
-        // The kernel takes a small request whole and at once; to wait for its word would cost a
-        // wake for each request. What went wrong shows in the response, or in its absence.
-        let mut ended = attempt.run().await;
-        if let Ok(Finished::Response(ending)) = &mut ended {
-            ending.sending = !sending.is_done();
-        }
-        let sent = match &ended {
-            Err(Failed::NoByte) => client.timer.within(SEND_VERDICT, sending).await.ok(),
-            _ => None,
-        };
-        return (ended, sent);
-    }
-    let mut sent = None;
-    let ended = {
-        let uploading = upload(client, request, &mut sending, &mut sent, body, server);
-        both(uploading, attempt.run(), &progress, ring).await
-    };
-    (ended, sent)
-}
-
-/// Sends the head, and the body after it.
-async fn upload(
-    client: &Client,
-    request: &Request,
-    sending: &mut SendOp,
-    sent: &mut Option<Sent>,
-    body: &mut Body,
-    server: &Stream,
-) -> Result<(), Broken> {
-    let timer = client.context.ring.timer();
-    let timeouts = &request.route().timeouts;
-    let head = timer.within(timeouts.body_idle, sending).await.map_err(|_| Broken::SinkTimeout)?;
-    if sent.insert(head).result.is_err() {
-        return Err(Broken::Sink);
-    }
-    let flow = Flow {
-        context: &client.context,
-        from: &client.stream,
-        to: server,
-        timer: &timer,
-        idle: timeouts.body_idle,
-        watch: None,
-    };
-    flow.run(body).await
-}
-
-/// Runs both until the response has ended, or sending has failed for good. Where both peers were
-/// told that their connections stay, the rest of the request is sent after an early response too:
-/// what follows on the connection could not be told from it otherwise.
-async fn both(
-    uploading: impl Future<Output = Result<(), Broken>>,
-    receiving: impl Future<Output = Result<Finished, Failed>>,
-    progress: &Progress,
-    ring: &Ring,
-) -> Result<Finished, Failed> {
-    let mut uploading = pin!(uploading);
-    let mut receiving = pin!(receiving);
-    let mut uploaded = false;
-    let mut early = None;
-    poll_fn(|context| {
-        if !uploaded && let Poll::Ready(result) = uploading.as_mut().poll(context) {
-            uploaded = true;
-            match result {
-                Ok(()) => progress.complete.set(true),
-                // The server reads no more: it has answered, or it is gone. Its side will tell.
-                Err(Broken::Sink) => {}
-                // The answer is out; the client's connection ends, that is all.
-                Err(_) if early.is_some() => {}
-                Err(broken) => return Poll::Ready(Err(failed_upload(broken, progress))),
-            }
-            progress.sent_at.set(Some(ring.now()));
-        }
-        if early.is_none() {
-            match receiving.as_mut().poll(context) {
-                Poll::Ready(Ok(Finished::Response(verdict)))
-                    if !uploaded && verdict.both_expect_more() =>
-                {
-                    early = Some(verdict);
-                }
-                poll => return poll,
-            }
-        }
-        if !uploaded {
-            return Poll::Pending;
-        }
-        let mut verdict = early.take().expect("polled only until ready");
-        if progress.complete.get() {
-            verdict.exchange.request_body_ended();
-        }
-        Poll::Ready(Ok(Finished::Response(verdict)))
-    })
-    .await
-}
-
-fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
-    let answer = match broken {
-        Broken::CutShort | Broken::ClientGone | Broken::Sink => return Failed::ClientGone,
-        Broken::SinkTimeout if progress.begun.get() => return Failed::CutShort,
-        // The client's fault, and too late for another answer.
-        _ if progress.begun.get() => return Failed::ClientGone,
-        Broken::Source(error) => error.into(),
-        Broken::SourceTimeout => Failure::BodyTimeout,
-        Broken::SinkTimeout => Failure::ResponseTimeout,
-    };
-    Failed::Answer(answer)
 }

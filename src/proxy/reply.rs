@@ -91,10 +91,8 @@ impl Failure {
 
     fn count(&self, counters: &mut Counters) {
         counters.refused += 1;
-        match self {
-            Failure::Exceeded(Exceeded::Budget) => counters.budget_refusals += 1,
-            Failure::Exceeded(_) => counters.breaker_refusals += 1,
-            _ => {}
+        if let Failure::Exceeded(exceeded) = self {
+            count_exceeded(*exceeded, counters);
         }
     }
 
@@ -124,6 +122,14 @@ impl Failure {
             Failure::BadResponse(reason) => reason,
             Failure::ResponseTimeout => "The server did not answer in time.",
         }
+    }
+}
+
+/// Counts a request that is not tried, or not tried again.
+pub fn count_exceeded(exceeded: Exceeded, counters: &mut Counters) {
+    match exceeded {
+        Exceeded::Budget => counters.budget_refusals += 1,
+        Exceeded::Active | Exceeded::Pending | Exceeded::Retries => counters.breaker_refusals += 1,
     }
 }
 
@@ -201,7 +207,7 @@ impl<'a> Reply<'a> {
 /// Answers with a small page for `failure`.
 pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
-    let (status, id) = (failure.status(), context.request_id());
+    let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
     tracing::debug!(status, id, client = ?client.ip(), "{}", failure.reason());
     let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();

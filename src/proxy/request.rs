@@ -48,7 +48,7 @@ impl Request {
 /// `Err`: it is answered already.
 pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Body), Next> {
     let service = client.context.service.borrow().clone();
-    client.forget_client();
+    client.forget_request();
     let limits = head_limits(&service.plan.limits);
     let Received { apart, mut buf, len } =
         receive_head(client, buf, &service.plan, &limits).await?;

@@ -14,6 +14,7 @@ use crate::http1::{
     Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,
     write_interim, write_response, write_switching,
 };
+use crate::plan::RetryOn;
 use crate::ring::{Buf, Tick};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
@@ -28,6 +29,8 @@ pub struct Attempt<'a> {
     pub set_cookie: Option<&'a str>,
     pub phases: &'a Cell<Phases>,
     pub progress: &'a Progress,
+    /// Answers that are not for the client while the request may still be sent again.
+    pub listed: Option<&'a RetryOn>,
 }
 
 /// What sending a request and receiving its response tell each other.
@@ -39,14 +42,50 @@ pub struct Progress {
     pub complete: Cell<bool>,
     /// The final head went to the client: from then on there is no other answer.
     pub begun: Cell<bool>,
+    /// An interim head came, and may have gone to the client.
+    pub interim: Cell<bool>,
+    /// The request was whole before it was sent.
+    whole: bool,
+    /// Its head has been sent, with what came with it.
+    pub head_sent: Cell<bool>,
+    /// More of its body has been taken from the client.
+    pub body_begun: Cell<bool>,
 }
 
 impl Progress {
-    /// `sent_at`: the whole request is on its way since then.
-    pub fn new(sent_at: Option<Tick>) -> Progress {
-        let complete = Cell::new(sent_at.is_some());
-        Progress { sent_at: Cell::new(sent_at), complete, begun: Cell::new(false) }
+    /// `whole`: there is no more of the request than is being sent; `sent_at`: since then it need
+    /// not be waited for.
+    pub fn new(whole: bool, sent_at: Option<Tick>) -> Progress {
+        Progress {
+            sent_at: Cell::new(sent_at),
+            complete: Cell::new(sent_at.is_some()),
+            begun: Cell::new(false),
+            interim: Cell::new(false),
+            whole,
+            head_sent: Cell::new(false),
+            body_begun: Cell::new(false),
+        }
     }
+
+    /// Whether the request, from its head on, can be sent again without the client's noticing.
+    pub fn may_repeat(&self) -> bool {
+        !self.begun.get() && !self.interim.get() && (self.whole || !self.body_begun.get())
+    }
+
+    /// Whether besides that the answer to it can still be forwarded: the rest of the request must
+    /// go behind its head, all of which the server has.
+    fn may_choose(&self) -> bool {
+        self.may_repeat() && (self.whole || self.head_sent.get())
+    }
+}
+
+/// What a server answered.
+pub enum Answer {
+    /// A response that the client has got.
+    Given(Finished),
+    /// One with this status, which is listed: its head is put back, and nothing of it went to the
+    /// client.
+    Unwanted(u16),
 }
 
 /// How a response ended well.
@@ -107,6 +146,8 @@ impl From<Exceeded> for Failed {
 }
 
 enum Judged {
+    /// The buffer holds the head still.
+    Unwanted(u16),
     /// The scratch buffer holds an interim head to forward, or is empty.
     Interim,
     Tunnel,
@@ -119,24 +160,29 @@ impl Attempt<'_> {
     ///
     /// # Errors
     /// [`Failed`].
-    pub async fn run(&self) -> Result<Finished, Failed> {
+    pub async fn run(&self) -> Result<Answer, Failed> {
         let draining = self.client.context.draining.get();
         let mut exchange = Exchange::new(self.request.facts, self.request.version, draining);
         let mut ahead = None;
-        let mut interim = false;
         loop {
             let received = self.receive_head(ahead.take()).await;
             let (mut buf, len) = received.map_err(|failed| match failed {
                 // Something did come, and may have gone to the client.
-                Failed::NoByte if interim => Failed::Answer(Failure::BadResponse(
-                    "The server closed the connection after an interim response.",
-                )),
+                Failed::NoByte if self.progress.interim.get() => {
+                    Failed::Answer(Failure::BadResponse(
+                        "The server closed the connection after an interim response.",
+                    ))
+                }
                 failed => failed,
             })?;
             let (judged, head) = self.judge(&mut exchange, &mut buf, len)?;
             match judged {
+                Judged::Unwanted(status) => {
+                    self.server.put_back(buf);
+                    return Ok(Answer::Unwanted(status));
+                }
                 Judged::Interim => {
-                    interim = true;
+                    self.progress.interim.set(true);
                     self.send_head(head).await?;
                     ahead = (!buf.is_empty()).then_some(buf);
                 }
@@ -148,7 +194,7 @@ impl Attempt<'_> {
                     if !buf.is_empty() {
                         self.server.put_back(buf);
                     }
-                    return Ok(Finished::Tunnel);
+                    return Ok(Answer::Given(Finished::Tunnel));
                 }
                 Judged::Final(body, surplus) => {
                     self.progress.begun.set(true);
@@ -160,12 +206,8 @@ impl Attempt<'_> {
                     let ended = self.client.context.ring.now();
                     self.phases.set(Phases { ended, ..self.phases.get() });
                     let draining = self.client.context.draining.get();
-                    return Ok(Finished::Response(Ending {
-                        exchange,
-                        surplus,
-                        draining,
-                        sending: false,
-                    }));
+                    let ending = Ending { exchange, surplus, draining, sending: false };
+                    return Ok(Answer::Given(Finished::Response(ending)));
                 }
             }
         }
@@ -252,6 +294,11 @@ impl Attempt<'_> {
             let (to_head, limits) = (self.request.facts.is_head, head_limits(&route.limits));
             let head = parse_response(&buf.bytes()[..len], &mut storage, to_head, &limits)
                 .map_err(|refusal| bad(refusal.reason))?;
+            if self.listed.is_some_and(|on| on.statuses.contains(&head.facts.status))
+                && self.progress.may_choose()
+            {
+                return Ok((Judged::Unwanted(head.facts.status), Vec::new()));
+            }
             if self.client.context.draining.get() {
                 exchange.drain();
             }

@@ -1,13 +1,20 @@
 //! Whether a failed attempt may be made again.
 //!
-//! A failure to connect has sent nothing: any method goes to the next server
-//! (`exchange::connect`). This is the other case, a connection from the pool that the server had
-//! given up at the moment we used it (RFC 9112 §9.3.1, RFC 9110 §9.2.2).
+//! A failure to connect has sent nothing: any method goes to the next server (`course::reach`).
+//! Here are the other cases: a connection from the pool that the server had given up at the moment
+//! we used it (RFC 9112 §9.3.1, RFC 9110 §9.2.2), and what the configuration lists.
+
+use std::fmt;
+
+use super::reply::Failure;
+use super::response::{Answer, Failed};
+use crate::plan::RetryOn;
+use crate::telemetry::Counters;
 
 /// An attempt that ended before any byte of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The upstream's `retry.stale`.
+    /// The route's `retry.stale`.
     pub allowed: bool,
     /// The connection came from the pool.
     pub reused: bool,
@@ -25,6 +32,48 @@ pub struct Attempt {
 pub fn on_fresh_connection(attempt: Attempt) -> bool {
     let harmless = attempt.idempotent || attempt.accepted == 0;
     attempt.allowed && attempt.reused && !attempt.retried && attempt.replayable && harmless
+}
+
+/// Why a request goes to another server, though this one may have acted on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// An answer with this status.
+    Status(u16),
+    /// No answer in time.
+    Timeout,
+    /// A close in place of an answer.
+    Closed,
+}
+
+impl Cause {
+    /// What of this end is `listed`.
+    pub fn of(ended: &Result<Answer, Failed>, listed: &RetryOn) -> Option<Cause> {
+        match ended {
+            Ok(Answer::Unwanted(status)) => Some(Cause::Status(*status)),
+            Err(Failed::Answer(Failure::ResponseTimeout)) if listed.timeout => Some(Cause::Timeout),
+            Err(Failed::NoByte) if listed.closed => Some(Cause::Closed),
+            Ok(Answer::Given(_)) | Err(_) => None,
+        }
+    }
+
+    /// Counts a request that is tried again.
+    pub fn count(self, counters: &mut Counters) {
+        match self {
+            Cause::Status(_) => counters.status_retries += 1,
+            Cause::Timeout => counters.timeout_retries += 1,
+            Cause::Closed => counters.closed_retries += 1,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Status(status) => write!(f, "the server answered {status}"),
+            Cause::Timeout => f.write_str("the server did not answer in time"),
+            Cause::Closed => f.write_str("the server closed the connection without an answer"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +103,26 @@ mod tests {
             (Attempt { accepted: 0, replayable: false, ..post }, false),
         ] {
             assert_eq!(on_fresh_connection(attempt), expected, "{attempt:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_listed_is_a_cause() {
+        let timeout = || Err(Failed::Answer(Failure::ResponseTimeout));
+        let closed = || Err(Failed::NoByte);
+        let all = RetryOn { statuses: vec![503], timeout: true, closed: true };
+        let none = RetryOn { statuses: vec![503], ..RetryOn::default() };
+        for (ended, on_all, on_none) in [
+            (Ok(Answer::Unwanted(503)), Some(Cause::Status(503)), Some(Cause::Status(503))),
+            (timeout(), Some(Cause::Timeout), None),
+            (closed(), Some(Cause::Closed), None),
+            (Err(Failed::CutShort), None, None),
+            (Err(Failed::ClientGone), None, None),
+            (Err(Failed::Answer(Failure::BodyTimeout)), None, None),
+            (Err(Failed::Answer(Failure::BadResponse("why"))), None, None),
+        ] {
+            assert_eq!(Cause::of(&ended, &all), on_all);
+            assert_eq!(Cause::of(&ended, &none), on_none);
         }
     }
 }

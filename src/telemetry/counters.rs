@@ -43,6 +43,12 @@ counters! {
     connect_retries: "retries after connect failure",
     /// Requests sent again because a connection from the pool had gone stale.
     stale_retries: "retries after stale connection",
+    /// Requests tried again because of the status of an answer (`retry.on`).
+    status_retries: "retries after a listed status",
+    /// Requests tried again because an answer did not come in time; likewise.
+    timeout_retries: "retries after a response timeout",
+    /// Requests tried again because a server closed the connection without an answer; likewise.
+    closed_retries: "retries after a close without an answer",
     /// Requests not tried again because too many were already (`retry.budget_percent`).
     budget_refusals: "retries denied by the budget",
     /// Requests answered 503, or not tried again, because of a limit of their upstream

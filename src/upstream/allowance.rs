@@ -2,7 +2,8 @@
 //! budget of retries.
 //!
 //! A retry is a request that is tried again: on another server after a failure to connect, until
-//! it has a connection, or on a new connection after a stale one, until it has its response. In an
+//! it has a connection; on a new connection after a stale one, or on another server after an
+//! answer that is not wanted, or none at all, until it has its response. In an
 //! outage nearly every request would be tried again, which is more work for servers that have too
 //! much already. So the retries at any moment are limited to a part of the live requests, or to a
 //! small number where little goes on.
@@ -10,7 +11,7 @@
 use std::cell::Cell;
 
 use super::server::share;
-use crate::plan::{BreakerPlan, RetryPlan};
+use crate::plan::{BreakerPlan, BudgetPlan};
 
 /// Counts of one upstream in one shard, and their limits.
 pub struct Allowance {
@@ -66,7 +67,7 @@ impl Drop for Counted<'_> {
 
 impl Allowance {
     pub(super) fn new(
-        retry: &RetryPlan,
+        budget: &BudgetPlan,
         breaker: &BreakerPlan,
         shard: usize,
         shards: usize,
@@ -76,8 +77,8 @@ impl Allowance {
             live: counter(breaker.max_active),
             pending: counter(breaker.max_pending),
             retrying: counter(breaker.max_retries),
-            budget_percent: retry.budget_percent.into(),
-            budget_min: retry.budget_min,
+            budget_percent: budget.percent.into(),
+            budget_min: budget.min,
         }
     }
 
@@ -116,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn allowance(breaker: &BreakerPlan) -> Allowance {
-        Allowance::new(&RetryPlan::default(), breaker, 0, 1)
+        Allowance::new(&BudgetPlan::default(), breaker, 0, 1)
     }
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
     fn limits_are_divided_among_shards() {
         let breaker = BreakerPlan { max_active: Some(5), ..BreakerPlan::default() };
         let room = |shard| {
-            let allowance = Allowance::new(&RetryPlan::default(), &breaker, shard, 3);
+            let allowance = Allowance::new(&BudgetPlan::default(), &breaker, shard, 3);
             let live: Vec<_> = (0..9).filter_map(|_| allowance.enter().ok()).collect();
             live.len()
         };
@@ -165,8 +166,7 @@ mod tests {
             min in 0u32..20,
             steps in prop::collection::vec((0u8..4, any::<prop::sample::Index>()), 0..400),
         ) {
-            let plan =
-                RetryPlan { budget_percent: percent, budget_min: min, ..RetryPlan::default() };
+            let plan = BudgetPlan { percent, min };
             let allowance = Allowance::new(&plan, &BreakerPlan::default(), 0, 1);
             let (mut live, mut retries) = (Vec::new(), Vec::new());
             for (step, index) in steps {

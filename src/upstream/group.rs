@@ -36,7 +36,6 @@ pub struct Group {
     balancer: RefCell<Balancer>,
     /// How much it may be asked to do at once.
     pub allowance: Allowance,
-    max_tries: usize,
     queue: RefCell<VecDeque<Rc<Waiter>>>,
     queue_limit: usize,
     queue_timeout: std::time::Duration,
@@ -80,6 +79,8 @@ pub enum Denied {
 pub struct Tried {
     servers: [Option<u32>; RetryPlan::TRIES_MAX as usize],
     count: usize,
+    /// Those before this one may be tried once more.
+    round: usize,
 }
 
 impl Tried {
@@ -91,10 +92,10 @@ impl Tried {
     }
 
     fn contains(&self, server: usize) -> bool {
-        self.servers[..self.count].contains(&Some(server as u32))
+        self.servers[self.round..self.count].contains(&Some(server as u32))
     }
 
-    /// How many.
+    /// How many tries there were.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -105,6 +106,19 @@ impl Tried {
 enum Among {
     Healthy { backup: bool },
     All { backup: bool },
+}
+
+impl Among {
+    /// Those that take requests.
+    const HEALTHY: [Among; 2] = [Among::Healthy { backup: false }, Among::Healthy { backup: true }];
+
+    /// All of them, should none of those be left.
+    const ANY: [Among; 4] = [
+        Among::Healthy { backup: false },
+        Among::Healthy { backup: true },
+        Among::All { backup: false },
+        Among::All { backup: true },
+    ];
 }
 
 struct View<'a> {
@@ -161,8 +175,7 @@ impl Group {
         Rc::new(Group {
             servers: (0..plan.servers.len()).map(new_server).collect(),
             balancer: RefCell::new(Balancer::new(plan.policy, &names, seed)),
-            allowance: Allowance::new(&plan.retry, &plan.breaker, shard, shards),
-            max_tries: plan.servers.len().min(plan.retry.tries as usize),
+            allowance: Allowance::new(&plan.budget, &plan.breaker, shard, shards),
             queue: RefCell::default(),
             queue_limit,
             queue_timeout: plan.queue.timeout,
@@ -179,11 +192,6 @@ impl Group {
     /// Requests waiting for a server.
     pub fn waiting(&self) -> usize {
         self.queue.borrow().len()
-    }
-
-    /// Most servers that one request may be tried on.
-    pub fn max_tries(&self) -> usize {
-        self.max_tries
     }
 
     /// Chooses a server not in `tried` for a request, and counts the request there until the lease
@@ -239,21 +247,50 @@ impl Group {
         }
     }
 
+    /// As [`Group::acquire`], for a request that has been to a server already: one that takes
+    /// requests and has room at once, or none. Those that were not tried come first; when there is
+    /// none of them, each may be tried again.
+    pub fn acquire_another(
+        self: &Rc<Self>,
+        wish: Wish,
+        tried: &mut Tried,
+        now: Tick,
+    ) -> Option<Lease> {
+        if !self.queue.borrow().is_empty() || self.called.get() > 0 {
+            return None;
+        }
+        let another = |tried: &mut Tried| {
+            let stuck = self.stick(wish, tried, now, false);
+            stuck.or_else(|| self.choose_among(&Among::HEALTHY, wish.key, tried, now))
+        };
+        let lease = another(tried);
+        if lease.is_some() || self.is_full(tried, now) {
+            return lease;
+        }
+        tried.round = tried.count;
+        another(tried)
+    }
+
     fn choose(self: &Rc<Self>, key: u64, tried: &mut Tried, now: Tick) -> Option<Lease> {
-        let mut view =
-            View { servers: &self.servers, tried, among: Among::Healthy { backup: false }, now };
-        let mut balancer = self.balancer.borrow_mut();
-        let mut chosen = balancer.choose(&view, key);
-        if chosen.is_none() && !any_full(&view) {
-            let fallbacks = [
-                Among::Healthy { backup: true },
-                Among::All { backup: false },
-                Among::All { backup: true },
-            ];
-            chosen = fallbacks.into_iter().find_map(|among| {
-                view.among = among;
-                balancer.choose(&view, key)
-            });
+        self.choose_among(&Among::ANY, key, tried, now)
+    }
+
+    /// A server of the first of these sets that has one. If any of the first set is merely full,
+    /// the others are not asked.
+    fn choose_among(
+        self: &Rc<Self>,
+        sets: &[Among],
+        key: u64,
+        tried: &mut Tried,
+        now: Tick,
+    ) -> Option<Lease> {
+        let mut chosen = None;
+        for (nth, &among) in sets.iter().enumerate() {
+            let view = View { servers: &self.servers, tried, among, now };
+            chosen = self.balancer.borrow_mut().choose(&view, key);
+            if chosen.is_some() || (nth == 0 && any_full(&view)) {
+                break;
+            }
         }
         Some(self.lease(chosen?, tried, now))
     }

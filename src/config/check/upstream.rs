@@ -20,7 +20,6 @@ pub(super) fn check(upstream: &UpstreamTable, complaints: &Complaints) {
     if let Some(health) = &upstream.health {
         checks(health, complaints);
     }
-    retries(upstream, complaints);
     pending(upstream, complaints);
 }
 
@@ -73,26 +72,6 @@ fn checks(health: &HealthTable, complaints: &Complaints) {
     if method.value == "HEAD" {
         let what = "an answer to HEAD has no body to look at";
         complaints.error(body.spot, what, "write method = \"GET\" or remove `body`");
-    }
-}
-
-/// A budget or limit for retries must let some through, and there must be some to limit.
-fn retries(upstream: &UpstreamTable, complaints: &Complaints) {
-    let retry = upstream.retry.plan();
-    let never = retry.tries == 1 && !retry.stale;
-    let set = [&upstream.retry.budget_percent, &upstream.retry.budget_min];
-    if !never
-        && (retry.budget_percent, retry.budget_min) == (0, 0)
-        && let Some(spot) = set.into_iter().flatten().map(|set| set.spot).max()
-    {
-        let remedy = "raise `budget_min`, or write tries = 1 and stale = false";
-        complaints.error(spot, "a budget of nothing allows no retry", remedy);
-    }
-    let limits = set.into_iter().flatten().map(|set| set.spot);
-    let limits = limits.chain(upstream.limits.max_retries.as_ref().map(|set| set.spot));
-    for spot in limits.filter(|_| never) {
-        let what = "this has no effect: with tries = 1 and stale = false nothing is tried again";
-        complaints.error(spot, what, "remove it");
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::allowance::{BreakerTable, RetryTable};
+use super::allowance::BreakerTable;
 use super::health::{HealthTable, PassiveTable};
+use super::retry::RetryTable;
 use super::sticky::StickyTable;
 use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
 use crate::balance::PolicyKind;

@@ -1,0 +1,265 @@
+//! The course of one request: the servers it is tried on, one after the other.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::client::{Client, Gone};
+use super::reply::{self, Failure};
+use super::request::Request;
+use super::response::Failed;
+use super::retry::Cause;
+use crate::plan::RetryOn;
+use crate::ring::Tick;
+use crate::telemetry::Phases;
+use crate::upstream::{ConnectError, Connected, Counted, Denied, Exceeded, Group, Lease, Tried};
+
+/// A request's place at a server, and a connection to it.
+pub struct Reached {
+    pub lease: Lease,
+    pub connected: Connected,
+}
+
+/// What all tries of one request share.
+pub struct Course<'a> {
+    client: &'a Client,
+    request: &'a Request,
+    group: &'a Rc<Group>,
+    phases: &'a Cell<Phases>,
+    tried: Tried,
+    /// No try begins later.
+    deadline: Tick,
+    /// From the first retry that lasts until there is a response.
+    retrying: Option<Counted<'a>>,
+}
+
+impl<'a> Course<'a> {
+    /// Of a request that is tried from now on.
+    pub fn new(
+        client: &'a Client,
+        request: &'a Request,
+        group: &'a Rc<Group>,
+        phases: &'a Cell<Phases>,
+    ) -> Course<'a> {
+        let deadline = match request.route().retry.timeout {
+            Some(limit) => client.timer.after(limit),
+            None => Tick::MAX,
+        };
+        Course { client, request, group, phases, tried: Tried::default(), deadline, retrying: None }
+    }
+
+    /// What is followed by another try, while there may be one.
+    pub fn listed(&self) -> Option<&'a RetryOn> {
+        let request = self.request;
+        let listed = request.route().retry.listed(request.facts.idempotent);
+        listed.filter(|_| self.may_go_on())
+    }
+
+    fn may_go_on(&self) -> bool {
+        let tries = self.request.route().retry.tries as usize;
+        self.tried.count() < tries && self.client.context.ring.now() < self.deadline
+    }
+
+    /// A server with room, and a connection to it. A failure to connect has sent nothing, so the
+    /// next server is tried whatever the method, each of them once.
+    pub async fn reach(&mut self) -> Result<Reached, Failed> {
+        let (client, ring) = (self.client, &self.client.context.ring);
+        let mut last_error = None;
+        let mut retrying = None;
+        loop {
+            let wish = self.request.wish;
+            let acquired = self.group.acquire(ring, &client.timer, wish, &mut self.tried);
+            let lease = match client.watched(acquired).await.map_err(|Gone| Failed::ClientGone)? {
+                Ok(lease) => lease,
+                Err(Denied::Exceeded(exceeded)) => return Err(exceeded.into()),
+                Err(Denied::Busy(busy)) => {
+                    return Err(Failed::Answer(match last_error {
+                        Some(error) => no_connection(&error),
+                        None => Failure::Busy(busy),
+                    }));
+                }
+            };
+            if let Some(connected) = self.reuse(&lease) {
+                return Ok(Reached { lease, connected });
+            }
+            match self.dial(&lease).await? {
+                Ok(connected) => return Ok(Reached { lease, connected }),
+                Err(error) if self.has_tried_all() || !self.may_go_on() => {
+                    return Err(Failed::Answer(no_connection(&error)));
+                }
+                Err(error) => {
+                    if self.retrying.is_none() && retrying.is_none() {
+                        retrying = Some(self.group.allowance.retry().map_err(Failed::from)?);
+                    }
+                    client.context.count(|counters| counters.connect_retries += 1);
+                    last_error = Some(error);
+                }
+            }
+        }
+    }
+
+    fn has_tried_all(&self) -> bool {
+        self.tried.count() >= self.group.servers().len()
+    }
+
+    /// The same server on a fresh connection, after one from the pool proved stale; if it is gone
+    /// altogether, another.
+    pub async fn reach_again(&mut self, lease: Lease) -> Result<Reached, Failed> {
+        if self.retrying.is_none() {
+            self.retrying = Some(self.group.allowance.retry().map_err(Failed::from)?);
+        }
+        let context = &self.client.context;
+        context.count(|counters| counters.stale_retries += 1);
+        tracing::debug!(
+            id = self.client.request_id(),
+            server = lease.server().name,
+            "the connection was stale: trying again on a new one"
+        );
+        match self.dial(&lease).await? {
+            Ok(connected) => Ok(Reached { lease, connected }),
+            Err(error) if self.has_tried_all() || !self.may_go_on() => {
+                Err(Failed::Answer(no_connection(&error)))
+            }
+            Err(_) => {
+                context.count(|counters| counters.connect_retries += 1);
+                drop(lease);
+                self.reach().await
+            }
+        }
+    }
+
+    /// Another server, and a connection to it, after one that gave `cause`; `None` if there is
+    /// none to be had at once, or if too much is tried again already. What there is of an answer
+    /// is not let go before.
+    ///
+    /// # Errors
+    /// [`Gone`]: the client has.
+    pub async fn reach_another(
+        &mut self,
+        from: &Lease,
+        cause: Cause,
+    ) -> Result<Option<Reached>, Gone> {
+        let context = &self.client.context;
+        let counted = self.retrying.is_some();
+        let found = match self.another().await {
+            Ok(found) => found,
+            Err(Stopped::Gone) => return Err(Gone),
+            Err(Stopped::Exceeded(exceeded)) => {
+                context.count(|counters| reply::count_exceeded(exceeded, counters));
+                None
+            }
+        };
+        match &found {
+            Some(reached) => {
+                context.count(|counters| cause.count(counters));
+                tracing::debug!(
+                    id = self.client.request_id(),
+                    server = from.server().name,
+                    next = reached.lease.server().name,
+                    attempt = self.tried.count(),
+                    "{cause}: trying again"
+                );
+            }
+            None => {
+                if !counted {
+                    self.retrying = None;
+                }
+                tracing::debug!(
+                    id = self.client.request_id(),
+                    server = from.server().name,
+                    "{cause}: there is no other try"
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    async fn another(&mut self) -> Result<Option<Reached>, Stopped> {
+        while self.may_go_on() {
+            if self.retrying.is_none() {
+                self.retrying = Some(self.group.allowance.retry()?);
+            }
+            let (wish, now) = (self.request.wish, self.client.context.ring.now());
+            let Some(lease) = self.group.acquire_another(wish, &mut self.tried, now) else {
+                break;
+            };
+            if let Some(connected) = self.reuse(&lease) {
+                return Ok(Some(Reached { lease, connected }));
+            }
+            if let Ok(connected) = self.dial(&lease).await? {
+                return Ok(Some(Reached { lease, connected }));
+            }
+            self.client.context.count(|counters| counters.connect_retries += 1);
+        }
+        Ok(None)
+    }
+
+    fn reuse(&self, lease: &Lease) -> Option<Connected> {
+        let context = &self.client.context;
+        let now = context.ring.now();
+        self.phases.set(Phases { leased: now, ..self.phases.get() });
+        let once = !self.request.facts.idempotent;
+        let connected = lease.reuse(&context.ring, &self.request.announcement, once)?;
+        context.count(|counters| counters.reused += 1);
+        self.phases.set(Phases { connected: now, ..self.phases.get() });
+        Some(connected)
+    }
+
+    async fn dial(&self, lease: &Lease) -> Result<Result<Connected, ConnectError>, Stopped> {
+        let (client, ring) = (self.client, &self.client.context.ring);
+        let _waits = self.group.allowance.wait()?;
+        let limit = self.request.route().timeouts.connect;
+        let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
+        let result = dialled.map_err(|Gone| Stopped::Gone)?;
+        match &result {
+            Ok(_) => {
+                client.context.count(|counters| counters.dialled += 1);
+                self.phases.set(Phases { connected: ring.now(), ..self.phases.get() });
+            }
+            Err(error) => {
+                tracing::debug!(
+                    id = client.request_id(),
+                    server = lease.server().name,
+                    ?error,
+                    "cannot connect"
+                );
+                if let Some(verdict) = error.verdict() {
+                    lease.learn(verdict, ring.now());
+                }
+            }
+        }
+        Ok(result)
+    }
+}
+
+/// Why the search for a connection ended early.
+enum Stopped {
+    /// The client has gone.
+    Gone,
+    /// By a limit of the upstream.
+    Exceeded(Exceeded),
+}
+
+impl From<Exceeded> for Stopped {
+    fn from(exceeded: Exceeded) -> Stopped {
+        Stopped::Exceeded(exceeded)
+    }
+}
+
+impl From<Stopped> for Failed {
+    fn from(stopped: Stopped) -> Failed {
+        match stopped {
+            Stopped::Gone => Failed::ClientGone,
+            Stopped::Exceeded(exceeded) => exceeded.into(),
+        }
+    }
+}
+
+fn no_connection(error: &ConnectError) -> Failure {
+    match error {
+        ConnectError::Ours(_) => Failure::Short,
+        ConnectError::Timeout => Failure::NoConnection { timeout: true },
+        ConnectError::Refused(_) | ConnectError::TakenDown => {
+            Failure::NoConnection { timeout: false }
+        }
+    }
+}
