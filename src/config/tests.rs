@@ -2,6 +2,7 @@
 
 mod edge;
 mod refused;
+mod retry;
 
 use super::*;
 use crate::balance::PolicyKind;

@@ -7,7 +7,8 @@ use hdrhistogram::Histogram;
 pub enum Phase {
     /// From the first byte of the request to the end of its head.
     Head,
-    /// Waiting for a server below its `max_connections`.
+    /// Waiting for a server below its `max_connections`; before that, for a body that is to be
+    /// held (`retry.buffer`).
     Queue,
     /// Connecting to a server; zero for a connection from the pool.
     Connect,

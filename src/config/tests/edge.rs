@@ -4,12 +4,12 @@ use super::*;
 
 /// Complaints, or warnings, about a file that ends with these lines of its one upstream, the first
 /// of which is line 8.
-fn upstream(lines: &str) -> String {
+pub(super) fn upstream(lines: &str) -> String {
     let servers = "servers = [\"a:1\", \"b:1\"]";
     format!("{LISTENER}{ROUTE}[[upstream]]\nname = \"app\"\n{servers}\n{lines}\n")
 }
 
-fn complaints(text: &str) -> Vec<String> {
+pub(super) fn complaints(text: &str) -> Vec<String> {
     let complaints = match from_text(text, "f", &machine()) {
         Ok(loaded) => loaded.warnings,
         Err(errors) => errors,
@@ -19,7 +19,7 @@ fn complaints(text: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(cases: &[(&str, &[&str])]) {
+pub(super) fn check(cases: &[(&str, &[&str])]) {
     for (lines, expected) in cases {
         let text = upstream(lines);
         assert_eq!(complaints(&text), *expected, "\n{text}");
