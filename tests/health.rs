@@ -48,7 +48,7 @@ fn both_know(proxy: &Proxy, server: usize) -> bool {
     let said = proxy.stderr();
     let told = |shard: usize| {
         said.contains(&format!(
-            "shard={shard} upstream=0 server={server} state=up checks_pass=true ejected=true"
+            "shard={shard} server={server} state=up checks_pass=true ejected=true"
         ))
     };
     told(0) && told(1)

@@ -1,13 +1,17 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
 mod health;
+mod identity;
 mod limits;
 mod machine;
+mod reload;
 mod reports;
 mod resolve;
 mod shards;
 mod signals;
+mod sockets;
 mod supervisor;
 
 pub use machine::machine;
+pub use reload::Source;
 pub use supervisor::{Running, StartError, start};

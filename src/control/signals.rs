@@ -12,8 +12,8 @@ pub enum Request {
     Stop,
     /// SIGUSR1: print what was recorded.
     Report,
-    /// SIGHUP.
-    HangUp,
+    /// SIGHUP: read the configuration again.
+    Reload,
 }
 
 /// While it lives, signals are listened to.
@@ -36,7 +36,7 @@ pub fn listen(action: impl Fn(Request) + Send + 'static) -> io::Result<Listening
         for signal in signals.forever() {
             action(match signal {
                 SIGUSR1 => Request::Report,
-                SIGHUP => Request::HangUp,
+                SIGHUP => Request::Reload,
                 _ => Request::Stop,
             });
         }

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::mpsc;
 
+use super::reload::{Configuration, Source};
 use super::reports::Reports;
+use super::resolve::Resolver;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
-use super::{health, limits, resolve};
+use super::sockets::OpenError;
+use super::{health, limits};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
-use crate::shard::{self, BindError, Bound, Command, Event, Place, SocketFile, Tier, Unavailable};
+use crate::shard::{self, Command, Event, Tier, Unavailable};
 use crate::telemetry::Report;
 
 /// Why the proxy did not start: one sentence with the remedy.
@@ -18,8 +20,8 @@ use crate::telemetry::Report;
 pub enum StartError {
     /// No usable io_uring.
     Ring(Unavailable),
-    /// An address cannot be listened on.
-    Bind(BindError),
+    /// A listener cannot be opened.
+    Open(OpenError),
     /// Anything else.
     Other(String),
 }
@@ -28,7 +30,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Ring(error) => error.fmt(f),
-            StartError::Bind(error) => error.fmt(f),
+            StartError::Open(error) => error.fmt(f),
             StartError::Other(text) => f.write_str(text),
         }
     }
@@ -46,13 +48,12 @@ pub struct Running {
     pub addresses: Vec<Address>,
     /// The ring tier in use.
     pub tier: Tier,
-    plan: Arc<Plan>,
+    configuration: Configuration,
     shards: Shards,
     health: health::Handle,
+    resolver: Resolver,
     events: mpsc::Receiver<Message>,
     _signals: Listening,
-    /// Of Unix sockets; removed at the end.
-    _files: Vec<SocketFile>,
 }
 
 enum Message {
@@ -60,25 +61,24 @@ enum Message {
     Signal(Request),
 }
 
-/// Binds, starts every shard, and returns when all of them serve.
+/// Binds, starts every shard, and returns when all of them serve. When a reload is asked for, the
+/// new plan comes from `source`.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
-pub fn start(plan: Plan) -> Result<Running, StartError> {
+pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     limits::raise(shards).map_err(StartError::Other)?;
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
-    let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
-    let mut bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
-    let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
-    let files = bound.iter_mut().filter_map(|bound| bound.file.take()).collect();
-    let plan = Arc::new(plan);
+    let (configuration, sockets) = Configuration::new(plan, source).map_err(StartError::Open)?;
+    let addresses = configuration.sockets.addresses();
+    let plan = configuration.plan.clone();
 
     // From here on, whatever was started ends when it is dropped.
     let (events_in, events_out) = mpsc::channel();
     let (notices_in, notices) = shard::notices(plan.shards.cpus.len());
-    let shards = Shards::start(&plan, tier, bound, &events_in, &notices_in)?;
+    let shards = Shards::start(&plan, tier, sockets, &events_in, &notices_in)?;
     drop(notices_in);
     drop(events_in);
     await_ready(shards.commands().len(), &events_out)?;
@@ -90,10 +90,24 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
         let _ = from_signals.send(Message::Signal(request));
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
-    resolve::start(&plan, shards.commands())?;
+    let resolver = resolve(&plan, &health)?;
     limits::advise(&plan.shards);
-    let (_signals, _files) = (signals, files);
-    Ok(Running { addresses, tier, plan, shards, health, events: messages, _signals, _files })
+    let _signals = signals;
+    Ok(Running {
+        addresses,
+        tier,
+        configuration,
+        shards,
+        health,
+        resolver,
+        events: messages,
+        _signals,
+    })
+}
+
+fn resolve(plan: &Plan, health: &health::Handle) -> io::Result<Resolver> {
+    let health = health.clone();
+    Resolver::start(plan, move |server, address| health.set_address(server, Address::Ip(address)))
 }
 
 /// Passes on what shards say, until they all have ended.
@@ -155,7 +169,7 @@ impl Running {
                 Message::Signal(Request::Stop) => {
                     stopping = true;
                     tracing::info!("draining; a second signal ends at once");
-                    self.shards.tell(|| Command::Drain);
+                    self.drain();
                     None
                 }
                 Message::Signal(Request::Report) => {
@@ -163,18 +177,25 @@ impl Running {
                     self.shards.tell(|| Command::Report);
                     None
                 }
-                Message::Signal(Request::HangUp) => {
-                    tracing::warn!("SIGHUP: this version does not reload; restart it instead");
+                Message::Signal(Request::Reload) if stopping => None,
+                Message::Signal(Request::Reload) => {
+                    self.reload();
                     None
                 }
                 Message::Shard(_, Event::Ready) => None,
+                Message::Shard(_, Event::Adopted) => {
+                    if self.configuration.adopted() && !stopping {
+                        self.reload();
+                    }
+                    None
+                }
                 Message::Shard(shard, Event::Report(part)) => reports.take(shard, *part),
                 Message::Shard(shard, Event::Ended(part)) => reports.end(shard, Some(*part)),
                 Message::Shard(shard, Event::Failed(error)) => {
                     tracing::error!("a shard cannot go on: {error}");
                     failure = Some(error);
                     stopping = true;
-                    self.shards.tell(|| Command::Drain);
+                    self.drain();
                     reports.end(shard, None)
                 }
             };
@@ -186,15 +207,45 @@ impl Running {
         failure.map_or(Ok(()), Err)
     }
 
+    fn drain(&mut self) {
+        self.configuration.sockets.let_go();
+        self.shards.tell(|| Command::Drain);
+    }
+
+    /// Changes to the plan that the source has now, or tells why not.
+    fn reload(&mut self) {
+        match self.configuration.next() {
+            Ok(None) => tracing::info!("another reload follows the one under way"),
+            Ok(Some(listeners)) => {
+                let plan = self.configuration.plan.clone();
+                let addresses = self.configuration.sockets.addresses();
+                let before = std::mem::replace(&mut self.addresses, addresses);
+                for address in self.addresses.iter().filter(|new| !before.contains(new)) {
+                    tracing::info!("listening on {address}");
+                }
+                self.health.adopt(plan.clone(), listeners);
+                match resolve(&plan, &self.health) {
+                    Ok(resolver) => self.resolver = resolver,
+                    Err(error) => tracing::error!(%error, "names are no longer looked up"),
+                }
+            }
+            Err(refused) => {
+                for complaint in &refused.0 {
+                    tracing::error!("{complaint}");
+                }
+                tracing::error!("reload refused: the configuration in force stays");
+            }
+        }
+    }
+
     /// Sets the state of a server, in every shard: by the upstream's name and the server's address
     /// as configured. `false` if there is no such server, or if too many such orders wait already.
     pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
-        let place = self.plan.upstreams.iter().enumerate().find_map(|(index, plan)| {
-            let named = |plan: &ServerPlan| plan.address.to_string() == server;
-            let server = plan.servers.iter().position(named).filter(|_| plan.name == upstream)?;
-            Some(Place { upstream: index, server })
-        });
-        place.is_some_and(|place| self.health.set_state(place, state))
+        let upstreams = &self.configuration.plan.upstreams;
+        let upstream = upstreams.iter().find(|plan| plan.name == upstream);
+        let named = |plan: &&ServerPlan| plan.address.to_string() == server;
+        let server = upstream.and_then(|plan| plan.servers.iter().find(named));
+        server.is_some_and(|server| self.health.set_state(server.id, state))
     }
 
     /// What the shards report, and what the checker has counted.
@@ -239,7 +290,7 @@ mod tests {
         let loaded = config::from_text(&text, "config.toml", &machine());
         let mut plan = loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan;
         spoil(&mut plan);
-        let error = start(plan).err().expect("it cannot start").to_string();
+        let error = start(plan, None).err().expect("it cannot start").to_string();
         assert!(!path.exists());
         // A thread that was joined may be listed for a moment more.
         let deadline = Instant::now() + Duration::from_secs(5);

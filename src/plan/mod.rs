@@ -18,7 +18,9 @@ pub use listener::{Address, ListenerPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use timeouts::{Limits, Timeouts};
-pub use upstream::{HashKey, PoolPlan, QueuePlan, ServerAddress, ServerPlan, UpstreamPlan};
+pub use upstream::{
+    HashKey, PoolPlan, QueuePlan, ServerAddress, ServerId, ServerPlan, UpstreamPlan,
+};
 
 use crate::route::Table;
 

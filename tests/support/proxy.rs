@@ -227,6 +227,22 @@ impl Proxy {
         self.client().get(path)
     }
 
+    /// Writes this configuration to its file; the process reads that when it is told to.
+    #[track_caller]
+    pub fn rewrite(&self, config: &Config) {
+        std::fs::write(self.dir().join("config.toml"), config.render()).expect("its file");
+    }
+
+    /// Gives it this configuration, and waits until all shards serve by it.
+    #[track_caller]
+    pub fn reload(&self, config: &Config) {
+        let count = || self.stderr().matches("reloaded: all shards").count();
+        let before = count();
+        self.rewrite(config);
+        self.signal(Signal::HUP);
+        super::wait_until("it has reloaded", || count() > before);
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
