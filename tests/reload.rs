@@ -127,7 +127,8 @@ fn pools_and_health_survive(tier: Tier) {
         Config::new(tier).upstream(
             "app",
             &[good, refusing.server()],
-            "pool = { idle_timeout = \"60s\" }\npassive = { ejection = \"60s\", max_ejection = \"60s\" }",
+            "pool = { idle_timeout = \"60s\" }
+             passive = { ejection = \"60s\", max_ejection = \"60s\" }",
         )
     };
     let proxy = config(1).start();
