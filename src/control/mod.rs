@@ -11,6 +11,7 @@ mod shards;
 mod signals;
 mod sockets;
 mod supervisor;
+mod upgrade;
 
 pub use machine::machine;
 pub use reload::Source;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::identity::Identities;
-use super::sockets::{OpenError, Sockets};
+use super::sockets::{Inherited, OpenError, Sockets};
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
 
@@ -52,10 +52,11 @@ impl Configuration {
     pub fn new(
         mut plan: Plan,
         source: Option<Source>,
+        inherited: Vec<Inherited>,
     ) -> Result<(Configuration, Vec<Vec<Socket>>), OpenError> {
         let mut identities = Identities::default();
         identities.number(&mut plan);
-        let mut sockets = Sockets::new(plan.shards.cpus.len());
+        let mut sockets = Sockets::new(plan.shards.cpus.len(), inherited);
         let opened = sockets.change(&plan.listeners)?;
         let plan = Arc::new(plan);
         let configuration =

@@ -9,17 +9,29 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::plan::{Address, ListenerPlan};
-use crate::shard::{self, BindError, Bound, Socket};
+use crate::shard::{self, BindError, Bound, Socket, SocketFile};
 
 /// One for each of a plan's listeners.
 pub struct Sockets {
     open: Vec<Open>,
     shards: usize,
+    /// From another process, and not in use yet.
+    inherited: Vec<Inherited>,
 }
 
 struct Open {
     plan: ListenerPlan,
     bound: Bound,
+}
+
+/// The sockets of a listener of another process.
+pub struct Inherited {
+    /// The address as configured there.
+    pub configured: Address,
+    /// Where it listens.
+    pub bound: Address,
+    /// All of them.
+    pub sockets: Vec<OwnedFd>,
 }
 
 /// Why listeners cannot be opened.
@@ -52,9 +64,9 @@ impl From<BindError> for OpenError {
 }
 
 impl Sockets {
-    /// None yet, for so many shards.
-    pub fn new(shards: usize) -> Sockets {
-        Sockets { open: Vec::new(), shards }
+    /// None yet, for so many shards; those of another process are used where they fit.
+    pub fn new(shards: usize, inherited: Vec<Inherited>) -> Sockets {
+        Sockets { open: Vec::new(), shards, inherited }
     }
 
     /// Where they listen, in the order of the plan.
@@ -76,6 +88,7 @@ impl Sockets {
             });
             steps.push(match same.and_then(Option::take) {
                 Some(index) => Step::Keep(index),
+                None if let Some(bound) = self.inherit(plan) => Step::Open(bound),
                 None => {
                     let own: Vec<Address> =
                         self.addresses().into_iter().chain(new(&steps)).collect();
@@ -83,8 +96,9 @@ impl Sockets {
                 }
             });
         }
+        let shards = self.shards;
         let sockets =
-            (0..self.shards).map(|shard| steps.iter().map(|step| step.socket(shard)).collect());
+            (0..shards).map(|shard| steps.iter().map(|step| step.sockets(shard, shards)).collect());
         let sockets = sockets.collect::<io::Result<_>>().map_err(OpenError::Descriptors)?;
         let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
         for (step, plan) in steps.into_iter().zip(plans) {
@@ -100,7 +114,51 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Leaves them to the shards, which are about to close them.
+    /// The sockets that another process left for this listener; with more shards than it had,
+    /// also some of our own.
+    fn inherit(&mut self, plan: &ListenerPlan) -> Option<Bound> {
+        let same = |other: &Inherited| other.configured == plan.address;
+        let index = self.inherited.iter().position(same)?;
+        let Inherited { bound: address, mut sockets, .. } = self.inherited.swap_remove(index);
+        while sockets.len() < self.shards {
+            // Else two shards accept from the same.
+            let Ok(socket) = shard::bind_more(plan, &address) else { break };
+            sockets.push(socket);
+        }
+        Some(Bound { address, sockets, file: None })
+    }
+
+    /// For another process: the same sockets.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn legacy(&self) -> io::Result<Vec<Inherited>> {
+        let legacy = self.open.iter().map(|open| {
+            let sockets = open.bound.sockets.iter().map(OwnedFd::try_clone);
+            let (configured, bound) = (open.plan.address.clone(), open.bound.address.clone());
+            Ok(Inherited { configured, bound, sockets: sockets.collect::<io::Result<_>>()? })
+        });
+        legacy.collect()
+    }
+
+    /// Closes what was inherited and is not in use, and answers from now on for the files of Unix
+    /// sockets that another process made.
+    pub fn settle(&mut self) {
+        self.inherited.clear();
+        for open in &mut self.open {
+            if let (Address::Unix(path), None) = (&open.bound.address, &open.bound.file) {
+                open.bound.file = SocketFile::bound_at(path).ok();
+            }
+        }
+    }
+
+    /// Leaves the files of Unix sockets to another process.
+    pub fn leave_files(&mut self) {
+        let files = self.open.iter_mut().filter_map(|open| open.bound.file.take());
+        files.for_each(SocketFile::leave);
+    }
+
+    /// Leaves the sockets to the shards, which are about to close them.
     pub fn let_go(&mut self) {
         self.open.iter_mut().for_each(|open| open.bound.sockets.clear());
     }
@@ -126,11 +184,17 @@ enum Step {
 }
 
 impl Step {
-    fn socket(&self, shard: usize) -> io::Result<Socket> {
-        match self {
-            Step::Keep(index) => Ok(Socket::Kept(*index)),
-            Step::Open(bound) => bound.sockets[shard].try_clone().map(Socket::Opened),
-        }
+    /// What one of the shards accepts from.
+    fn sockets(&self, shard: usize, shards: usize) -> io::Result<Socket> {
+        let bound = match self {
+            Step::Keep(index) => return Ok(Socket::Kept(*index)),
+            Step::Open(bound) => bound,
+        };
+        let count = bound.sockets.len();
+        // Each has one at least, and each is somebody's.
+        let first = if count == 0 { 0 } else { shard % count };
+        let own = bound.sockets.iter().skip(first).step_by(shards);
+        own.map(OwnedFd::try_clone).collect::<io::Result<_>>().map(Socket::Opened)
     }
 }
 
@@ -143,9 +207,9 @@ fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
 }
 
 /// The sockets of a shard that starts.
-pub fn opened(sockets: Vec<Socket>) -> Vec<OwnedFd> {
+pub fn opened(sockets: Vec<Socket>) -> Vec<Vec<OwnedFd>> {
     let opened = |socket| match socket {
-        Socket::Opened(socket) => Some(socket),
+        Socket::Opened(sockets) => Some(sockets),
         Socket::Kept(_) => None,
     };
     sockets.into_iter().filter_map(opened).collect()

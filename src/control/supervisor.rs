@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::mpsc;
 
 use super::reload::{Configuration, Source};
@@ -10,6 +11,7 @@ use super::resolve::Resolver;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
 use super::sockets::OpenError;
+use super::upgrade::{Heritage, Successor};
 use super::{health, limits};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
 use crate::shard::{self, Command, Event, Tier, Unavailable};
@@ -53,12 +55,20 @@ pub struct Running {
     health: health::Handle,
     resolver: Resolver,
     events: mpsc::Receiver<Message>,
+    /// For who is started later.
+    messages: mpsc::Sender<Message>,
+    /// The file that this process was started from.
+    program: io::Result<PathBuf>,
+    /// A new process is about to take over.
+    upgrading: bool,
     _signals: Listening,
 }
 
 enum Message {
     Shard(usize, Event),
     Signal(Request),
+    /// A new process serves, or why not.
+    Successor(io::Result<u32>),
 }
 
 /// Binds, starts every shard, and returns when all of them serve. When a reload is asked for, the
@@ -71,7 +81,12 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
     limits::raise(shards).map_err(StartError::Other)?;
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
-    let (configuration, sockets) = Configuration::new(plan, source).map_err(StartError::Open)?;
+    let mut heritage = Heritage::receive().map_err(|error| {
+        StartError::Other(format!("cannot take over from another process: {error}; start it anew"))
+    })?;
+    let inherited = std::mem::take(&mut heritage.sockets);
+    let (mut configuration, sockets) =
+        Configuration::new(plan, source, inherited).map_err(StartError::Open)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -84,7 +99,7 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
     await_ready(shards.commands().len(), &events_out)?;
     let (messages_in, messages) = mpsc::channel();
     let from_signals = messages_in.clone();
-    pass_on(events_out, messages_in)?;
+    pass_on(events_out, messages_in.clone())?;
     let signals = signals::listen(move |request| {
         // Without a receiver all is over.
         let _ = from_signals.send(Message::Signal(request));
@@ -92,6 +107,8 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     let resolver = resolve(&plan, &health)?;
     limits::advise(&plan.shards);
+    heritage.report_ready();
+    configuration.sockets.settle();
     let _signals = signals;
     Ok(Running {
         addresses,
@@ -101,6 +118,9 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
         health,
         resolver,
         events: messages,
+        messages: messages_in,
+        program: std::env::current_exe(),
+        upgrading: false,
         _signals,
     })
 }
@@ -177,9 +197,25 @@ impl Running {
                     self.shards.tell(|| Command::Report);
                     None
                 }
-                Message::Signal(Request::Reload) if stopping => None,
+                Message::Signal(Request::Reload | Request::Upgrade) if stopping => None,
                 Message::Signal(Request::Reload) => {
                     self.reload();
+                    None
+                }
+                Message::Signal(Request::Upgrade) => {
+                    self.upgrade();
+                    None
+                }
+                Message::Successor(Ok(process)) => {
+                    tracing::info!(process, "another process has taken over; draining");
+                    self.configuration.sockets.leave_files();
+                    stopping = true;
+                    self.drain();
+                    None
+                }
+                Message::Successor(Err(error)) => {
+                    tracing::error!("no upgrade: {error}; this process serves on");
+                    self.upgrading = false;
                     None
                 }
                 Message::Shard(_, Event::Ready) => None,
@@ -212,8 +248,36 @@ impl Running {
         self.shards.tell(|| Command::Drain);
     }
 
+    /// Starts a new process from the file that this one was started from, with all its sockets.
+    fn upgrade(&mut self) {
+        if std::mem::replace(&mut self.upgrading, true) {
+            tracing::warn!("an upgrade is under way already");
+            return;
+        }
+        let messages = self.messages.clone();
+        let program = self.program.as_ref().map(PathBuf::clone);
+        let program = program.map_err(|error| io::Error::new(error.kind(), error.to_string()));
+        let begun = program.and_then(|program| {
+            let legacy = self.configuration.sockets.legacy()?;
+            let take_over = move || {
+                let successor = Successor::start(&program, &legacy);
+                drop(legacy);
+                // Without a receiver this process is ending anyway.
+                let _ = messages.send(Message::Successor(successor.and_then(Successor::wait)));
+            };
+            std::thread::Builder::new().name("upgrade".into()).spawn(take_over)
+        });
+        if let Err(error) = begun {
+            let _ = self.messages.send(Message::Successor(Err(error)));
+        }
+    }
+
     /// Changes to the plan that the source has now, or tells why not.
     fn reload(&mut self) {
+        if self.upgrading {
+            tracing::warn!("no reload: a new process is about to take over, and reads the file");
+            return;
+        }
         match self.configuration.next() {
             Ok(None) => tracing::info!("another reload follows the one under way"),
             Ok(Some(listeners)) => {

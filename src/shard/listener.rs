@@ -17,7 +17,7 @@ use crate::plan::{Address, ListenerPlan};
 pub struct Bound {
     /// The address, with the port that the kernel chose where 0 was asked for.
     pub address: Address,
-    /// In the order of the shards.
+    /// One for each shard; more or fewer where they were made by another process.
     pub sockets: Vec<OwnedFd>,
     /// What stays of a Unix socket, to be kept for as long as somebody listens.
     pub file: Option<SocketFile>,
@@ -75,6 +75,17 @@ pub fn bind(plan: &ListenerPlan, shards: usize, own: &[Address]) -> Result<Bound
         Address::Unix(path) => bind_unix(plan, path, shards),
     };
     bound.map_err(|error| BindError { address: plan.address.clone(), error })
+}
+
+/// Another socket of a listener that is `bound` already, for a shard that would have none.
+///
+/// # Errors
+/// Those of bind(2) and listen(2); EADDRINUSE where the others were made without SO_REUSEPORT.
+pub fn bind_more(plan: &ListenerPlan, bound: &Address) -> io::Result<OwnedFd> {
+    let Address::Ip(address) = bound else { return Err(Errno::ADDRINUSE.into()) };
+    let socket = tcp_socket(*address, true)?;
+    socket.listen(backlog(plan))?;
+    Ok(socket.into())
 }
 
 fn bind_tcp(

@@ -25,19 +25,17 @@ pub struct Listeners {
     open: Cell<usize>,
 }
 
-/// A listener's socket, as those see it who may close it.
+/// A listener, as those see it who may close it.
 #[derive(Default)]
 struct Door {
     closing: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    wakers: RefCell<Vec<Waker>>,
 }
 
 impl Door {
     fn close(&self) {
         self.closing.set(true);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.wakers.take().into_iter().for_each(Waker::wake);
     }
 
     /// Ready once it is to be closed.
@@ -45,14 +43,17 @@ impl Door {
         if self.closing.get() {
             return Poll::Ready(());
         }
-        *self.waker.borrow_mut() = Some(context.waker().clone());
+        let mut wakers = self.wakers.borrow_mut();
+        if !wakers.iter().any(|known| known.will_wake(context.waker())) {
+            wakers.push(context.waker().clone());
+        }
         Poll::Pending
     }
 }
 
 impl Listeners {
-    /// Accepts from these sockets, one for each of the plan's listeners.
-    pub fn open_all(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<OwnedFd>) {
+    /// Accepts from these sockets of each of the plan's listeners.
+    pub fn open_all(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Vec<OwnedFd>>) {
         self.adopt(context, sockets.into_iter().map(Socket::Opened).collect());
     }
 
@@ -61,7 +62,7 @@ impl Listeners {
         let present = self.current.take();
         let doors = sockets.into_iter().filter_map(|socket| match socket {
             Socket::Kept(index) => present.get(index).cloned(),
-            Socket::Opened(socket) => Some(self.open(context, socket)),
+            Socket::Opened(sockets) => Some(self.open(context, sockets)),
         });
         let doors: Vec<Rc<Door>> = doors.collect();
         let unused = |door: &&Rc<Door>| !doors.iter().any(|kept| Rc::ptr_eq(kept, door));
@@ -72,11 +73,13 @@ impl Listeners {
         }
     }
 
-    fn open(self: &Rc<Self>, context: &Rc<Context>, socket: OwnedFd) -> Rc<Door> {
+    fn open(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<OwnedFd>) -> Rc<Door> {
         let door = Rc::<Door>::default();
-        self.open.set(self.open.get() + 1);
-        let guard = Open(self.clone());
-        context.ring.spawn(accept(context.clone(), socket, door.clone(), guard));
+        for socket in sockets {
+            self.open.set(self.open.get() + 1);
+            let guard = Open(self.clone());
+            context.ring.spawn(accept(context.clone(), socket, door.clone(), guard));
+        }
         door
     }
 

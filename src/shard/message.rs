@@ -40,8 +40,8 @@ pub struct Adoption {
 pub enum Socket {
     /// From the socket of this listener of the present plan, by index.
     Kept(usize),
-    /// From a new one.
-    Opened(OwnedFd),
+    /// From new ones.
+    Opened(Vec<OwnedFd>),
 }
 
 /// From a shard.

@@ -8,7 +8,7 @@ mod message;
 mod shard;
 mod socket_file;
 
-pub use listener::{BindError, Bound, bind, listen};
+pub use listener::{BindError, Bound, bind, bind_more, listen};
 pub use message::{Adoption, Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;

@@ -36,8 +36,8 @@ pub struct Setup {
     pub plan: Arc<Plan>,
     /// The ring tier that was probed.
     pub tier: Tier,
-    /// Its listening sockets.
-    pub listeners: Vec<OwnedFd>,
+    /// Its listening sockets, for each of the plan's listeners.
+    pub listeners: Vec<Vec<OwnedFd>>,
     /// Commands.
     pub mailbox: Mailbox<Command>,
     /// Where its events go, with its number.

@@ -417,3 +417,44 @@ fn follow(
 fn join(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
+
+/// A process that has taken over from the one that the test started.
+pub struct Successor(Pid);
+
+impl Successor {
+    /// The one that this line of the old one's log names.
+    #[track_caller]
+    pub fn of(line: &str) -> Successor {
+        let number = line.split_once("process=").and_then(|(_, number)| number.trim().parse().ok());
+        Successor(number.and_then(Pid::from_raw).unwrap_or_else(|| panic!("no process: {line}")))
+    }
+
+    /// Sends a signal.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.0, signal).expect("a running process");
+    }
+
+    /// Whether it runs; a process that nobody has waited for yet does not.
+    pub fn is_running(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.as_raw_nonzero()));
+        let Ok(stat) = stat else { return false };
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        state != Some('Z')
+    }
+
+    /// Asks it to stop, and waits until it has ended.
+    #[track_caller]
+    pub fn terminate(self) {
+        self.signal(Signal::TERM);
+        super::wait_until("the successor has ended", || !self.is_running());
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = kill_process(self.0, Signal::KILL);
+        }
+    }
+}
