@@ -12,8 +12,9 @@ use super::client::Client;
 use super::exchange;
 use crate::ring::Buf;
 
-/// How long a connection that was accepted while draining has for its request.
-const FIRST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
+/// How long a connection has for one last request while draining. It may be on its way: sent to a
+/// connection that was kept, or waiting in the accept queue.
+const LAST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,9 +61,7 @@ pub fn serve(counted: Counted, fd: OwnedFd) -> impl Future<Output = ()> {
         let Ok(client) = &client else {
             return; // it has left already
         };
-        let mut served = false;
-        while let Some(first) = next_request(client, served).await {
-            served = true;
+        while let Some(first) = next_request(client).await {
             // Boxed, so that a connection between two requests is small.
             match Box::pin(exchange::run(client, first)).await {
                 Next::Keep => {}
@@ -77,7 +76,7 @@ pub fn serve(counted: Counted, fd: OwnedFd) -> impl Future<Output = ()> {
 }
 
 /// The first bytes of the next request; `None` when there will be none.
-async fn next_request(client: &Client, served: bool) -> Option<Buf> {
+async fn next_request(client: &Client) -> Option<Buf> {
     if let Some(buf) = client.stream.take_ahead() {
         return Some(buf);
     }
@@ -88,10 +87,7 @@ async fn next_request(client: &Client, served: bool) -> Option<Buf> {
         let draining = client.context.draining.get();
         let limit = match draining {
             false => client.context.service.borrow().plan.timeouts.keepalive,
-            true if served => return None,
-            // Its request may be on its way: it waited in the accept queue, or was accepted just
-            // now.
-            true => FIRST_REQUEST_WHILE_DRAINING,
+            true => LAST_REQUEST_WHILE_DRAINING,
         };
         let receive = |context: &mut TaskContext<'_>| client.stream.poll_recv(context);
         let received = client.timer.idle(limit, receive).await;

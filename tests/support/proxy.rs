@@ -328,6 +328,14 @@ impl Proxy {
         Exit { status, stdout: self.stdout(), stderr: self.stderr() }
     }
 
+    /// Waits for its end alone: a successor writes to the same outputs.
+    #[track_caller]
+    pub fn wait_without_output(mut self) -> ExitStatus {
+        self.expected_alive = false;
+        super::wait_until("the process ends", || !self.is_running());
+        self.child.wait().expect("an ended child")
+    }
+
     /// Resident memory, bytes.
     pub fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
