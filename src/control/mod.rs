@@ -7,6 +7,7 @@ mod machine;
 mod reload;
 mod reports;
 mod resolve;
+mod service;
 mod shards;
 mod signals;
 mod sockets;

@@ -88,6 +88,11 @@ impl Configuration {
         Ok(Some(listeners))
     }
 
+    /// Whether some shard has yet to take the plan in force.
+    pub fn is_changing(&self) -> bool {
+        matches!(self.progress, Progress::Adopting { .. })
+    }
+
     /// A shard serves by the plan in force, or has ended. Says whether another reload was asked for
     /// meanwhile, and may begin.
     pub fn adopted(&mut self) -> bool {

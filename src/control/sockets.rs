@@ -22,6 +22,8 @@ pub struct Sockets {
 struct Open {
     plan: ListenerPlan,
     bound: Bound,
+    /// Inherited, and its file with it.
+    with_file: bool,
 }
 
 /// The sockets of a listener of another process.
@@ -32,6 +34,8 @@ pub struct Inherited {
     pub bound: Address,
     /// All of them.
     pub sockets: Vec<OwnedFd>,
+    /// A Unix socket's file is ours to remove in the end.
+    pub with_file: bool,
 }
 
 /// Why listeners cannot be opened.
@@ -88,11 +92,11 @@ impl Sockets {
             });
             steps.push(match same.and_then(Option::take) {
                 Some(index) => Step::Keep(index),
-                None if let Some(bound) = self.inherit(plan) => Step::Open(bound),
+                None if let Some(step) = self.inherit(plan) => step,
                 None => {
                     let own: Vec<Address> =
                         self.addresses().into_iter().chain(new(&steps)).collect();
-                    Step::Open(shard::bind(plan, self.shards, &own)?)
+                    Step::Open(shard::bind(plan, self.shards, &own)?, false)
                 }
             });
         }
@@ -102,30 +106,30 @@ impl Sockets {
         let sockets = sockets.collect::<io::Result<_>>().map_err(OpenError::Descriptors)?;
         let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
         for (step, plan) in steps.into_iter().zip(plans) {
-            let bound = match step {
-                Step::Open(bound) => Some(bound),
+            self.open.extend(match step {
+                Step::Open(bound, with_file) => Some(Open { plan: plan.clone(), bound, with_file }),
                 Step::Keep(index) => before[index].take().map(|mut open| {
                     open.set_backlog(plan);
-                    open.bound
+                    Open { plan: plan.clone(), ..open }
                 }),
-            };
-            self.open.extend(bound.map(|bound| Open { plan: plan.clone(), bound }));
+            });
         }
         Ok(sockets)
     }
 
     /// The sockets that another process left for this listener; with more shards than it had,
     /// also some of our own.
-    fn inherit(&mut self, plan: &ListenerPlan) -> Option<Bound> {
+    fn inherit(&mut self, plan: &ListenerPlan) -> Option<Step> {
         let same = |other: &Inherited| other.configured == plan.address;
         let index = self.inherited.iter().position(same)?;
-        let Inherited { bound: address, mut sockets, .. } = self.inherited.swap_remove(index);
+        let inherited = self.inherited.swap_remove(index);
+        let Inherited { bound: address, mut sockets, with_file, .. } = inherited;
         while sockets.len() < self.shards {
             // Else two shards accept from the same.
             let Ok(socket) = shard::bind_more(plan, &address) else { break };
             sockets.push(socket);
         }
-        Some(Bound { address, sockets, file: None })
+        Some(Step::Open(Bound { address, sockets, file: None }, with_file))
     }
 
     /// For another process: the same sockets.
@@ -136,7 +140,8 @@ impl Sockets {
         let legacy = self.open.iter().map(|open| {
             let sockets = open.bound.sockets.iter().map(OwnedFd::try_clone);
             let (configured, bound) = (open.plan.address.clone(), open.bound.address.clone());
-            Ok(Inherited { configured, bound, sockets: sockets.collect::<io::Result<_>>()? })
+            let (sockets, with_file) = (sockets.collect::<io::Result<_>>()?, open.has_file());
+            Ok(Inherited { configured, bound, sockets, with_file })
         });
         legacy.collect()
     }
@@ -144,9 +149,12 @@ impl Sockets {
     /// Closes what was inherited and is not in use, and answers from now on for the files of Unix
     /// sockets that another process made.
     pub fn settle(&mut self) {
-        self.inherited.clear();
+        for unused in self.inherited.drain(..) {
+            let address = unused.bound;
+            tracing::warn!(%address, "no listener has this inherited socket: closed");
+        }
         for open in &mut self.open {
-            if let (Address::Unix(path), None) = (&open.bound.address, &open.bound.file) {
+            if let (Address::Unix(path), true) = (&open.bound.address, open.with_file) {
                 open.bound.file = SocketFile::bound_at(path).ok();
             }
         }
@@ -165,6 +173,10 @@ impl Sockets {
 }
 
 impl Open {
+    fn has_file(&self) -> bool {
+        self.with_file || self.bound.file.is_some()
+    }
+
     /// Calls listen(2) again if the queue's length has changed.
     fn set_backlog(&mut self, plan: &ListenerPlan) {
         if self.plan.backlog != plan.backlog {
@@ -180,7 +192,8 @@ impl Open {
 /// How a listener of the next plan comes about.
 enum Step {
     Keep(usize),
-    Open(Bound),
+    /// With these sockets; and whether their file is inherited too.
+    Open(Bound, bool),
 }
 
 impl Step {
@@ -188,7 +201,7 @@ impl Step {
     fn sockets(&self, shard: usize, shards: usize) -> io::Result<Socket> {
         let bound = match self {
             Step::Keep(index) => return Ok(Socket::Kept(*index)),
-            Step::Open(bound) => bound,
+            Step::Open(bound, _) => bound,
         };
         let count = bound.sockets.len();
         // Each has one at least, and each is somebody's.
@@ -201,7 +214,7 @@ impl Step {
 /// Where those listen that were opened just now.
 fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
     steps.iter().filter_map(|step| match step {
-        Step::Open(bound) => Some(bound.address.clone()),
+        Step::Open(bound, _) => Some(bound.address.clone()),
         Step::Keep(_) => None,
     })
 }

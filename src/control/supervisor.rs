@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::reload::{Configuration, Source};
 use super::reports::Reports;
@@ -12,7 +13,7 @@ use super::shards::Shards;
 use super::signals::{self, Listening, Request};
 use super::sockets::OpenError;
 use super::upgrade::{Heritage, Successor};
-use super::{health, limits};
+use super::{health, limits, service};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
 use crate::shard::{self, Command, Event, Tier, Unavailable};
 use crate::telemetry::Report;
@@ -67,6 +68,8 @@ pub struct Running {
 enum Message {
     Shard(usize, Event),
     Signal(Request),
+    /// The service manager wants to know whether all shards are alive.
+    Beat,
     /// A new process serves, or why not.
     Successor(io::Result<u32>),
 }
@@ -84,7 +87,13 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
     let mut heritage = Heritage::receive().map_err(|error| {
         StartError::Other(format!("cannot take over from another process: {error}; start it anew"))
     })?;
-    let inherited = std::mem::take(&mut heritage.sockets);
+    let mut inherited = std::mem::take(&mut heritage.sockets);
+    inherited.extend(service::sockets().map_err(|error| {
+        StartError::Other(format!(
+            "the service manager passes a socket that cannot be used: {error}; list only stream \
+             sockets in the socket unit"
+        ))
+    })?);
     let (mut configuration, sockets) =
         Configuration::new(plan, source, inherited).map_err(StartError::Open)?;
     let addresses = configuration.sockets.addresses();
@@ -107,6 +116,9 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     let resolver = resolve(&plan, &health)?;
     limits::advise(&plan.shards);
+    if let Some(interval) = service::watchdog() {
+        beat(interval / 3, messages_in.clone())?;
+    }
     heritage.report_ready();
     configuration.sockets.settle();
     let _signals = signals;
@@ -128,6 +140,16 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
 fn resolve(plan: &Plan, health: &health::Handle) -> io::Result<Resolver> {
     let health = health.clone();
     Resolver::start(plan, move |server, address| health.set_address(server, Address::Ip(address)))
+}
+
+/// Sends [`Message::Beat`] once in each interval.
+fn beat(interval: Duration, messages: mpsc::Sender<Message>) -> io::Result<()> {
+    std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+        while messages.send(Message::Beat).is_ok() {
+            std::thread::sleep(interval);
+        }
+    })?;
+    Ok(())
 }
 
 /// Passes on what shards say, until they all have ended.
@@ -176,6 +198,7 @@ impl Running {
     /// # Errors
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
+        service::ready("serving");
         let mut reports = Reports::new(self.shards.commands().len());
         let mut stopping = false;
         let mut failure = None;
@@ -189,6 +212,7 @@ impl Running {
                 Message::Signal(Request::Stop) => {
                     stopping = true;
                     tracing::info!("draining; a second signal ends at once");
+                    service::stopping();
                     self.drain();
                     None
                 }
@@ -198,6 +222,17 @@ impl Running {
                     None
                 }
                 Message::Signal(Request::Reload | Request::Upgrade) if stopping => None,
+                Message::Beat => {
+                    if reports.all_alive() {
+                        service::alive();
+                    }
+                    self.shards.tell(|| Command::Ping);
+                    None
+                }
+                Message::Shard(shard, Event::Alive) => {
+                    reports.alive(shard);
+                    None
+                }
                 Message::Signal(Request::Reload) => {
                     self.reload();
                     None
@@ -208,6 +243,7 @@ impl Running {
                 }
                 Message::Successor(Ok(process)) => {
                     tracing::info!(process, "another process has taken over; draining");
+                    service::taken_over_by(process);
                     self.configuration.sockets.leave_files();
                     stopping = true;
                     self.drain();
@@ -222,6 +258,9 @@ impl Running {
                 Message::Shard(_, Event::Adopted) => {
                     if self.configuration.adopted() && !stopping {
                         self.reload();
+                    }
+                    if !self.configuration.is_changing() {
+                        service::ready("serving");
                     }
                     None
                 }
@@ -278,6 +317,7 @@ impl Running {
             tracing::warn!("no reload: a new process is about to take over, and reads the file");
             return;
         }
+        service::reloading();
         match self.configuration.next() {
             Ok(None) => tracing::info!("another reload follows the one under way"),
             Ok(Some(listeners)) => {
@@ -298,6 +338,7 @@ impl Running {
                     tracing::error!("{complaint}");
                 }
                 tracing::error!("reload refused: the configuration in force stays");
+                service::ready("serving; the last reload was refused, see the log");
             }
         }
     }

@@ -59,10 +59,10 @@ impl Heritage {
             if text == END {
                 return Ok(Heritage { sockets, takes_over: true });
             }
-            let (configured, bound) = addresses(&text).ok_or(io::ErrorKind::InvalidData)?;
-            match sockets.last_mut().filter(|last| last.configured == configured) {
+            let described = Inherited::read(&text).ok_or(io::ErrorKind::InvalidData)?;
+            match sockets.last_mut().filter(|last| last.bound == described.bound) {
                 Some(last) => last.sockets.extend(descriptors),
-                None => sockets.push(Inherited { configured, bound, sockets: descriptors }),
+                None => sockets.push(Inherited { sockets: descriptors, ..described }),
             }
         }
     }
@@ -107,10 +107,20 @@ fn send(socket: &OwnedFd, text: &[u8], descriptors: &[OwnedFd]) -> io::Result<()
     Ok(())
 }
 
-/// Two addresses, one a line.
-fn addresses(text: &[u8]) -> Option<(Address, Address)> {
-    let (configured, bound) = std::str::from_utf8(text).ok()?.split_once('\n')?;
-    Some((address(configured)?, address(bound)?))
+impl Inherited {
+    /// As text, without the sockets.
+    fn describe(&self) -> String {
+        let file = if self.with_file { "with its file" } else { "" };
+        format!("{}\n{}\n{file}", self.configured, self.bound)
+    }
+
+    /// What [`Inherited::describe`] wrote.
+    fn read(text: &[u8]) -> Option<Inherited> {
+        let mut lines = std::str::from_utf8(text).ok()?.split('\n');
+        let (configured, bound) = (address(lines.next()?)?, address(lines.next()?)?);
+        let with_file = !lines.next()?.is_empty();
+        Some(Inherited { configured, bound, sockets: Vec::new(), with_file })
+    }
 }
 
 fn address(text: &str) -> Option<Address> {
@@ -136,6 +146,8 @@ impl Successor {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let mut command = Command::new(program);
         command.args(std::env::args_os().skip(1)).env(VARIABLE, "1").stdin(Stdio::from(theirs));
+        // It names the old process (sd_watchdog_enabled(3)).
+        command.env_remove("WATCHDOG_PID");
         let successor = Successor { child: command.spawn()?, socket: ours };
         // What does not fit into the queue of messages waits for the new process.
         match successor.bequeath(sockets) {
@@ -145,9 +157,9 @@ impl Successor {
     }
 
     fn bequeath(&self, listeners: &[Inherited]) -> io::Result<()> {
-        for Inherited { configured, bound, sockets } in listeners {
-            let text = format!("{configured}\n{bound}");
-            for part in sockets.chunks(DESCRIPTORS_MAX) {
+        for listener in listeners {
+            let text = listener.describe();
+            for part in listener.sockets.chunks(DESCRIPTORS_MAX) {
                 send(&self.socket, text.as_bytes(), part)?;
             }
         }
@@ -199,12 +211,15 @@ mod tests {
         let (one, two) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let sent: Vec<OwnedFd> = (0..DESCRIPTORS_MAX).map(|_| one.try_clone().unwrap()).collect();
-        send(&one, b"127.0.0.1:0\n127.0.0.1:8080", &sent).unwrap();
+        let (configured, bound) = ("127.0.0.1:0", "127.0.0.1:8080");
+        send(&one, format!("{configured}\n{bound}\n").as_bytes(), &sent).unwrap();
         send(&one, END, &[]).unwrap();
         let (text, descriptors) = receive(two.as_fd()).unwrap();
-        let (configured, bound) = addresses(&text).unwrap();
-        assert_eq!(configured.to_string(), "127.0.0.1:0");
-        assert_eq!(bound.to_string(), "127.0.0.1:8080");
+        let read = Inherited::read(&text).unwrap();
+        assert_eq!(read.configured.to_string(), configured);
+        assert_eq!(read.bound.to_string(), bound);
+        assert!(!read.with_file);
+        assert_eq!(read.describe().as_bytes(), text);
         assert_eq!(descriptors.len(), DESCRIPTORS_MAX);
         assert_eq!(receive(two.as_fd()).unwrap().0, END);
         drop((one, sent, descriptors));

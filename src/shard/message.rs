@@ -16,6 +16,8 @@ pub enum Command {
     Stop,
     /// Send an `Event::Report`.
     Report,
+    /// Send an `Event::Alive`.
+    Ping,
     /// Serve by this plan from the next request on, and send an `Event::Adopted`.
     Adopt(Adoption),
     /// What holds for these servers now. There is at most one of these under way to each shard:
@@ -50,6 +52,8 @@ pub enum Event {
     Ready,
     /// It serves by the plan that it was sent last.
     Adopted,
+    /// It works off its tasks.
+    Alive,
     /// What it recorded so far.
     Report(Box<Report>),
     /// It has ended; what it recorded.

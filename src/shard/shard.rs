@@ -141,6 +141,7 @@ impl Shard {
         while let Some(command) = mailbox.recv(&context.ring).await {
             match command {
                 Command::Report => self.tell(Event::Report(Box::new(context.report()))),
+                Command::Ping => self.tell(Event::Alive),
                 Command::Adopt(adoption) => {
                     self.adopt(adoption);
                     self.tell(Event::Adopted);

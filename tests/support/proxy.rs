@@ -443,6 +443,11 @@ impl Successor {
         kill_process(self.0, signal).expect("a running process");
     }
 
+    /// Its process number.
+    pub fn number(&self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
     /// Whether it runs; a process that nobody has waited for yet does not.
     pub fn is_running(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.as_raw_nonzero()));
