@@ -198,14 +198,16 @@ fn tier() -> Tier {
 #[track_caller]
 fn assert_checked(answer: Vec<u8>, health: &str, words: Option<&str>) {
     let origin = Origin::saying(answer);
-    let proxy = checked(tier(), &[origin.server()], &format!("{OFTEN}, fall = 1, {health}"));
+    // A slow machine must not fail a check for taking too long.
+    let often = "path = \"/healthz\", interval = \"300ms\", timeout = \"300ms\"";
+    let proxy = checked(tier(), &[origin.server()], &format!("{often}, fall = 1, {health}"));
     match words {
         Some(words) => {
             let line = await_lines(&proxy, &origin, "server taken out", 1);
             assert!(line.contains(words), "{line}");
         }
         None => {
-            origin.await_requests(6);
+            origin.await_requests(4);
             assert!(!proxy.stderr().contains("taken out"), "{}", proxy.stderr());
         }
     }

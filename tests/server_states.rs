@@ -18,7 +18,7 @@ impl Inside {
     fn start(tier: Tier, servers: &[String]) -> Inside {
         let text = Config::new(tier).shards(2).upstream("app", servers, "").render();
         let loaded = config::from_text(&text, "config.toml", &control::machine()).expect("a plan");
-        let running = control::start(loaded.plan).expect("a running proxy");
+        let running = control::start(loaded.plan, None).expect("a running proxy");
         let address = running.addresses[0].to_string().parse().expect("an address");
         Inside { running, address }
     }

@@ -43,7 +43,7 @@ pub fn demo(options: &Options) -> Result<(), String> {
         })?;
     logging::start(loaded.log.level);
     let origins = start_origins(listeners)?;
-    let running = control::start(loaded.plan).map_err(|error| error.to_string())?;
+    let running = control::start(loaded.plan, None).map_err(|error| error.to_string())?;
     run::announce(&running);
     if let Some(Address::Ip(address)) = running.addresses.first() {
         invite(*address);

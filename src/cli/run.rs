@@ -5,6 +5,7 @@ use std::path::Path;
 use super::logging;
 use crate::config;
 use crate::control;
+use crate::plan::Plan;
 
 /// Serves what `path` describes until a signal asks to stop.
 ///
@@ -17,13 +18,29 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
-    logging::start(loaded.log.level);
+    let log = logging::start(loaded.log.level);
+    let plan = accept(loaded);
+    let path = path.to_owned();
+    let again = move || {
+        let loaded = config::load(&path, &control::machine());
+        let lines = |complaints: Vec<config::Complaint>| {
+            complaints.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let loaded = loaded.map_err(lines)?;
+        log.set_level(loaded.log.level);
+        Ok(accept(loaded))
+    };
+    let running = control::start(plan, Some(Box::new(again))).map_err(|error| error.to_string())?;
+    announce(&running);
+    running.wait()
+}
+
+/// The plan of a configuration that is no error, but may be a mistake.
+fn accept(loaded: config::Loaded) -> Plan {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let running = control::start(loaded.plan).map_err(|error| error.to_string())?;
-    announce(&running);
-    running.wait()
+    loaded.plan
 }
 
 /// Says where the proxy listens, whatever the log level.

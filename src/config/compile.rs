@@ -12,7 +12,7 @@ use super::file::{
 use crate::balance::PolicyKind;
 use crate::plan::{
     Action, HashKey, Limits, ListenerPlan, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
-    RoutePlan, ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
+    RoutePlan, ServerId, ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
 };
 use crate::route::{HostPattern, Table, TableBuilder};
 
@@ -27,7 +27,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
     Plan {
         shards: shards(file, machine),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
-        upstreams: file.upstreams.iter().map(upstream).collect(),
+        upstreams: upstreams(file),
         table: table(&written),
         routes,
         timeouts,
@@ -88,6 +88,16 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
     })
 }
 
+/// Servers are numbered in the order of the file.
+fn upstreams(file: &File) -> Vec<UpstreamPlan> {
+    let mut upstreams: Vec<UpstreamPlan> = file.upstreams.iter().map(upstream).collect();
+    let servers = upstreams.iter_mut().flat_map(|upstream| &mut upstream.servers);
+    for (number, server) in (0..).zip(servers) {
+        server.id = ServerId(number);
+    }
+    upstreams
+}
+
 fn upstream(table: &UpstreamTable) -> UpstreamPlan {
     let hash_key = table.hash.as_ref().map_or(HashKey::ClientIp, |hash| hash.value.clone());
     let name = table.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
@@ -121,6 +131,7 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
 
 fn server(entry: &ServerEntry) -> Option<ServerPlan> {
     Some(ServerPlan {
+        id: ServerId(0),
         address: entry.address.as_ref()?.value.clone(),
         weight: entry.weight.unwrap_or(1),
         backup: entry.backup.unwrap_or(false),

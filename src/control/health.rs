@@ -17,17 +17,28 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use self::board::{Board, Change, Status};
-use crate::plan::{Plan, ServerState};
-use crate::shard::{Command, Notice, Place, Sender};
+use self::watch::Watches;
+use crate::plan::{Address, Plan, ServerId, ServerState};
+use crate::shard::{Adoption, Command, Notice, Sender, Socket};
 use crate::telemetry::Counters;
 
 /// Orders that may wait for this thread. They come from people.
 const ORDERS_MAX: usize = 64;
 
 /// Speaks to the thread.
+#[derive(Clone)]
 pub struct Handle {
-    orders: mpsc::Sender<(Place, ServerState)>,
+    orders: mpsc::Sender<Order>,
     tally: Arc<Tally>,
+}
+
+/// What others of the control plane want done. It all goes through this one thread, so that shards
+/// get it in one order.
+enum Order {
+    SetState(ServerId, ServerState),
+    Resolved(ServerId, Address),
+    /// A new plan, and for each shard what its listeners are.
+    Adopt(Arc<Plan>, Vec<Vec<Socket>>),
 }
 
 /// What was counted. Only this thread writes; reports read.
@@ -65,8 +76,20 @@ impl Tally {
 
 impl Handle {
     /// Sets the state of a server in every shard; `false` if too many orders wait already.
-    pub fn set_state(&self, place: Place, state: ServerState) -> bool {
-        self.orders.try_send((place, state)).is_ok()
+    pub fn set_state(&self, server: ServerId, state: ServerState) -> bool {
+        self.orders.try_send(Order::SetState(server, state)).is_ok()
+    }
+
+    /// Tells every shard where a server listens; waits while too many orders wait. `false` when
+    /// all is over.
+    pub fn set_address(&self, server: ServerId, address: Address) -> bool {
+        self.orders.blocking_send(Order::Resolved(server, address)).is_ok()
+    }
+
+    /// Gives every shard another plan, with its listeners; waits while too many orders wait.
+    pub fn adopt(&self, plan: Arc<Plan>, listeners: Vec<Vec<Socket>>) {
+        // Without the thread there are no shards either.
+        let _ = self.orders.blocking_send(Order::Adopt(plan, listeners));
     }
 
     /// What was counted since the start.
@@ -85,7 +108,7 @@ impl Handle {
 /// # Errors
 /// When no thread or no event loop can be started.
 pub fn start(
-    plan: &Plan,
+    plan: &Arc<Plan>,
     shards: Vec<Sender<Command>>,
     notices: mpsc::Receiver<(usize, Notice)>,
 ) -> io::Result<Handle> {
@@ -93,31 +116,38 @@ pub fn start(
     let (orders, orders_out) = mpsc::channel(ORDERS_MAX);
     let tally = Arc::<Tally>::default();
     let desk = Desk { board: Board::new(plan, shards.len()), shards, tally: tally.clone() };
-    let watched = watch::watched(plan);
+    let plan = plan.clone();
     std::thread::Builder::new().name("health".into()).spawn(move || {
         let desk = Rc::new(RefCell::new(desk));
         let local = tokio::task::LocalSet::new();
-        for server in watched {
-            local.spawn_local(server.watch(desk.clone()));
-        }
-        local.block_on(&runtime, listen(desk, notices, orders_out));
+        local.block_on(&runtime, listen(plan, desk, notices, orders_out));
     })?;
     Ok(Handle { orders, tally })
 }
 
 /// Takes what shards and operators say, until the last shard has ended.
 async fn listen(
+    plan: Arc<Plan>,
     desk: Rc<RefCell<Desk>>,
     mut notices: mpsc::Receiver<(usize, Notice)>,
-    mut orders: mpsc::Receiver<(Place, ServerState)>,
+    mut orders: mpsc::Receiver<Order>,
 ) {
+    let mut watches = Watches::default();
+    watches.adopt(&plan, &desk);
     loop {
         tokio::select! {
             notice = notices.recv() => match notice {
                 Some((shard, notice)) => desk.borrow_mut().hear(shard, notice),
                 None => return,
             },
-            Some((place, state)) = orders.recv() => desk.borrow_mut().set_state(place, state),
+            Some(order) = orders.recv() => match order {
+                Order::SetState(server, state) => desk.borrow_mut().set_state(server, state),
+                Order::Resolved(server, address) => desk.borrow_mut().resolved(server, address),
+                Order::Adopt(plan, listeners) => {
+                    desk.borrow_mut().adopt(&plan, listeners);
+                    watches.adopt(&plan, &desk);
+                }
+            },
         }
     }
 }
@@ -130,13 +160,27 @@ struct Desk {
 }
 
 impl Desk {
-    fn set_state(&mut self, place: Place, state: ServerState) {
-        self.tally.announce(self.board.set_state(place, state));
+    fn set_state(&mut self, server: ServerId, state: ServerState) {
+        self.tally.announce(self.board.set_state(server, state));
         self.tell_all();
     }
 
-    fn checked(&mut self, place: Place, outcome: Result<(), String>) {
-        self.tally.announce(self.board.checked(place, outcome, now()));
+    fn resolved(&mut self, server: ServerId, address: Address) {
+        self.board.resolved(server, address);
+        self.tell_all();
+    }
+
+    /// Shards hear of the plan before they hear of its servers.
+    fn adopt(&mut self, plan: &Arc<Plan>, listeners: Vec<Vec<Socket>>) {
+        for (shard, listeners) in self.shards.iter().zip(listeners) {
+            shard.send(Command::Adopt(Adoption { plan: plan.clone(), listeners }));
+        }
+        self.board.adopt(plan);
+        self.tell_all();
+    }
+
+    fn checked(&mut self, server: ServerId, outcome: Result<(), String>) {
+        self.tally.announce(self.board.checked(server, outcome, now()));
         self.tell_all();
     }
 

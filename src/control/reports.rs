@@ -7,6 +7,8 @@ use crate::telemetry::Report;
 pub struct Reports {
     shards: Vec<(State, Report)>,
     asked: bool,
+    /// Which shards have answered the last ping.
+    alive: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +22,26 @@ enum State {
 impl Reports {
     /// Of `shards` shards that have just begun.
     pub fn new(shards: usize) -> Reports {
-        Reports { shards: vec![(State::Running, Report::default()); shards], asked: false }
+        let reports = vec![(State::Running, Report::default()); shards];
+        Reports { shards: reports, asked: false, alive: vec![true; shards] }
     }
 
     /// Whether any shard runs.
     pub fn any_running(&self) -> bool {
         self.shards.iter().any(|(state, _)| *state != State::Ended)
+    }
+
+    /// A shard has answered a ping.
+    pub fn alive(&mut self, shard: usize) {
+        self.alive[shard] = true;
+    }
+
+    /// Whether all running shards have answered since this was asked last.
+    pub fn all_alive(&mut self) -> bool {
+        let running = self.shards.iter().map(|(state, _)| *state != State::Ended);
+        let all = running.zip(&self.alive).all(|(running, alive)| *alive || !running);
+        self.alive.fill(false);
+        all
     }
 
     /// Every running shard is asked for a report.

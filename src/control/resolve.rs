@@ -12,12 +12,12 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::plan::{Address, Plan, ServerAddress};
-use crate::shard::{Command, Sender};
+use crate::plan::{Plan, ServerAddress, ServerId, ServerPlan};
 
 /// How often a name is looked up again: soon while it has no address, else now and then.
 const RETRY: Duration = Duration::from_secs(2);
@@ -25,37 +25,65 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// The most lookups at a time.
 const LOOKUPS_MAX: usize = 8;
 
-/// Keeps the plan's named servers resolved for as long as the process runs.
-///
-/// # Errors
-/// When no thread can be started; then none runs.
-pub fn start(plan: &Plan, shards: &[Sender<Command>]) -> io::Result<()> {
-    let names = names(plan, Instant::now());
-    let lookups = names.len().min(LOOKUPS_MAX);
-    let names = Arc::new(Mutex::new(names));
-    for number in 0..lookups {
-        let (names, shards) = (names.clone(), shards.to_vec());
-        let tell = move |name: &Name, address| {
-            let (upstream, server) = (name.upstream, name.server);
-            let command = || Command::Resolved { upstream, server, address: Address::Ip(address) };
-            // To all of them, also when one has ended.
-            shards.iter().filter(|shard| shard.send(command())).count() > 0
-        };
-        let thread = thread::Builder::new().name(format!("resolve-{number}"));
-        match thread.spawn(move || look_after(&names, look_up, tell)) {
-            Ok(_) => {}
-            Err(error) if number == 0 => return Err(error),
-            Err(error) => tracing::warn!(%error, "only {number} names are looked up at a time"),
+/// Keeps the named servers of a plan resolved, until it is dropped.
+pub struct Resolver(Arc<Names>);
+
+/// What the threads of a resolver share.
+struct Names {
+    waiting: Mutex<Vec<Name>>,
+    /// Nobody wants to know any more.
+    over: AtomicBool,
+}
+
+impl Resolver {
+    /// Starts to look up the names of `plan`. `tell` passes on what a server's address is, and says
+    /// whether anybody wants to know.
+    ///
+    /// # Errors
+    /// When no thread can be started; then none runs.
+    pub fn start(
+        plan: &Plan,
+        tell: impl Fn(ServerId, SocketAddr) -> bool + Clone + Send + 'static,
+    ) -> io::Result<Resolver> {
+        let waiting = names(plan, Instant::now());
+        let lookups = waiting.len().min(LOOKUPS_MAX);
+        let names = Arc::new(Names { waiting: Mutex::new(waiting), over: AtomicBool::new(false) });
+        for number in 0..lookups {
+            let (shared, tell) = (names.clone(), tell.clone());
+            let thread = thread::Builder::new().name(format!("resolve-{number}"));
+            match thread.spawn(move || look_after(&shared, look_up, |name, at| tell(name.id, at))) {
+                Ok(_) => {}
+                Err(error) if number == 0 => return Err(error),
+                Err(error) => tracing::warn!(%error, "only {number} names are looked up at a time"),
+            }
         }
+        Ok(Resolver(names))
     }
-    Ok(())
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+        self.0.lock().clear();
+    }
+}
+
+impl Names {
+    fn lock(&self) -> MutexGuard<'_, Vec<Name>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_first(&self) -> Option<Name> {
+        let mut names = self.lock();
+        let first = (0..names.len()).min_by_key(|&at| names[at].due)?;
+        Some(names.swap_remove(first))
+    }
 }
 
 /// A server's name.
 #[derive(Debug)]
 struct Name {
-    upstream: usize,
-    server: usize,
+    id: ServerId,
     host: String,
     port: u16,
     /// The address that the shards were told.
@@ -79,16 +107,15 @@ enum Change {
 }
 
 fn names(plan: &Plan, due: Instant) -> Vec<Name> {
-    let mut names = Vec::new();
-    for (upstream, group) in plan.upstreams.iter().enumerate() {
-        for (server, plan) in group.servers.iter().enumerate() {
-            if let ServerAddress::Name { host, port } = &plan.address {
-                let (host, port) = (host.clone(), *port);
-                names.push(Name { upstream, server, host, port, last: None, failing: false, due });
-            }
+    let servers = plan.upstreams.iter().flat_map(|upstream| &upstream.servers);
+    let name = |server: &ServerPlan| match &server.address {
+        ServerAddress::Fixed(_) => None,
+        ServerAddress::Name { host, port } => {
+            let (id, host, port) = (server.id, host.clone(), *port);
+            Some(Name { id, host, port, last: None, failing: false, due })
         }
-    }
-    names
+    };
+    servers.filter_map(name).collect()
 }
 
 /// Takes the name that is due first, waits for that, looks it up, puts it back, and so on, while
@@ -97,13 +124,16 @@ fn names(plan: &Plan, due: Instant) -> Vec<Name> {
 /// With no more threads than names, each holding one, nobody finds none. Whoever waits holds a name
 /// that is due before all that lie here.
 fn look_after(
-    names: &Mutex<Vec<Name>>,
+    names: &Names,
     look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
     tell: impl Fn(&Name, SocketAddr) -> bool,
 ) {
-    while let Some(mut name) = take_first(names) {
+    while let Some(mut name) = names.take_first() {
         thread::sleep(name.due.saturating_duration_since(Instant::now()));
         let found = look_up(&name.host, name.port);
+        if names.over.load(Ordering::Relaxed) {
+            return;
+        }
         let error = found.as_ref().err().map(ToString::to_string);
         let change = name.learn(found.unwrap_or_default(), Instant::now());
         name.log(change, error.as_deref().unwrap_or("it has no address"));
@@ -112,14 +142,8 @@ fn look_after(
         {
             return;
         }
-        names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+        names.lock().push(name);
     }
-}
-
-fn take_first(names: &Mutex<Vec<Name>>) -> Option<Name> {
-    let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = (0..names.len()).min_by_key(|&at| names[at].due)?;
-    Some(names.swap_remove(first))
 }
 
 fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -186,7 +210,12 @@ mod tests {
 
     fn name(host: &str, now: Instant) -> Name {
         let host = host.to_owned();
-        Name { upstream: 0, server: 0, host, port: 80, last: None, failing: false, due: now }
+        Name { id: ServerId(0), host, port: 80, last: None, failing: false, due: now }
+    }
+
+    fn shared(names: impl IntoIterator<Item = Name>) -> Names {
+        let waiting = Mutex::new(names.into_iter().collect());
+        Names { waiting, over: AtomicBool::new(false) }
     }
 
     fn address(text: &str) -> SocketAddr {
@@ -219,7 +248,7 @@ mod tests {
         const GOOD: usize = 20;
         let hanging = (1..LOOKUPS_MAX).map(|_| name("hangs", Instant::now()));
         let good = (0..GOOD).map(|_| name("good", Instant::now()));
-        let names: Arc<Mutex<Vec<Name>>> = Arc::new(Mutex::new(hanging.chain(good).collect()));
+        let names = Arc::new(shared(hanging.chain(good)));
         let (told, heard) = mpsc::channel();
         // These threads wait until the test process ends.
         for _ in 0..LOOKUPS_MAX {
@@ -243,9 +272,9 @@ mod tests {
 
     #[test]
     fn nobody_is_told_who_does_not_want_to_know() {
-        let names = Mutex::new(vec![name("a", Instant::now())]);
+        let names = shared([name("a", Instant::now())]);
         let look_up = |_: &str, _| Ok(vec![address("192.0.2.1:80")]);
         look_after(&names, look_up, |_, _| false);
-        assert!(names.lock().unwrap().is_empty());
+        assert!(names.lock().is_empty());
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::StartError;
+use super::sockets::opened;
 use crate::plan::Plan;
-use crate::shard::{self, Bound, Command, Event, Notices, Sender, Setup, Thread, Tier, mailbox};
+use crate::shard::{self, Command, Event, Notices, Sender, Setup, Socket, Thread, Tier, mailbox};
 
 /// Running shards. Dropped, they are stopped at once, and have ended afterwards.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Starts one for each CPU of the plan, with its sockets of `bound`. What they have to say
+    /// Starts one for each CPU of the plan, with its `sockets`. What they have to say
     /// comes through `events`, with their numbers; what they find out about servers, through
     /// `notices`.
     ///
@@ -25,19 +26,14 @@ impl Shards {
     pub fn start(
         plan: &Arc<Plan>,
         tier: Tier,
-        bound: Vec<Bound>,
+        sockets: Vec<Vec<Socket>>,
         events: &mpsc::Sender<(usize, Event)>,
         notices: &Notices,
     ) -> Result<Shards, StartError> {
-        let mut listeners: Vec<Vec<_>> = plan.shards.cpus.iter().map(|_| Vec::new()).collect();
-        for listener in bound {
-            for (shard, socket) in listeners.iter_mut().zip(listener.sockets) {
-                shard.push(socket);
-            }
-        }
         let mut shards = Shards::default();
-        for (number, listeners) in listeners.into_iter().enumerate() {
+        for (number, sockets) in sockets.into_iter().enumerate() {
             let (sender, mailbox) = mailbox()?;
+            let listeners = opened(sockets);
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
             let notices = notices.clone();
             let setup = Setup { number, plan, tier, listeners, mailbox, events, notices, seed };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
 /// What a signal asks for.
@@ -12,8 +12,10 @@ pub enum Request {
     Stop,
     /// SIGUSR1: print what was recorded.
     Report,
-    /// SIGHUP.
-    HangUp,
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGUSR2: let a new process take over.
+    Upgrade,
 }
 
 /// While it lives, signals are listened to.
@@ -30,13 +32,14 @@ impl Drop for Listening {
 /// # Errors
 /// Those of sigaction(2) and of starting a thread.
 pub fn listen(action: impl Fn(Request) + Send + 'static) -> io::Result<Listening> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP])?;
     let listening = Listening(signals.handle());
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             action(match signal {
                 SIGUSR1 => Request::Report,
-                SIGHUP => Request::HangUp,
+                SIGUSR2 => Request::Upgrade,
+                SIGHUP => Request::Reload,
                 _ => Request::Stop,
             });
         }

@@ -2,15 +2,20 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::mpsc;
+use std::time::Duration;
 
+use super::reload::{Configuration, Source};
 use super::reports::Reports;
+use super::resolve::Resolver;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
-use super::{health, limits, resolve};
+use super::sockets::OpenError;
+use super::upgrade::{Heritage, Successor};
+use super::{health, limits, service};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
-use crate::shard::{self, BindError, Bound, Command, Event, Place, SocketFile, Tier, Unavailable};
+use crate::shard::{self, Command, Event, Tier, Unavailable};
 use crate::telemetry::Report;
 
 /// Why the proxy did not start: one sentence with the remedy.
@@ -18,8 +23,8 @@ use crate::telemetry::Report;
 pub enum StartError {
     /// No usable io_uring.
     Ring(Unavailable),
-    /// An address cannot be listened on.
-    Bind(BindError),
+    /// A listener cannot be opened.
+    Open(OpenError),
     /// Anything else.
     Other(String),
 }
@@ -28,7 +33,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Ring(error) => error.fmt(f),
-            StartError::Bind(error) => error.fmt(f),
+            StartError::Open(error) => error.fmt(f),
             StartError::Other(text) => f.write_str(text),
         }
     }
@@ -46,54 +51,105 @@ pub struct Running {
     pub addresses: Vec<Address>,
     /// The ring tier in use.
     pub tier: Tier,
-    plan: Arc<Plan>,
+    configuration: Configuration,
     shards: Shards,
     health: health::Handle,
+    resolver: Resolver,
     events: mpsc::Receiver<Message>,
+    /// For who is started later.
+    messages: mpsc::Sender<Message>,
+    /// The file that this process was started from.
+    program: io::Result<PathBuf>,
+    /// A new process is about to take over.
+    upgrading: bool,
     _signals: Listening,
-    /// Of Unix sockets; removed at the end.
-    _files: Vec<SocketFile>,
 }
 
 enum Message {
     Shard(usize, Event),
     Signal(Request),
+    /// The service manager wants to know whether all shards are alive.
+    Beat,
+    /// A new process serves, or why not.
+    Successor(io::Result<u32>),
 }
 
-/// Binds, starts every shard, and returns when all of them serve.
+/// Binds, starts every shard, and returns when all of them serve. When a reload is asked for, the
+/// new plan comes from `source`.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
-pub fn start(plan: Plan) -> Result<Running, StartError> {
+pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     limits::raise(shards).map_err(StartError::Other)?;
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
-    let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
-    let mut bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
-    let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
-    let files = bound.iter_mut().filter_map(|bound| bound.file.take()).collect();
-    let plan = Arc::new(plan);
+    let mut heritage = Heritage::receive().map_err(|error| {
+        StartError::Other(format!("cannot take over from another process: {error}; start it anew"))
+    })?;
+    let mut inherited = std::mem::take(&mut heritage.sockets);
+    inherited.extend(service::sockets().map_err(|error| {
+        StartError::Other(format!(
+            "the service manager passes a socket that cannot be used: {error}; list only stream \
+             sockets in the socket unit"
+        ))
+    })?);
+    let (mut configuration, sockets) =
+        Configuration::new(plan, source, inherited).map_err(StartError::Open)?;
+    let addresses = configuration.sockets.addresses();
+    let plan = configuration.plan.clone();
 
     // From here on, whatever was started ends when it is dropped.
     let (events_in, events_out) = mpsc::channel();
     let (notices_in, notices) = shard::notices(plan.shards.cpus.len());
-    let shards = Shards::start(&plan, tier, bound, &events_in, &notices_in)?;
+    let shards = Shards::start(&plan, tier, sockets, &events_in, &notices_in)?;
     drop(notices_in);
     drop(events_in);
     await_ready(shards.commands().len(), &events_out)?;
     let (messages_in, messages) = mpsc::channel();
     let from_signals = messages_in.clone();
-    pass_on(events_out, messages_in)?;
+    pass_on(events_out, messages_in.clone())?;
     let signals = signals::listen(move |request| {
         // Without a receiver all is over.
         let _ = from_signals.send(Message::Signal(request));
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
-    resolve::start(&plan, shards.commands())?;
+    let resolver = resolve(&plan, &health)?;
     limits::advise(&plan.shards);
-    let (_signals, _files) = (signals, files);
-    Ok(Running { addresses, tier, plan, shards, health, events: messages, _signals, _files })
+    if let Some(interval) = service::watchdog() {
+        beat(interval / 3, messages_in.clone())?;
+    }
+    heritage.report_ready();
+    configuration.sockets.settle();
+    let _signals = signals;
+    Ok(Running {
+        addresses,
+        tier,
+        configuration,
+        shards,
+        health,
+        resolver,
+        events: messages,
+        messages: messages_in,
+        program: std::env::current_exe(),
+        upgrading: false,
+        _signals,
+    })
+}
+
+fn resolve(plan: &Plan, health: &health::Handle) -> io::Result<Resolver> {
+    let health = health.clone();
+    Resolver::start(plan, move |server, address| health.set_address(server, Address::Ip(address)))
+}
+
+/// Sends [`Message::Beat`] once in each interval.
+fn beat(interval: Duration, messages: mpsc::Sender<Message>) -> io::Result<()> {
+    std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+        while messages.send(Message::Beat).is_ok() {
+            std::thread::sleep(interval);
+        }
+    })?;
+    Ok(())
 }
 
 /// Passes on what shards say, until they all have ended.
@@ -142,6 +198,7 @@ impl Running {
     /// # Errors
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
+        service::ready("serving");
         let mut reports = Reports::new(self.shards.commands().len());
         let mut stopping = false;
         let mut failure = None;
@@ -155,7 +212,8 @@ impl Running {
                 Message::Signal(Request::Stop) => {
                     stopping = true;
                     tracing::info!("draining; a second signal ends at once");
-                    self.shards.tell(|| Command::Drain);
+                    service::stopping();
+                    self.drain();
                     None
                 }
                 Message::Signal(Request::Report) => {
@@ -163,18 +221,56 @@ impl Running {
                     self.shards.tell(|| Command::Report);
                     None
                 }
-                Message::Signal(Request::HangUp) => {
-                    tracing::warn!("SIGHUP: this version does not reload; restart it instead");
+                Message::Signal(Request::Reload | Request::Upgrade) if stopping => None,
+                Message::Beat => {
+                    if reports.all_alive() {
+                        service::alive();
+                    }
+                    self.shards.tell(|| Command::Ping);
+                    None
+                }
+                Message::Shard(shard, Event::Alive) => {
+                    reports.alive(shard);
+                    None
+                }
+                Message::Signal(Request::Reload) => {
+                    self.reload();
+                    None
+                }
+                Message::Signal(Request::Upgrade) => {
+                    self.upgrade();
+                    None
+                }
+                Message::Successor(Ok(process)) => {
+                    tracing::info!(process, "another process has taken over; draining");
+                    service::taken_over_by(process);
+                    self.configuration.sockets.leave_files();
+                    stopping = true;
+                    self.drain();
+                    None
+                }
+                Message::Successor(Err(error)) => {
+                    tracing::error!("no upgrade: {error}; this process serves on");
+                    self.upgrading = false;
                     None
                 }
                 Message::Shard(_, Event::Ready) => None,
+                Message::Shard(_, Event::Adopted) => {
+                    if self.configuration.adopted() && !stopping {
+                        self.reload();
+                    }
+                    if !self.configuration.is_changing() {
+                        service::ready("serving");
+                    }
+                    None
+                }
                 Message::Shard(shard, Event::Report(part)) => reports.take(shard, *part),
                 Message::Shard(shard, Event::Ended(part)) => reports.end(shard, Some(*part)),
                 Message::Shard(shard, Event::Failed(error)) => {
                     tracing::error!("a shard cannot go on: {error}");
                     failure = Some(error);
                     stopping = true;
-                    self.shards.tell(|| Command::Drain);
+                    self.drain();
                     reports.end(shard, None)
                 }
             };
@@ -186,15 +282,75 @@ impl Running {
         failure.map_or(Ok(()), Err)
     }
 
+    fn drain(&mut self) {
+        self.configuration.sockets.let_go();
+        self.shards.tell(|| Command::Drain);
+    }
+
+    /// Starts a new process from the file that this one was started from, with all its sockets.
+    fn upgrade(&mut self) {
+        if std::mem::replace(&mut self.upgrading, true) {
+            tracing::warn!("an upgrade is under way already");
+            return;
+        }
+        let messages = self.messages.clone();
+        let program = self.program.as_ref().map(PathBuf::clone);
+        let program = program.map_err(|error| io::Error::new(error.kind(), error.to_string()));
+        let begun = program.and_then(|program| {
+            let legacy = self.configuration.sockets.legacy()?;
+            let take_over = move || {
+                let successor = Successor::start(&program, &legacy);
+                drop(legacy);
+                // Without a receiver this process is ending anyway.
+                let _ = messages.send(Message::Successor(successor.and_then(Successor::wait)));
+            };
+            std::thread::Builder::new().name("upgrade".into()).spawn(take_over)
+        });
+        if let Err(error) = begun {
+            let _ = self.messages.send(Message::Successor(Err(error)));
+        }
+    }
+
+    /// Changes to the plan that the source has now, or tells why not.
+    fn reload(&mut self) {
+        if self.upgrading {
+            tracing::warn!("no reload: a new process is about to take over, and reads the file");
+            return;
+        }
+        service::reloading();
+        match self.configuration.next() {
+            Ok(None) => tracing::info!("another reload follows the one under way"),
+            Ok(Some(listeners)) => {
+                let plan = self.configuration.plan.clone();
+                let addresses = self.configuration.sockets.addresses();
+                let before = std::mem::replace(&mut self.addresses, addresses);
+                for address in self.addresses.iter().filter(|new| !before.contains(new)) {
+                    tracing::info!("listening on {address}");
+                }
+                self.health.adopt(plan.clone(), listeners);
+                match resolve(&plan, &self.health) {
+                    Ok(resolver) => self.resolver = resolver,
+                    Err(error) => tracing::error!(%error, "names are no longer looked up"),
+                }
+            }
+            Err(refused) => {
+                for complaint in &refused.0 {
+                    tracing::error!("{complaint}");
+                }
+                tracing::error!("reload refused: the configuration in force stays");
+                service::ready("serving; the last reload was refused, see the log");
+            }
+        }
+    }
+
     /// Sets the state of a server, in every shard: by the upstream's name and the server's address
     /// as configured. `false` if there is no such server, or if too many such orders wait already.
     pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
-        let place = self.plan.upstreams.iter().enumerate().find_map(|(index, plan)| {
-            let named = |plan: &ServerPlan| plan.address.to_string() == server;
-            let server = plan.servers.iter().position(named).filter(|_| plan.name == upstream)?;
-            Some(Place { upstream: index, server })
-        });
-        place.is_some_and(|place| self.health.set_state(place, state))
+        let upstreams = &self.configuration.plan.upstreams;
+        let upstream = upstreams.iter().find(|plan| plan.name == upstream);
+        let named = |plan: &&ServerPlan| plan.address.to_string() == server;
+        let server = upstream.and_then(|plan| plan.servers.iter().find(named));
+        server.is_some_and(|server| self.health.set_state(server.id, state))
     }
 
     /// What the shards report, and what the checker has counted.
@@ -239,7 +395,7 @@ mod tests {
         let loaded = config::from_text(&text, "config.toml", &machine());
         let mut plan = loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan;
         spoil(&mut plan);
-        let error = start(plan).err().expect("it cannot start").to_string();
+        let error = start(plan, None).err().expect("it cannot start").to_string();
         assert!(!path.exists());
         // A thread that was joined may be listed for a moment more.
         let deadline = Instant::now() + Duration::from_secs(5);

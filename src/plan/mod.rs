@@ -25,7 +25,7 @@ pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use timeouts::{Limits, Timeouts};
 pub use trust::TrustedProxies;
 pub use upstream::{
-    HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerAddress, ServerPlan, UpstreamPlan,
+    HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerAddress, ServerId, ServerPlan, UpstreamPlan,
 };
 
 use crate::route::Table;

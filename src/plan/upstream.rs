@@ -67,9 +67,16 @@ impl ProxyVersion {
     }
 }
 
+/// Tells a server from all others, also those of earlier plans: it keeps its number for as long as
+/// its upstream and its address keep theirs, and no other server gets that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u32);
+
 /// One member of an upstream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerPlan {
+    /// Its number.
+    pub id: ServerId,
     /// Where it listens.
     pub address: ServerAddress,
     /// Its share of requests relative to the others; at least 1.

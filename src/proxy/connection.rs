@@ -13,8 +13,9 @@ use super::{entrance, exchange};
 use crate::plan::ListenerPlan;
 use crate::ring::Buf;
 
-/// How long a connection that was accepted while draining has for its request.
-pub(super) const FIRST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
+/// How long a connection has for one last request while draining. It may be on its way: sent to a
+/// connection that was kept, or waiting in the accept queue.
+pub(super) const LAST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,9 +69,7 @@ pub fn serve(
         if client.listener.proxy_protocol && !Box::pin(entrance::introduce(client)).await {
             return;
         }
-        let mut served = false;
-        while let Some(first) = next_request(client, served).await {
-            served = true;
+        while let Some(first) = next_request(client).await {
             // Boxed, so that a connection between two requests is small.
             match Box::pin(exchange::run(client, first)).await {
                 Next::Keep => {}
@@ -85,7 +84,7 @@ pub fn serve(
 }
 
 /// The first bytes of the next request; `None` when there will be none.
-async fn next_request(client: &Client, served: bool) -> Option<Buf> {
+async fn next_request(client: &Client) -> Option<Buf> {
     if let Some(buf) = client.stream.take_ahead() {
         return Some(buf);
     }
@@ -96,10 +95,7 @@ async fn next_request(client: &Client, served: bool) -> Option<Buf> {
         let draining = client.context.draining.get();
         let limit = match draining {
             false => client.context.service.borrow().plan.timeouts.keepalive,
-            true if served => return None,
-            // Its request may be on its way: it waited in the accept queue, or was accepted just
-            // now.
-            true => FIRST_REQUEST_WHILE_DRAINING,
+            true => LAST_REQUEST_WHILE_DRAINING,
         };
         let receive = |context: &mut TaskContext<'_>| client.stream.poll_recv(context);
         let received = client.timer.idle(limit, receive).await;

@@ -1,14 +1,15 @@
 //! What all connections of a shard share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::{Plan, SplicePlan};
+use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
 use crate::telemetry::{Counters, Phases, Report};
-use crate::upstream::{Group, News, Place, Site, Standing};
+use crate::upstream::{Group, News, Server, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
 pub struct Service {
@@ -18,26 +19,62 @@ pub struct Service {
     pub table: Table,
     /// One for each of the plan's upstreams.
     pub groups: Vec<Rc<Group>>,
-    /// What this shard found out about servers and has not told yet.
-    pub news: Rc<News>,
+    /// Which server of which group has this number.
+    places: HashMap<ServerId, (usize, usize)>,
+    site: Rc<Site>,
 }
 
 impl Service {
     /// Fresh state for `plan` in shard number `shard`.
     pub fn new(plan: Arc<Plan>, shard: usize, seed: u64) -> Rc<Service> {
         let shards = plan.shards.cpus.len();
-        let news = Rc::new(News::default());
-        let site = Site { shard, shards, seed, news: news.clone() };
-        let upstreams = plan.upstreams.iter().enumerate();
-        let groups = upstreams.map(|(index, plan)| Group::new(plan, index, &site)).collect();
+        let site = Site { shard, shards, seed, news: Rc::default() };
+        let groups = plan.upstreams.iter().map(|plan| Group::new(plan, &site)).collect();
+        Service::assemble(plan, groups, Rc::new(site))
+    }
+
+    /// State for a new `plan`: upstreams and servers that the present one has too keep theirs.
+    /// Requests in progress go on with the present one.
+    pub fn succeed(&self, plan: Arc<Plan>) -> Rc<Service> {
+        let present = self.plan.upstreams.iter().zip(&self.groups);
+        let mut known: HashMap<&str, (&UpstreamPlan, &Group)> =
+            present.map(|(plan, group)| (plan.name.as_str(), (plan, &**group))).collect();
+        let upstreams = plan.upstreams.iter();
+        let groups = upstreams
+            .map(|plan| Group::succeed(plan, known.remove(plan.name.as_str()), &self.site))
+            .collect();
+        known.into_values().for_each(|(_, group)| group.remove());
+        let service = Service::assemble(plan, groups, self.site.clone());
+        service.groups.iter().for_each(|group| group.look_again());
+        service
+    }
+
+    fn assemble(plan: Arc<Plan>, groups: Vec<Rc<Group>>, site: Rc<Site>) -> Rc<Service> {
         let table = plan.table.clone();
-        Rc::new(Service { plan, table, groups, news })
+        let servers = groups.iter().enumerate().flat_map(|(upstream, group)| {
+            let servers = group.servers().iter().enumerate();
+            servers.map(move |(index, server)| (server.id(), (upstream, index)))
+        });
+        let places = servers.collect();
+        Rc::new(Service { plan, table, groups, places, site })
+    }
+
+    /// What this shard found out about servers and has not told yet.
+    pub fn news(&self) -> &Rc<News> {
+        &self.site.news
+    }
+
+    /// The server with this number, and its upstream.
+    pub fn server(&self, id: ServerId) -> Option<(&Rc<Group>, &Rc<Server>)> {
+        let (upstream, server) = *self.places.get(&id)?;
+        let group = self.groups.get(upstream)?;
+        Some((group, group.servers().get(server)?))
     }
 
     /// Takes over what holds for a server in the whole process.
-    pub fn apply(&self, place: Place, standing: &Standing, now: Tick) {
-        if let Some(group) = self.groups.get(place.upstream) {
-            group.apply(place.server, standing, now);
+    pub fn apply(&self, id: ServerId, standing: &Standing, now: Tick) {
+        if let Some((group, server)) = self.server(id) {
+            group.apply(server, standing, now);
         }
     }
 }

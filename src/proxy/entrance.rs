@@ -7,7 +7,7 @@ use std::task::Context as TaskContext;
 use std::time::Duration;
 
 use super::client::Client;
-use super::connection::FIRST_REQUEST_WHILE_DRAINING;
+use super::connection::LAST_REQUEST_WHILE_DRAINING;
 use crate::http1::RequestHead;
 use crate::plan::ProxyVersion;
 use crate::ring::Buf;
@@ -86,7 +86,7 @@ async fn receive_until(client: &Client, deadline: u64) -> Result<Buf, Unwelcome>
     loop {
         let draining = client.context.draining.get();
         let left = Duration::from_nanos(deadline.saturating_sub(client.context.ring.now()));
-        let limit = if draining { left.min(FIRST_REQUEST_WHILE_DRAINING) } else { left };
+        let limit = if draining { left.min(LAST_REQUEST_WHILE_DRAINING) } else { left };
         let receive = |context: &mut TaskContext<'_>| client.stream.poll_recv(context);
         match client.timer.idle(limit, receive).await {
             Ok(Ok(Some(buf))) => return Ok(buf),

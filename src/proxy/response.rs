@@ -101,7 +101,6 @@ pub struct Ending {
     pub exchange: Exchange,
     /// The server sent bytes after the response's end.
     surplus: bool,
-    draining: bool,
     /// A send of the request is under way still.
     pub sending: bool,
 }
@@ -109,7 +108,7 @@ pub struct Ending {
 impl Ending {
     /// The client's connection may carry another request.
     pub fn client_stays(&self) -> bool {
-        self.exchange.client_may_continue() && !self.draining
+        self.exchange.client_may_continue()
     }
 
     /// The server's connection may carry another request. Any news on it now were not asked for.
@@ -205,8 +204,7 @@ impl Attempt<'_> {
                     }
                     let ended = self.client.context.ring.now();
                     self.phases.set(Phases { ended, ..self.phases.get() });
-                    let draining = self.client.context.draining.get();
-                    let ending = Ending { exchange, surplus, draining, sending: false };
+                    let ending = Ending { exchange, surplus, sending: false };
                     return Ok(Answer::Given(Finished::Response(ending)));
                 }
             }

@@ -64,7 +64,7 @@ impl Try<'_> {
             client: self.client,
             request: self.request,
             server: self.server,
-            set_cookie: self.request.set_cookie(self.lease.server().number()),
+            set_cookie: self.request.set_cookie(self.lease.index()),
             phases: self.phases,
             progress: &progress,
             listed: self.listed,

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::message::{Notice, Notices};
+use crate::plan::ServerId;
 use crate::proxy::Context;
-use crate::upstream::{Place, Standing};
+use crate::upstream::Standing;
 
 /// One shard's end of the exchange.
 pub struct Herald {
@@ -17,27 +18,26 @@ pub struct Herald {
 impl Herald {
     /// Tells what this shard finds out, one message at a time.
     pub async fn tell(self: Rc<Self>, context: Rc<Context>) {
-        let service = context.service.borrow().clone();
+        // All plans of a shard have the same.
+        let news = context.service.borrow().news().clone();
         loop {
-            let changed = service.news.next().await;
+            let changed = news.next().await;
+            let service = context.service.borrow().clone();
             let now = context.ring.now();
-            let found = changed.into_iter().filter_map(|(place, topic)| {
-                let server = service.groups.get(place.upstream)?.servers().get(place.server)?;
-                server.finding(topic, now)
-            });
+            let finding = |id| service.server(id).map(|(_, server)| server.finding(now));
+            let found = changed.into_iter().filter_map(finding);
             self.send(Notice::Findings(found.collect()));
         }
     }
 
     /// Takes over what holds in the whole process, without waiting for a request to ask.
-    pub fn apply(&self, context: &Context, standings: &[(Place, Standing)]) {
+    pub fn apply(&self, context: &Context, standings: &[(ServerId, Standing)]) {
         let service = context.service.borrow().clone();
-        for (place, standing) in standings {
-            service.apply(*place, standing, context.ring.now());
+        for (id, standing) in standings {
+            service.apply(*id, standing, context.ring.now());
             tracing::debug!(
                 shard = self.number,
-                upstream = place.upstream,
-                server = place.server,
+                server = id.0,
                 state = %standing.state,
                 checks_pass = standing.checks_pass,
                 ejected = standing.ejection.is_some(),

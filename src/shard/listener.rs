@@ -1,34 +1,23 @@
-//! Listening sockets: one for each shard and address, and the loop that accepts.
+//! Listening sockets: one for each shard and address.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::drain::Listening;
 use super::socket_file::SocketFile;
 use crate::plan::{Address, ListenerPlan};
-use crate::proxy::{self, Context, Counted};
-use crate::ring::Acceptor;
-
-/// How long a listener rests when descriptors or memory are short, or when its shard is full.
-const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
-const REST_WHEN_FULL: Duration = Duration::from_millis(20);
 
 /// The sockets of one listener, one for each shard.
 pub struct Bound {
     /// The address, with the port that the kernel chose where 0 was asked for.
     pub address: Address,
-    /// In the order of the shards.
+    /// One for each shard; more or fewer where they were made by another process.
     pub sockets: Vec<OwnedFd>,
     /// What stays of a Unix socket, to be kept for as long as somebody listens.
     pub file: Option<SocketFile>,
@@ -76,22 +65,45 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// Opens `plan`'s sockets for `shards` shards.
+/// Opens `plan`'s sockets for `shards` shards of a process that listens on `own` already.
 ///
 /// # Errors
 /// [`BindError`], with the remedy.
-pub fn bind(plan: &ListenerPlan, shards: usize) -> Result<Bound, BindError> {
+pub fn bind(plan: &ListenerPlan, shards: usize, own: &[Address]) -> Result<Bound, BindError> {
     let bound = match &plan.address {
-        Address::Ip(address) => bind_tcp(plan, *address, shards),
+        Address::Ip(address) => bind_tcp(plan, *address, shards, own),
         Address::Unix(path) => bind_unix(plan, path, shards),
     };
     bound.map_err(|error| BindError { address: plan.address.clone(), error })
 }
 
-fn bind_tcp(plan: &ListenerPlan, mut address: SocketAddr, shards: usize) -> io::Result<Bound> {
+/// Another socket of a listener that is `bound` already, for a shard that would have none.
+///
+/// # Errors
+/// Those of bind(2) and listen(2); EADDRINUSE where the others were made without SO_REUSEPORT.
+pub fn bind_more(plan: &ListenerPlan, bound: &Address) -> io::Result<OwnedFd> {
+    let Address::Ip(address) = bound else { return Err(Errno::ADDRINUSE.into()) };
+    let socket = tcp_socket(*address, true)?;
+    socket.listen(backlog(plan))?;
+    Ok(socket.into())
+}
+
+fn bind_tcp(
+    plan: &ListenerPlan,
+    mut address: SocketAddr,
+    shards: usize,
+    own: &[Address],
+) -> io::Result<Bound> {
     // SO_REUSEPORT would share the port with any other process of this user that sets it too, such
-    // as another Corelane. A socket without it finds out.
-    drop(tcp_socket(address, false)?);
+    // as another Corelane. A socket without it finds out, unless it is our own port, on another
+    // address.
+    let port = |own: &Address| match own {
+        Address::Ip(own) => own.port() == address.port(),
+        Address::Unix(_) => false,
+    };
+    if !own.iter().any(port) {
+        drop(tcp_socket(address, false)?);
+    }
     let mut sockets = Vec::new();
     for _ in 0..shards {
         let socket = tcp_socket(address, true)?;
@@ -153,67 +165,16 @@ fn is_left_behind(path: &Path, address: &SockAddr) -> io::Result<bool> {
     Ok(refused == Some(Errno::CONNREFUSED))
 }
 
+/// Sets the length of a socket's accept queue, also when it listens already.
+///
+/// # Errors
+/// Those of listen(2).
+pub fn listen(socket: &OwnedFd, plan: &ListenerPlan) -> io::Result<()> {
+    SockRef::from(socket).listen(backlog(plan))
+}
+
 fn backlog(plan: &ListenerPlan) -> i32 {
     i32::try_from(plan.backlog).unwrap_or(i32::MAX)
-}
-
-/// Accepts on the socket of `listener` until drained; `most` connections at once, over all
-/// listeners of the shard.
-pub async fn accept(
-    context: Rc<Context>,
-    listener: Rc<ListenerPlan>,
-    socket: OwnedFd,
-    most: u32,
-    drain: Listening,
-) {
-    let mut acceptor = Acceptor::new(&context.ring, socket);
-    let timer = context.ring.timer();
-    loop {
-        if context.connections.get() >= most {
-            // More stay in the accept queue.
-            acceptor.pause();
-            room(&context, &timer, most).await;
-        }
-        let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => drain.poll(task).map(|()| None),
-        });
-        match accepted.await {
-            Some(Ok(fd)) => {
-                // Another listener of the shard may have taken the last place meanwhile.
-                room(&context, &timer, most).await;
-                serve(&context, &listener, fd);
-            }
-            Some(Err(error)) if !context.draining.get() => rest(&context, &timer, &error).await,
-            Some(Err(_)) | None => break,
-        }
-    }
-    for fd in acceptor.finish().await {
-        serve(&context, &listener, fd);
-    }
-}
-
-/// Waits until there are fewer than `most` connections, or until those who wait are let in anyway.
-async fn room(context: &Context, timer: &crate::ring::Timer, most: u32) {
-    while context.connections.get() >= most && !context.draining.get() {
-        timer.sleep(REST_WHEN_FULL).await;
-    }
-}
-
-fn serve(context: &Rc<Context>, listener: &Rc<ListenerPlan>, fd: OwnedFd) {
-    context.count(|counters| counters.accepted += 1);
-    context.ring.spawn(proxy::serve(Counted::new(context.clone()), listener.clone(), fd));
-}
-
-/// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
-/// for a moment.
-async fn rest(context: &Context, timer: &crate::ring::Timer, error: &io::Error) {
-    tracing::warn!(%error, "cannot accept; resting for {REST_WHEN_SHORT:?}");
-    context.pipes.trim();
-    for group in &context.service.borrow().groups {
-        group.servers().iter().for_each(|server| server.close_idle());
-    }
-    timer.sleep(REST_WHEN_SHORT).await;
 }
 
 #[cfg(test)]
@@ -232,10 +193,10 @@ mod tests {
 
     #[test]
     fn shards_share_one_port_and_strangers_do_not() {
-        let bound = bind(&listener("127.0.0.1:0"), 3).unwrap();
+        let bound = bind(&listener("127.0.0.1:0"), 3, &[]).unwrap();
         assert_eq!(bound.sockets.len(), 3);
         let again = at(bound.address.clone());
-        let error = bind(&again, 1).err().expect("the port is taken").to_string();
+        let error = bind(&again, 1, &[]).err().expect("the port is taken").to_string();
         assert!(error.contains("the port is in use"), "{error}");
     }
 
@@ -245,15 +206,15 @@ mod tests {
         let path = directory.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let plan = at(Address::Unix(path.clone()));
-        let live = bind(&plan, 2).unwrap();
-        let error = bind(&plan, 1).err().expect("it is live").to_string();
+        let live = bind(&plan, 2, &[]).unwrap();
+        let error = bind(&plan, 1, &[]).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
         drop(live);
         assert!(!path.exists(), "the file goes with the sockets");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
         let plan = at(Address::Unix(path.clone()));
-        assert!(bind(&plan, 1).is_err());
+        assert!(bind(&plan, 1, &[]).is_err());
         assert_eq!(std::fs::read(path).unwrap(), b"precious");
     }
 }

@@ -1,8 +1,11 @@
 //! What the control thread tells a shard, and what a shard tells it.
 
-use crate::plan::Address;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::plan::{Plan, ServerId};
 use crate::telemetry::Report;
-use crate::upstream::{Finding, Place, Standing};
+use crate::upstream::{Finding, Standing};
 
 /// To a shard.
 #[derive(Debug)]
@@ -13,26 +16,44 @@ pub enum Command {
     Stop,
     /// Send an `Event::Report`.
     Report,
-    /// A server's name was resolved: upstream and server by index.
-    Resolved {
-        /// Index into the plan's upstreams.
-        upstream: usize,
-        /// Index into its servers.
-        server: usize,
-        /// Where it listens now.
-        address: Address,
-    },
+    /// Send an `Event::Alive`.
+    Ping,
+    /// Serve by this plan from the next request on, and send an `Event::Adopted`.
+    Adopt(Adoption),
     /// What holds for these servers now. There is at most one of these under way to each shard:
     /// the next comes after `Notice::Applied`.
-    Standings(Vec<(Place, Standing)>),
+    Standings(Vec<(ServerId, Standing)>),
     /// The last `Notice::Findings` was taken.
     FindingsTaken,
+}
+
+/// A new plan, and what becomes of the listeners.
+#[derive(Debug)]
+pub struct Adoption {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// For each of the plan's listeners.
+    pub listeners: Vec<Socket>,
+}
+
+/// Where a listener's connections come from. Open sockets that no listener has are closed, once
+/// what waits in their queues has been let in.
+#[derive(Debug)]
+pub enum Socket {
+    /// From the socket of this listener of the present plan, by index.
+    Kept(usize),
+    /// From new ones.
+    Opened(Vec<OwnedFd>),
 }
 
 /// From a shard.
 pub enum Event {
     /// It serves.
     Ready,
+    /// It serves by the plan that it was sent last.
+    Adopted,
+    /// It works off its tasks.
+    Alive,
     /// What it recorded so far.
     Report(Box<Report>),
     /// It has ended; what it recorded.

@@ -1,18 +1,18 @@
 //! One core: its executor's main task, its listeners, its state.
 
-mod drain;
 mod herald;
 mod listener;
+mod listeners;
 mod message;
 #[allow(clippy::module_inception)]
 mod shard;
 mod socket_file;
 
-pub use listener::{BindError, Bound, bind};
-pub use message::{Command, Event, Notice, Notices, notices};
+pub use listener::{BindError, Bound, bind, bind_more, listen};
+pub use message::{Adoption, Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.
 pub use crate::ring::{Sender, Tier, Unavailable, mailbox};
 pub use crate::upstream::passive::Ejection;
-pub use crate::upstream::{Fact, Finding, Outbox, Place, Standing};
+pub use crate::upstream::{Finding, Outbox, Standing};

@@ -1,5 +1,6 @@
 //! A shard from start to end.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -8,10 +9,9 @@ use std::time::Duration;
 
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
-use super::drain::Drain;
 use super::herald::Herald;
-use super::listener;
-use super::message::{Command, Event, Notices};
+use super::listeners::Listeners;
+use super::message::{Adoption, Command, Event, Notices};
 use crate::plan::Plan;
 use crate::proxy::{Context, Service};
 use crate::ring::{Mailbox, Ring, Tier, Unavailable};
@@ -36,8 +36,8 @@ pub struct Setup {
     pub plan: Arc<Plan>,
     /// The ring tier that was probed.
     pub tier: Tier,
-    /// Its listening sockets.
-    pub listeners: Vec<std::os::fd::OwnedFd>,
+    /// Its listening sockets, for each of the plan's listeners.
+    pub listeners: Vec<Vec<OwnedFd>>,
     /// Commands.
     pub mailbox: Mailbox<Command>,
     /// Where its events go, with its number.
@@ -59,33 +59,36 @@ impl Thread {
     }
 }
 
-/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells:
-/// [`Event::Ended`] or [`Event::Failed`].
+/// Starts a shard: a thread pinned to its CPU, and another that waits for the end of that and
+/// tells: [`Event::Ended`] or [`Event::Failed`].
 ///
 /// # Errors
-/// Why a thread cannot start.
+/// Why the thread that waits cannot start.
 pub fn spawn(setup: Setup) -> Result<Thread, String> {
-    let cpu = setup.plan.shards.cpus[setup.number];
     let (number, events) = (setup.number, setup.events.clone());
+    let live = move || {
+        // Without a receiver the process is ending anyway.
+        let _ = events.send((number, live(setup)));
+    };
+    let thread = std::thread::Builder::new().name(format!("end-{number}"));
+    thread.spawn(live).map(Thread).map_err(|error| error.to_string())
+}
+
+/// Runs a shard, and says how it ended: an executor that cannot be set up, or that panics, has no
+/// last words of its own.
+fn live(setup: Setup) -> Event {
+    let cpu = setup.plan.shards.cpus[setup.number];
     let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
-        .name(&format!("shard-{number}"))
+        .name(&format!("shard-{}", setup.number))
         .ring_depth(EXECUTOR_RING_DEPTH)
         .io_memory(EXECUTOR_IO_MEMORY)
         .preempt_timer(EXECUTOR_PREEMPT)
-        .spawn(move || run(setup))
-        .map_err(|error| error.to_string())?;
-    // An executor that cannot be set up, or that panics, has no last words of its own.
-    let wait = move || {
-        let event = match executor.join() {
-            Ok(Ok(report)) => Event::Ended(Box::new(report)),
-            Ok(Err(sentence)) => Event::Failed(sentence),
-            Err(error) => Event::Failed(why_no_executor(error)),
-        };
-        // Without a receiver the process is ending anyway.
-        let _ = events.send((number, event));
-    };
-    let thread = std::thread::Builder::new().name(format!("end-{number}"));
-    thread.spawn(wait).map(Thread).map_err(|error| error.to_string())
+        .spawn(move || run(setup));
+    match executor.and_then(|executor| executor.join()) {
+        Ok(Ok(report)) => Event::Ended(Box::new(report)),
+        Ok(Err(sentence)) => Event::Failed(sentence),
+        Err(error) => Event::Failed(why_no_executor(error)),
+    }
 }
 
 /// What ended an executor, with the remedy.
@@ -108,66 +111,78 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
-    let most = shards.max_connections.max(1);
     let service = Service::new(plan.clone(), number, seed);
     let context = Context::new(ring.clone(), service, seed);
-    let drain = Drain::new();
-    for (listener, socket) in plan.listeners.iter().zip(listeners) {
-        let listener = Rc::new(listener.clone());
-        ring.spawn(listener::accept(context.clone(), listener, socket, most, drain.listener()));
-    }
-    ring.spawn(sweep(context.clone()));
     let herald = Rc::new(Herald { number, notices });
-    ring.spawn(herald.clone().tell(context.clone()));
-    ring.spawn(obey(context.clone(), mailbox, events.clone(), herald, drain));
+    let shard = Shard { context: context.clone(), events, herald, listeners: Rc::default() };
+    shard.listeners.open_all(&context, listeners);
+    let events = shard.events.clone();
+    ring.spawn(sweep(context.clone()));
+    ring.spawn(shard.herald.clone().tell(context.clone()));
+    ring.spawn(shard.obey(mailbox));
     let _ = events.send((number, Event::Ready));
     ring.pump().await.map_err(|error| error.to_string())?;
     Ok(context.report())
 }
 
-/// Carries out commands.
-async fn obey(
+/// A shard that serves.
+struct Shard {
     context: Rc<Context>,
-    mut mailbox: Mailbox<Command>,
+    /// Where its events go, with its number.
     events: mpsc::Sender<(usize, Event)>,
     herald: Rc<Herald>,
-    drain: Rc<Drain>,
-) {
-    while let Some(command) = mailbox.recv(&context.ring).await {
-        match command {
-            Command::Report => {
-                let report = Event::Report(Box::new(context.report()));
-                let _ = events.send((herald.number, report));
-            }
-            Command::Resolved { upstream, server, address } => {
-                let service = context.service.borrow().clone();
-                let server = service.groups.get(upstream).and_then(|g| g.servers().get(server));
-                if let Some(server) = server {
-                    server.set_address(&address);
+    listeners: Rc<Listeners>,
+}
+
+impl Shard {
+    /// Carries out commands.
+    async fn obey(self, mut mailbox: Mailbox<Command>) {
+        let context = &self.context;
+        while let Some(command) = mailbox.recv(&context.ring).await {
+            match command {
+                Command::Report => self.tell(Event::Report(Box::new(context.report()))),
+                Command::Ping => self.tell(Event::Alive),
+                Command::Adopt(adoption) => {
+                    self.adopt(adoption);
+                    self.tell(Event::Adopted);
                 }
+                Command::Standings(standings) => self.herald.apply(context, &standings),
+                Command::FindingsTaken => context.service.borrow().news().delivered(),
+                Command::Drain if !context.draining.get() => {
+                    context.draining.set(true);
+                    self.listeners.close_all();
+                    context.ring.end_idle_waits();
+                    let stopping = stop_when_done(context.clone(), self.listeners.clone());
+                    context.ring.spawn(stopping);
+                }
+                Command::Drain => {}
+                Command::Stop => context.ring.stop(),
             }
-            Command::Standings(standings) => herald.apply(&context, &standings),
-            Command::FindingsTaken => context.service.borrow().news.delivered(),
-            Command::Drain if !context.draining.get() => {
-                context.draining.set(true);
-                drain.call();
-                context.ring.end_idle_waits();
-                context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
-            }
-            Command::Drain => {}
-            Command::Stop => context.ring.stop(),
         }
+    }
+
+    fn tell(&self, event: Event) {
+        // Without a receiver the process is ending anyway.
+        let _ = self.events.send((self.herald.number, event));
+    }
+
+    /// Serves by another plan from the next request on.
+    fn adopt(&self, Adoption { plan, listeners }: Adoption) {
+        let context = &self.context;
+        let service = context.service.borrow().succeed(plan);
+        *context.service.borrow_mut() = service;
+        self.listeners.adopt(context, listeners);
     }
 }
 
 /// Ends the shard when its last connection has closed, or when the drain timeout is over.
-async fn stop_when_done(context: Rc<Context>, drain: Rc<Drain>) {
+async fn stop_when_done(context: Rc<Context>, listeners: Rc<Listeners>) {
     let timer = context.ring.timer();
     let limit = context.service.borrow().plan.timeouts.drain;
     let finished = async {
         let pause = context.ring.timer();
         // The connections that waited to be accepted are served too.
-        while drain.listeners() > 0 || context.connections.get() > 0 {
+        while listeners.open_sockets() > 0 || context.connections.get() > 0 {
             pause.sleep(DRAIN_INTERVAL).await;
         }
     };

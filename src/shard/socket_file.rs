@@ -27,6 +27,11 @@ impl SocketFile {
         Ok(SocketFile { path: path.to_owned(), file })
     }
 
+    /// Leaves the file to a successor.
+    pub fn leave(mut self) {
+        self.path = PathBuf::new();
+    }
+
     fn is_in_place(&self) -> bool {
         let same = |a: Stat, b: Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
         matches!((fstat(&self.file), lstat(&self.path)), (Ok(ours), Ok(there)) if same(ours, there))

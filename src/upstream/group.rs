@@ -2,18 +2,17 @@
 
 mod sticky;
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
 use super::allowance::{Allowance, Exceeded};
 use super::passive::Attempt;
+use super::queue::{Queue, Turn};
 use super::server::share;
-use super::{News, Place, Server, Standing, Verdict};
+use super::{News, Server, Standing, Verdict};
 use crate::balance::{Balancer, Servers};
-use crate::plan::{RetryPlan, UpstreamPlan};
+use crate::plan::{RetryPlan, ServerId, ServerPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
 
 pub use sticky::Wish;
@@ -33,25 +32,13 @@ pub struct Site {
 /// An upstream.
 pub struct Group {
     servers: Vec<Rc<Server>>,
-    balancer: RefCell<Balancer>,
+    balancer: Rc<RefCell<Balancer>>,
     /// How much it may be asked to do at once.
-    pub allowance: Allowance,
-    queue: RefCell<VecDeque<Rc<Waiter>>>,
+    pub allowance: Rc<Allowance>,
+    /// Shared with the group of an earlier plan, whose requests may still wait.
+    queue: Rc<Queue>,
     queue_limit: usize,
     queue_timeout: std::time::Duration,
-    /// Waiters that were called and have not chosen yet: newcomers must not overtake them.
-    called: Cell<usize>,
-    /// Counts the places that became free: each is offered to each waiter once at most.
-    round: Cell<u64>,
-}
-
-#[derive(Default)]
-struct Waiter {
-    /// It may choose now.
-    called: Cell<bool>,
-    /// The round of calls in which it was called last.
-    round: Cell<u64>,
-    waker: RefCell<Option<Waker>>,
 }
 
 /// Why there is no server.
@@ -132,8 +119,8 @@ impl View<'_> {
     fn eligible(&self, i: usize) -> bool {
         let server = &self.servers[i];
         let fits = match self.among {
-            Among::Healthy { backup } => server.backup == backup && server.may_try(self.now),
-            Among::All { backup } => server.backup == backup && server.is_last_resort(),
+            Among::Healthy { backup } => server.is_backup() == backup && server.may_try(self.now),
+            Among::All { backup } => server.is_backup() == backup && server.is_last_resort(),
         };
         fits && server.is_resolved() && !self.tried.contains(i)
     }
@@ -145,7 +132,7 @@ impl Servers for View<'_> {
     }
 
     fn weight(&self, i: usize) -> u32 {
-        self.servers[i].weight
+        self.servers[i].weight()
     }
 
     fn ramp(&self, i: usize) -> u32 {
@@ -162,25 +149,36 @@ impl Servers for View<'_> {
 }
 
 impl Group {
-    /// The plan's upstream number `upstream`.
-    pub fn new(plan: &UpstreamPlan, upstream: usize, site: &Site) -> Rc<Group> {
+    /// An upstream of which nothing is known but its plan.
+    pub fn new(plan: &UpstreamPlan, site: &Site) -> Rc<Group> {
+        Group::succeed(plan, None, site)
+    }
+
+    /// An upstream of a new plan, with what its predecessor's servers have and what is known of
+    /// them. The predecessor may go on with the requests that it has.
+    pub fn succeed(
+        plan: &UpstreamPlan,
+        old: Option<(&UpstreamPlan, &Group)>,
+        site: &Site,
+    ) -> Rc<Group> {
         let Site { shard, shards, seed, .. } = *site;
-        let names: Vec<_> =
-            plan.servers.iter().map(|s| (s.address.to_string(), s.weight)).collect();
-        let new_server = |server| Rc::new(Server::new(plan, Place { upstream, server }, site));
+        let same_choice = old.filter(|(old, _)| balances_alike(old, plan));
+        let balancer = same_choice.map(|(_, group)| group.balancer.clone());
+        let same_limits =
+            old.filter(|(old, _)| old.budget == plan.budget && old.breaker == plan.breaker);
+        let allowance = same_limits.map(|(_, group)| group.allowance.clone());
+        let new_allowance = || Rc::new(Allowance::new(&plan.budget, &plan.breaker, shard, shards));
         let queue_limit = match plan.queue.max {
             0 => 0,
             max => share(max, shard, shards).max(1) as usize,
         };
         Rc::new(Group {
-            servers: (0..plan.servers.len()).map(new_server).collect(),
-            balancer: RefCell::new(Balancer::new(plan.policy, &names, seed)),
-            allowance: Allowance::new(&plan.budget, &plan.breaker, shard, shards),
-            queue: RefCell::default(),
+            servers: servers(plan, old.map(|(_, group)| group), site),
+            balancer: balancer.unwrap_or_else(|| Rc::new(RefCell::new(balancer_of(plan, seed)))),
+            allowance: allowance.unwrap_or_else(new_allowance),
+            queue: old.map_or_else(Rc::default, |(_, group)| group.queue.clone()),
             queue_limit,
             queue_timeout: plan.queue.timeout,
-            called: Cell::new(0),
-            round: Cell::new(0),
         })
     }
 
@@ -191,7 +189,7 @@ impl Group {
 
     /// Requests waiting for a server.
     pub fn waiting(&self) -> usize {
-        self.queue.borrow().len()
+        self.queue.waiting()
     }
 
     /// Chooses a server not in `tried` for a request, and counts the request there until the lease
@@ -206,7 +204,7 @@ impl Group {
         wish: Wish,
         tried: &mut Tried,
     ) -> Result<Lease, Denied> {
-        let others_wait = !self.queue.borrow().is_empty() || self.called.get() > 0;
+        let others_wait = !self.queue.is_idle();
         if let Some(lease) = self.stick(wish, tried, ring.now(), others_wait) {
             return Ok(lease);
         }
@@ -219,14 +217,14 @@ impl Group {
                 None => {}
             }
         }
-        if self.queue.borrow().len() >= self.queue_limit {
+        if self.queue.waiting() >= self.queue_limit {
             return Err(Denied::Busy(Busy::QueueFull));
         }
         let _waits = self.allowance.wait().map_err(Denied::Exceeded)?;
         let deadline = timer.after(self.queue_timeout);
         let mut round = 0;
         loop {
-            let turn = InQueue::join(self, round);
+            let turn = Turn::join(&self.queue, round);
             timer
                 .until(deadline, turn.called())
                 .await
@@ -235,12 +233,12 @@ impl Group {
             let stuck = self.stick(wish, tried, ring.now(), false);
             if let Some(lease) = stuck.or_else(|| self.choose(wish.key, tried, ring.now())) {
                 if self.has_room(ring.now()) {
-                    self.call_next();
+                    self.queue.call_next();
                 }
                 return Ok(lease);
             }
             // The place is not for this request; perhaps for another.
-            self.call_next();
+            self.queue.call_next();
             if !self.is_full(tried, ring.now()) {
                 return Err(Denied::Busy(Busy::NoneLeft));
             }
@@ -256,7 +254,7 @@ impl Group {
         tried: &mut Tried,
         now: Tick,
     ) -> Option<Lease> {
-        if !self.queue.borrow().is_empty() || self.called.get() > 0 {
+        if !self.queue.is_idle() {
             return None;
         }
         let another = |tried: &mut Tried| {
@@ -300,7 +298,7 @@ impl Group {
         tried.add(index);
         let server = self.servers[index].clone();
         let attempt = server.begin(now);
-        Lease { group: self.clone(), server, attempt }
+        Lease { group: self.clone(), server, index, attempt }
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -315,40 +313,26 @@ impl Group {
     }
 
     /// Takes over what holds for a server in the whole process.
-    pub fn apply(&self, server: usize, standing: &Standing, now: Tick) {
-        let Some(server) = self.servers.get(server) else { return };
+    pub fn apply(&self, server: &Server, standing: &Standing, now: Tick) {
         if server.apply(standing, now) {
             // Who waits for room may go to it; each calls the next while there is more.
-            self.place_is_free();
+            self.queue.place_is_free();
         }
     }
 
-    fn place_is_free(&self) {
-        self.round.set(self.round.get() + 1);
-        self.call_next();
+    /// A new plan may have more room than the old one had.
+    pub fn look_again(&self) {
+        self.queue.place_is_free();
+    }
+
+    /// No plan has this upstream any more; the requests that it has go on.
+    pub fn remove(&self) {
+        self.servers.iter().for_each(|server| server.remove());
     }
 
     /// Whether a server that takes requests has room for more.
     fn has_room(&self, now: Tick) -> bool {
         self.servers.iter().any(|server| !server.is_full() && server.may_try(now))
-    }
-
-    /// Calls the first waiter that was not called in this round.
-    fn call_next(&self) {
-        let round = self.round.get();
-        let next = {
-            let mut queue = self.queue.borrow_mut();
-            let first = queue.iter().position(|waiter| waiter.round.get() != round);
-            first.and_then(|first| queue.remove(first))
-        };
-        if let Some(waiter) = next {
-            waiter.called.set(true);
-            waiter.round.set(round);
-            self.called.set(self.called.get() + 1);
-            if let Some(waker) = waiter.waker.take() {
-                waker.wake();
-            }
-        }
     }
 
     /// Closes idle connections that have had their time.
@@ -357,70 +341,45 @@ impl Group {
     }
 }
 
+fn balancer_of(plan: &UpstreamPlan, seed: u64) -> Balancer {
+    let name = |server: &ServerPlan| (server.address.to_string(), server.weight);
+    let names: Vec<_> = plan.servers.iter().map(name).collect();
+    Balancer::new(plan.policy, &names, seed)
+}
+
+/// Whether a balancer for one plan serves the other as well.
+fn balances_alike(one: &UpstreamPlan, other: &UpstreamPlan) -> bool {
+    let counts = |server: &ServerPlan| (server.id, server.weight);
+    let (servers, others) = (one.servers.iter().map(counts), other.servers.iter().map(counts));
+    one.policy == other.policy && servers.eq(others)
+}
+
+/// The servers of a plan: those that there were, and new ones. Others are removed.
+fn servers(plan: &UpstreamPlan, old: Option<&Group>, site: &Site) -> Vec<Rc<Server>> {
+    let mut known: HashMap<ServerId, &Rc<Server>> =
+        old.into_iter().flat_map(Group::servers).map(|server| (server.id(), server)).collect();
+    let plans = plan.servers.iter().enumerate();
+    let servers = plans.map(|(index, server)| match known.remove(&server.id) {
+        Some(same) => {
+            same.adopt(plan, server, site);
+            same.clone()
+        }
+        None => Rc::new(Server::new(plan, index, site)),
+    });
+    let servers = servers.collect();
+    known.into_values().for_each(|server| server.remove());
+    servers
+}
+
 fn any_full(view: &View<'_>) -> bool {
     (0..view.servers.len()).any(|i| view.servers[i].is_full() && view.eligible(i))
-}
-
-/// A place in the queue. Given up unused after being called, it calls the next.
-struct InQueue<'a> {
-    group: &'a Group,
-    waiter: Rc<Waiter>,
-}
-
-impl<'a> InQueue<'a> {
-    fn join(group: &'a Group, round: u64) -> InQueue<'a> {
-        let waiter = Rc::new(Waiter { round: Cell::new(round), ..Waiter::default() });
-        // Who was called before, and could not use the place, keeps its turn.
-        match round {
-            0 => group.queue.borrow_mut().push_back(waiter.clone()),
-            _ => group.queue.borrow_mut().push_front(waiter.clone()),
-        }
-        InQueue { group, waiter }
-    }
-
-    async fn called(&self) {
-        poll_fn(|context| {
-            if self.waiter.called.get() {
-                return Poll::Ready(());
-            }
-            *self.waiter.waker.borrow_mut() = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-
-    /// Takes the call, and says of which round it was.
-    fn use_up(self) -> u64 {
-        self.leave();
-        self.waiter.round.get()
-    }
-}
-
-impl InQueue<'_> {
-    /// Is a called waiter no more; `false` if it was none.
-    fn leave(&self) -> bool {
-        let called = self.waiter.called.replace(false);
-        if called {
-            self.group.called.set(self.group.called.get() - 1);
-        }
-        called
-    }
-}
-
-impl Drop for InQueue<'_> {
-    fn drop(&mut self) {
-        if self.leave() {
-            self.group.call_next();
-        } else {
-            self.group.queue.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.waiter));
-        }
-    }
 }
 
 /// A request's place at a server: counted there until dropped.
 pub struct Lease {
     group: Rc<Group>,
     server: Rc<Server>,
+    index: usize,
     attempt: Attempt,
 }
 
@@ -428,6 +387,11 @@ impl Lease {
     /// Learns from an attempt on the server.
     pub fn learn(&self, verdict: Verdict, now: Tick) {
         self.server.learn(verdict, self.attempt, now);
+    }
+
+    /// Its server's place among those of the upstream, in the order of the plan.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// The server.
@@ -439,6 +403,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.server.end(self.attempt);
-        self.group.place_is_free();
+        self.group.queue.place_is_free();
     }
 }

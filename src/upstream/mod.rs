@@ -7,6 +7,7 @@ mod health;
 mod outbox;
 pub mod passive;
 mod pool;
+mod queue;
 mod server;
 mod standing;
 
@@ -15,4 +16,4 @@ pub use connect::{ConnectError, Connected};
 pub use group::{Busy, Denied, Group, Lease, Site, Tried, Wish};
 pub use outbox::Outbox;
 pub use server::{Server, Verdict};
-pub use standing::{Fact, Finding, News, Place, Standing, Topic};
+pub use standing::{Finding, News, Standing};

@@ -24,6 +24,14 @@ impl Pool {
         Pool { idle: Vec::new(), max: plan.max_idle, timeout }
     }
 
+    /// From now on as this plan says.
+    pub fn resize(&mut self, plan: &PoolPlan) {
+        let idle = std::mem::take(&mut self.idle);
+        *self = Pool::new(plan);
+        let surplus = idle.len().saturating_sub(self.max);
+        self.idle.extend(idle.into_iter().skip(surplus));
+    }
+
     /// The connection used last that is still good, of those that began with this announcement: it
     /// says whose the connection is, and nobody else may use it. Any news on an idle connection
     /// means that it is not good: the server closed it, or sent what nobody asked for.

@@ -10,9 +10,9 @@ use super::group::Site;
 use super::health::Health;
 use super::passive::{Attempt, FailureKind, Passive};
 use super::pool::Pool;
-use super::{Fact, Finding, News, Place, Standing, Topic};
+use super::{Finding, News, Standing};
 use crate::balance::{WHOLE, ramp};
-use crate::plan::{Address, PassivePlan, ServerState, UpstreamPlan};
+use crate::plan::{Address, PassivePlan, ServerId, ServerPlan, ServerState, UpstreamPlan};
 use crate::ring::Tick;
 use crate::transport::Stream;
 
@@ -35,57 +35,78 @@ pub enum Verdict {
 pub struct Server {
     /// For logs: the address as configured.
     pub name: String,
-    pub(super) weight: u32,
-    pub(super) backup: bool,
-    /// This shard's share of `max_connections`.
-    pub(super) limit: u32,
     address: RefCell<Option<SockAddr>>,
     active: Cell<u32>,
     pool: RefCell<Pool>,
-    place: Place,
+    id: ServerId,
     news: Rc<News>,
     health: RefCell<Health>,
     /// Whether `health` has nothing to say; saves asking it for each request.
     fit: Cell<bool>,
     /// Why its health changed last.
     reason: Cell<&'static str>,
-    passive: PassivePlan,
-    slow_start: Duration,
+    settings: Settings,
+    /// No plan names it any more.
+    removed: Cell<bool>,
     /// When it returned, while it is given less than its weight.
     returned: Cell<Option<Tick>>,
     requests: Cell<u64>,
 }
 
 impl Server {
-    pub(super) fn new(plan: &UpstreamPlan, place: Place, site: &Site) -> Server {
+    /// The server number `index` of an upstream.
+    pub(super) fn new(plan: &UpstreamPlan, index: usize, site: &Site) -> Server {
         let Site { shard, shards, .. } = *site;
-        let server = &plan.servers[place.server];
+        let server = &plan.servers[index];
         let address = match &server.address {
             crate::plan::ServerAddress::Fixed(address) => to_sockaddr(address),
             crate::plan::ServerAddress::Name { .. } => None,
         };
-        let rank = ((shard + place.server) % shards) as u32;
+        let rank = ((shard + index) % shards) as u32;
         let stagger = rank * STAGGER.min(plan.passive.ejection / shards as u32);
         let passive = Passive::new(stagger);
         let health = Health { state: server.state, checks_pass: true, passive };
         Server {
             name: server.address.to_string(),
-            weight: server.weight,
-            backup: server.backup,
-            limit: server.max_connections.map_or(u32::MAX, |max| share(max, shard, shards).max(1)),
             address: RefCell::new(address),
             active: Cell::new(0),
             pool: RefCell::new(Pool::new(&plan.pool)),
-            place,
+            id: server.id,
             news: site.news.clone(),
             fit: Cell::new(health.is_fit()),
             health: RefCell::new(health),
             reason: Cell::new(""),
-            passive: plan.passive.clone(),
-            slow_start: plan.slow_start,
+            settings: Settings::new(plan, server, site),
+            removed: Cell::new(false),
             returned: Cell::new(None),
             requests: Cell::new(0),
         }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ServerId {
+        self.id
+    }
+
+    /// Takes over what another plan says of it. What it has, and what is known of it, stays.
+    pub(super) fn adopt(&self, plan: &UpstreamPlan, server: &ServerPlan, site: &Site) {
+        self.settings.adopt(plan, server, site);
+        self.pool.borrow_mut().resize(&plan.pool);
+        self.removed.set(false);
+    }
+
+    /// No plan names it any more: requests that have it finish, and then nothing is left of it.
+    pub(super) fn remove(&self) {
+        self.removed.set(true);
+        self.pool.borrow_mut().clear();
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        self.settings.weight.get()
+    }
+
+    pub(super) fn is_backup(&self) -> bool {
+        self.settings.backup.get()
     }
 
     /// Where it listens; `None` while its name has not been resolved.
@@ -94,19 +115,12 @@ impl Server {
     }
 
     /// Replaces the address after its name was resolved anew; idle connections go to the old one.
-    /// The checker hears of it from here.
-    pub fn set_address(&self, address: &Address) {
-        let new = to_sockaddr(address);
+    fn set_address(&self, address: Option<&Address>) {
+        let new = address.and_then(to_sockaddr);
         if *self.address.borrow() != new {
             *self.address.borrow_mut() = new;
             self.pool.borrow_mut().clear();
-            self.news.note(self.place, Topic::Address);
         }
-    }
-
-    /// Its place among the servers of its upstream, in the order of the plan.
-    pub fn number(&self) -> usize {
-        self.place.server
     }
 
     /// Requests in progress.
@@ -129,7 +143,7 @@ impl Server {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.active.get() >= self.limit
+        self.active.get() >= self.settings.limit.get()
     }
 
     /// Whether its health lets a request through now.
@@ -155,7 +169,10 @@ impl Server {
     /// The part of its weight that it is given now, of [`WHOLE`].
     pub(super) fn ramp(&self, now: Tick) -> u32 {
         let Some(returned) = self.returned.get() else { return WHOLE };
-        let part = ramp(Duration::from_nanos(now.saturating_sub(returned)), self.slow_start);
+        let part = ramp(
+            Duration::from_nanos(now.saturating_sub(returned)),
+            self.settings.slow_start.get(),
+        );
         if part >= WHOLE {
             self.returned.set(None);
         }
@@ -172,7 +189,7 @@ impl Server {
         let attempt = self.health.borrow_mut().passive.begin(Duration::from_nanos(now));
         if attempt == Attempt::Trial {
             // Elsewhere they wait for its outcome.
-            self.news.note(self.place, Topic::Health);
+            self.news.note(self.id);
         }
         attempt
     }
@@ -180,7 +197,7 @@ impl Server {
     pub(super) fn end(&self, attempt: Attempt) {
         self.active.set(self.active.get() - 1);
         if attempt == Attempt::Trial && self.health.borrow_mut().passive.abandon(attempt) {
-            self.news.note(self.place, Topic::Health);
+            self.news.note(self.id);
         }
     }
 
@@ -191,30 +208,25 @@ impl Server {
         }
         let time = Duration::from_nanos(now);
         let mut health = self.health.borrow_mut();
-        let mut failed = |kind| health.passive.failed(time, kind, attempt, &self.passive);
+        let passive = self.settings.passive.borrow();
+        let mut failed = |kind| health.passive.failed(time, kind, attempt, &passive);
         let changed = match verdict {
             Verdict::Refused => failed(FailureKind::Refused),
             Verdict::Failed => failed(FailureKind::Other),
             Verdict::Good => health.passive.succeeded(time, attempt),
         };
-        drop(health);
+        drop((health, passive));
         if changed {
             self.reason.set(reason(verdict, attempt));
-            self.news.note(self.place, Topic::Health);
+            self.news.note(self.id);
             self.settle(now);
         }
     }
 
-    /// What this shard has found out on a topic.
-    pub fn finding(&self, topic: Topic, now: Tick) -> Option<Finding> {
-        let fact = match topic {
-            Topic::Health => {
-                let ejection = self.health.borrow().passive.ejection(Duration::from_nanos(now));
-                Fact::Health { ejection, reason: self.reason.get() }
-            }
-            Topic::Address => Fact::Address(Address::Ip(self.address()?.as_socket()?)),
-        };
-        Some(Finding { place: self.place, fact })
+    /// What requests of this shard tell about it.
+    pub fn finding(&self, now: Tick) -> Finding {
+        let ejection = self.health.borrow().passive.ejection(Duration::from_nanos(now));
+        Finding { server: self.id, ejection, reason: self.reason.get() }
     }
 
     /// Takes over what holds in the whole process; says whether the server has returned by that.
@@ -222,10 +234,11 @@ impl Server {
     /// What this shard has found out and not told yet is newer than any message that comes before
     /// the answer to that. So all shards end up with what the control thread heard last.
     pub(super) fn apply(&self, standing: &Standing, now: Tick) -> bool {
+        self.set_address(standing.address.as_ref());
         let mut health = self.health.borrow_mut();
         health.state = standing.state;
         health.checks_pass = standing.checks_pass;
-        if !self.news.is_pending(self.place, Topic::Health) {
+        if !self.news.is_pending(self.id) {
             health.passive.apply(standing.ejection, Duration::from_nanos(now));
         }
         drop(health);
@@ -261,7 +274,7 @@ impl Server {
     /// Keeps a connection, which began with this announcement, for the next request, if one is to
     /// be expected.
     pub fn keep(&self, stream: Stream, announced: &[u8], now: Tick) {
-        if self.fit.get() {
+        if self.fit.get() && !self.removed.get() {
             self.pool.borrow_mut().put(stream, announced.into(), now);
         }
     }
@@ -274,6 +287,39 @@ impl Server {
     /// Closes all idle connections.
     pub fn close_idle(&self) {
         self.pool.borrow_mut().clear();
+    }
+}
+
+/// What a plan says of a server.
+struct Settings {
+    weight: Cell<u32>,
+    backup: Cell<bool>,
+    /// This shard's share of `max_connections`.
+    limit: Cell<u32>,
+    passive: RefCell<PassivePlan>,
+    slow_start: Cell<Duration>,
+}
+
+impl Settings {
+    fn new(plan: &UpstreamPlan, server: &ServerPlan, site: &Site) -> Settings {
+        let Site { shard, shards, .. } = *site;
+        let limit = server.max_connections.map(|max| share(max, shard, shards).max(1));
+        Settings {
+            weight: Cell::new(server.weight),
+            backup: Cell::new(server.backup),
+            limit: Cell::new(limit.unwrap_or(u32::MAX)),
+            passive: RefCell::new(plan.passive.clone()),
+            slow_start: Cell::new(plan.slow_start),
+        }
+    }
+
+    fn adopt(&self, plan: &UpstreamPlan, server: &ServerPlan, site: &Site) {
+        let new = Settings::new(plan, server, site);
+        self.weight.swap(&new.weight);
+        self.backup.swap(&new.backup);
+        self.limit.swap(&new.limit);
+        self.passive.swap(&new.passive);
+        self.slow_start.swap(&new.slow_start);
     }
 }
 

@@ -6,20 +6,13 @@ use std::task::{Poll, Waker};
 
 use super::Outbox;
 use super::passive::Ejection;
-use crate::plan::{Address, ServerState};
-
-/// A server of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Index into the plan's upstreams.
-    pub upstream: usize,
-    /// Index into its servers.
-    pub server: usize,
-}
+use crate::plan::{Address, ServerId, ServerState};
 
 /// What holds for a server in the whole process; the control thread says so to every shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
+    /// Where it listens; `None`: its name has not been resolved yet.
+    pub address: Option<Address>,
     /// What an operator wants of it.
     pub state: ServerState,
     /// Its active checks say nothing against it.
@@ -28,58 +21,37 @@ pub struct Standing {
     pub ejection: Option<Ejection>,
 }
 
-/// What a shard found out about a server.
+/// What requests told a shard about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The server.
-    pub place: Place,
-    /// What.
-    pub fact: Fact,
-}
-
-/// What a shard may find out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// What requests tell.
-    Health {
-        /// The ejection, as of the message's sending; `None`: it is not, or no longer, ejected.
-        ejection: Option<Ejection>,
-        /// Why that changed last; for the log.
-        reason: &'static str,
-    },
-    /// Where a server listens that was given by name.
-    Address(Address),
-}
-
-/// The kinds of [`Fact`], which change apart from each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Topic {
-    /// [`Fact::Health`].
-    Health,
-    /// [`Fact::Address`].
-    Address,
+    pub server: ServerId,
+    /// The ejection, as of the message's sending; `None`: it is not, or no longer, ejected.
+    pub ejection: Option<Ejection>,
+    /// Why that changed last; for the log.
+    pub reason: &'static str,
 }
 
 /// What a shard found out and has not told yet.
 #[derive(Default)]
 pub struct News {
-    outbox: RefCell<Outbox<(Place, Topic)>>,
+    outbox: RefCell<Outbox<ServerId>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl News {
-    pub(super) fn note(&self, place: Place, topic: Topic) {
-        self.outbox.borrow_mut().note((place, topic));
+    pub(super) fn note(&self, server: ServerId) {
+        self.outbox.borrow_mut().note(server);
         self.wake();
     }
 
     /// Whether the rest of the process may not know yet what this shard found out about a server.
-    pub(super) fn is_pending(&self, place: Place, topic: Topic) -> bool {
-        self.outbox.borrow().is_pending((place, topic))
+    pub(super) fn is_pending(&self, server: ServerId) -> bool {
+        self.outbox.borrow().is_pending(server)
     }
 
     /// Waits until there is something to tell, and the last message was taken.
-    pub async fn next(&self) -> Vec<(Place, Topic)> {
+    pub async fn next(&self) -> Vec<ServerId> {
         poll_fn(|context| match self.outbox.borrow_mut().next_message() {
             Some(changed) => Poll::Ready(changed),
             None => {

@@ -35,7 +35,7 @@ pub use message::{Head, Request, Response, chunked, ok, post, response};
 pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
 pub use pattern::{Pattern, Rng};
-pub use proxy::{Config, Exit, Proxy, binary};
+pub use proxy::{Config, Exit, Proxy, Successor, binary};
 pub use waiting::*;
 pub use wire::{Address, End, Framing, Wire};
 

@@ -236,6 +236,22 @@ impl Proxy {
         self.client().get(path)
     }
 
+    /// Writes this configuration to its file; the process reads that when it is told to.
+    #[track_caller]
+    pub fn rewrite(&self, config: &Config) {
+        std::fs::write(self.dir().join("config.toml"), config.render()).expect("its file");
+    }
+
+    /// Gives it this configuration, and waits until all shards serve by it.
+    #[track_caller]
+    pub fn reload(&self, config: &Config) {
+        let count = || self.stderr().matches("reloaded: all shards").count();
+        let before = count();
+        self.rewrite(config);
+        self.signal(Signal::HUP);
+        super::wait_until("it has reloaded", || count() > before);
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -319,6 +335,14 @@ impl Proxy {
         let status = self.child.wait().expect("an ended child");
         assert!(status.signal().is_none(), "killed, {status}:\n{}", self.stderr());
         Exit { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    /// Waits for its end alone: a successor writes to the same outputs.
+    #[track_caller]
+    pub fn wait_without_output(mut self) -> ExitStatus {
+        self.expected_alive = false;
+        super::wait_until("the process ends", || !self.is_running());
+        self.child.wait().expect("an ended child")
     }
 
     /// Resident memory, bytes.
@@ -409,4 +433,50 @@ fn follow(
 
 fn join(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+/// A process that has taken over from the one that the test started.
+pub struct Successor(Pid);
+
+impl Successor {
+    /// The one that this line of the old one's log names.
+    #[track_caller]
+    pub fn of(line: &str) -> Successor {
+        let number = line.split_once("process=").and_then(|(_, number)| number.trim().parse().ok());
+        Successor(number.and_then(Pid::from_raw).unwrap_or_else(|| panic!("no process: {line}")))
+    }
+
+    /// Sends a signal.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.0, signal).expect("a running process");
+    }
+
+    /// Its process number.
+    pub fn number(&self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
+    /// Whether it runs; a process that nobody has waited for yet does not.
+    pub fn is_running(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.as_raw_nonzero()));
+        let Ok(stat) = stat else { return false };
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        state != Some('Z')
+    }
+
+    /// Asks it to stop, and waits until it has ended.
+    #[track_caller]
+    pub fn terminate(self) {
+        self.signal(Signal::TERM);
+        super::wait_until("the successor has ended", || !self.is_running());
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = kill_process(self.0, Signal::KILL);
+        }
+    }
 }

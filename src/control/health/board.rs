@@ -4,28 +4,29 @@
 //! of a server as long as its own finding is on its way here, and this board says it again
 //! afterwards, so all shards end up with the finding that came last.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::plan::{Address, CheckPlan, Plan, ServerAddress, ServerPlan, ServerState};
-use crate::shard::{Ejection, Fact, Finding, Outbox, Place, Standing};
+use crate::plan::{
+    Address, CheckPlan, Plan, ServerAddress, ServerId, ServerPlan, ServerState, UpstreamPlan,
+};
+use crate::shard::{Ejection, Finding, Outbox, Standing};
 
 /// All servers.
 pub struct Board {
-    upstreams: Vec<Upstream>,
+    servers: BTreeMap<ServerId, Server>,
     /// One for each shard.
-    outboxes: Vec<Outbox<Place>>,
-}
-
-struct Upstream {
-    name: String,
-    check: Option<CheckPlan>,
-    servers: Vec<Server>,
+    outboxes: Vec<Outbox<ServerId>>,
 }
 
 struct Server {
+    upstream: String,
     name: String,
+    check: Option<CheckPlan>,
     address: Option<Address>,
+    /// What the plan says of its state; an operator may have said otherwise since.
+    planned: ServerState,
     state: ServerState,
     ejection: Option<Ejected>,
     checks: Checks,
@@ -47,6 +48,12 @@ struct Checks {
     successes: u32,
     /// In a row.
     failures: u32,
+}
+
+impl Default for Checks {
+    fn default() -> Checks {
+        Checks { pass: true, successes: 0, failures: 0 }
+    }
 }
 
 /// What a server is, in one word.
@@ -92,18 +99,34 @@ pub struct Change<'a> {
 }
 
 impl Server {
-    fn new(plan: &ServerPlan) -> Server {
+    fn new(upstream: &UpstreamPlan, plan: &ServerPlan) -> Server {
         let address = match &plan.address {
             ServerAddress::Fixed(address) => Some(address.clone()),
             ServerAddress::Name { .. } => None,
         };
         Server {
+            upstream: upstream.name.clone(),
             name: plan.address.to_string(),
+            check: upstream.check.clone(),
             address,
+            planned: plan.state,
             state: plan.state,
             ejection: None,
-            checks: Checks { pass: true, successes: 0, failures: 0 },
+            checks: Checks::default(),
         }
+    }
+
+    /// Takes over what another plan says of it. A state that was set by hand stays, unless the plan
+    /// has changed its mind too.
+    fn adopt(mut self, upstream: &UpstreamPlan, plan: &ServerPlan) -> Server {
+        if self.planned != plan.state {
+            (self.planned, self.state) = (plan.state, plan.state);
+        }
+        if self.check != upstream.check {
+            self.check = upstream.check.clone();
+            self.checks = Checks::default();
+        }
+        self
     }
 
     fn status(&self) -> Status {
@@ -122,7 +145,8 @@ impl Server {
             length: ejected.length,
             on_trial: ejected.on_trial,
         });
-        Standing { state: self.state, checks_pass: self.checks.pass, ejection }
+        let (address, state) = (self.address.clone(), self.state);
+        Standing { address, state, checks_pass: self.checks.pass, ejection }
     }
 
     fn set_ejection(&mut self, ejection: Option<Ejection>, now: Instant) {
@@ -171,54 +195,58 @@ impl Server {
 impl Board {
     /// The plan's servers, of which nothing is known beyond that.
     pub fn new(plan: &Plan, shards: usize) -> Board {
-        let upstreams = plan.upstreams.iter().map(|plan| Upstream {
-            name: plan.name.clone(),
-            check: plan.check.clone(),
-            servers: plan.servers.iter().map(Server::new).collect(),
-        });
-        Board {
-            upstreams: upstreams.collect(),
-            outboxes: (0..shards).map(|_| Outbox::default()).collect(),
+        let outboxes = (0..shards).map(|_| Outbox::default()).collect();
+        Board { servers: servers(plan, BTreeMap::new()), outboxes }
+    }
+
+    /// Another plan's servers from now on; what is known of those that stay, stays. All shards are
+    /// to be told of all, some of which they meet for the first time.
+    pub fn adopt(&mut self, plan: &Plan) {
+        self.servers = servers(plan, std::mem::take(&mut self.servers));
+        for outbox in &mut self.outboxes {
+            self.servers.keys().for_each(|id| outbox.note(*id));
         }
     }
 
     /// A shard has found out something.
     pub fn found(&mut self, finding: &Finding, now: Instant) -> Option<Change<'_>> {
-        match &finding.fact {
-            Fact::Address(address) => {
-                self.server_mut(finding.place)?.address = Some(address.clone());
-                None
-            }
-            Fact::Health { ejection, reason } => self.change(finding.place, |server| {
-                server.set_ejection(*ejection, now);
-                Some((*reason).to_owned())
-            }),
+        self.change(finding.server, |server| {
+            server.set_ejection(finding.ejection, now);
+            Some(finding.reason.to_owned())
+        })
+    }
+
+    /// Where a server listens whose name was looked up.
+    pub fn resolved(&mut self, id: ServerId, address: Address) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.address = Some(address);
+            self.outboxes.iter_mut().for_each(|outbox| outbox.note(id));
         }
     }
 
     /// An operator has decided.
-    pub fn set_state(&mut self, place: Place, state: ServerState) -> Option<Change<'_>> {
-        self.change(place, |server| {
+    pub fn set_state(&mut self, id: ServerId, state: ServerState) -> Option<Change<'_>> {
+        self.change(id, |server| {
             server.state = state;
             Some("set by hand".to_owned())
         })
     }
 
     /// Where to check a server; `None`: not now, since it is left alone or has no address.
-    pub fn target(&self, place: Place) -> Option<Address> {
-        let server = self.upstreams.get(place.upstream)?.servers.get(place.server)?;
+    pub fn target(&self, id: ServerId) -> Option<Address> {
+        let server = self.servers.get(&id)?;
         server.address.clone().filter(|_| server.state != ServerState::Down)
     }
 
     /// A check has ended; `Err` says what was wrong.
     pub fn checked(
         &mut self,
-        place: Place,
+        id: ServerId,
         outcome: Result<(), String>,
         now: Instant,
     ) -> Option<Change<'_>> {
-        let CheckPlan { rise, fall, .. } = *self.upstreams.get(place.upstream)?.check.as_ref()?;
-        self.change(place, |server| match outcome {
+        let CheckPlan { rise, fall, .. } = *self.servers.get(&id)?.check.as_ref()?;
+        self.change(id, |server| match outcome {
             Ok(()) => {
                 server.check_passed(rise, now).then(|| format!("{rise} checks in a row succeeded"))
             }
@@ -228,34 +256,26 @@ impl Board {
         })
     }
 
-    fn server_mut(&mut self, place: Place) -> Option<&mut Server> {
-        self.upstreams.get_mut(place.upstream)?.servers.get_mut(place.server)
-    }
-
     /// Changes a server, and notes that all shards must hear of it if `change` gives a reason.
     fn change(
         &mut self,
-        place: Place,
+        id: ServerId,
         change: impl FnOnce(&mut Server) -> Option<String>,
     ) -> Option<Change<'_>> {
-        let server = self.server_mut(place)?;
+        let server = self.servers.get_mut(&id)?;
         let old = server.status();
         let reason = change(server)?;
         let new = server.status();
-        self.outboxes.iter_mut().for_each(|outbox| outbox.note(place));
-        let upstream = &self.upstreams[place.upstream];
-        let (upstream, server) = (&upstream.name, &upstream.servers[place.server].name);
+        self.outboxes.iter_mut().for_each(|outbox| outbox.note(id));
+        let (upstream, server) = (&server.upstream, &server.name);
         (old != new).then_some(Change { upstream, server, old, new, reason })
     }
 
     /// What to tell a shard now, if anything: nothing while the last message is under way to it.
-    pub fn next_batch(&mut self, shard: usize, now: Instant) -> Option<Vec<(Place, Standing)>> {
-        let places = self.outboxes.get_mut(shard)?.next_message()?;
-        let standing = |place: Place| {
-            let server = self.upstreams.get(place.upstream)?.servers.get(place.server)?;
-            Some((place, server.standing(now)))
-        };
-        Some(places.into_iter().filter_map(standing).collect())
+    pub fn next_batch(&mut self, shard: usize, now: Instant) -> Option<Vec<(ServerId, Standing)>> {
+        let ids = self.outboxes.get_mut(shard)?.next_message()?;
+        let standing = |id: ServerId| Some((id, self.servers.get(&id)?.standing(now)));
+        Some(ids.into_iter().filter_map(standing).collect())
     }
 
     /// A shard has taken the last message.
@@ -264,6 +284,18 @@ impl Board {
             outbox.delivered();
         }
     }
+}
+
+/// The servers of a plan, with what is `known` of them.
+fn servers(plan: &Plan, mut known: BTreeMap<ServerId, Server>) -> BTreeMap<ServerId, Server> {
+    let of_upstream = |upstream: &'_ UpstreamPlan| -> Vec<(ServerId, Server)> {
+        let server = |server: &ServerPlan| match known.remove(&server.id) {
+            Some(same) => (server.id, same.adopt(upstream, server)),
+            None => (server.id, Server::new(upstream, server)),
+        };
+        upstream.servers.iter().map(server).collect()
+    };
+    plan.upstreams.iter().flat_map(of_upstream).collect()
 }
 
 #[cfg(test)]

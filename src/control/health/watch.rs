@@ -1,35 +1,73 @@
-//! Checks one server after each interval, for as long as the process runs.
+//! Checks one server after each interval, for as long as its plan says so.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::check::{self, Outcome};
 use super::{Desk, now};
-use crate::plan::{CheckPlan, Plan, ProxyVersion};
-use crate::shard::Place;
+use crate::plan::{CheckPlan, Plan, ProxyVersion, ServerId};
+
+/// The checks that run, each a task of the present thread.
+#[derive(Default)]
+pub struct Watches {
+    running: BTreeMap<ServerId, Watch>,
+}
+
+struct Watch {
+    plan: CheckPlan,
+    announces: Option<ProxyVersion>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watches {
+    /// Checks what `plan` wants checked. Checks that are to stay as they are go on undisturbed.
+    pub fn adopt(&mut self, plan: &Plan, desk: &Rc<RefCell<Desk>>) {
+        let mut before = std::mem::take(&mut self.running);
+        for watched in watched(plan) {
+            let (server, plan) = (watched.server, watched.plan.clone());
+            let announces = watched.announces;
+            let alike = |watch: &Watch| watch.plan == plan && watch.announces == announces;
+            let same = before.remove(&server).filter(alike);
+            let begin = || {
+                let task = tokio::task::spawn_local(watched.watch(desk.clone()));
+                Watch { plan, announces, task }
+            };
+            self.running.insert(server, same.unwrap_or_else(begin));
+        }
+    }
+}
 
 /// A server to check.
-pub struct Watched {
-    place: Place,
+struct Watched {
+    server: ServerId,
     /// For logs.
     upstream: String,
-    server: String,
+    name: String,
     plan: CheckPlan,
     /// What its connections begin with.
     announces: Option<ProxyVersion>,
 }
 
 /// All servers of upstreams with checks.
-pub fn watched(plan: &Plan) -> Vec<Watched> {
+fn watched(plan: &Plan) -> Vec<Watched> {
     let mut watched = Vec::new();
-    for (upstream, group) in plan.upstreams.iter().enumerate() {
+    for group in &plan.upstreams {
         let Some(check) = &group.check else { continue };
-        watched.extend(group.servers.iter().enumerate().map(|(server, plan)| Watched {
-            place: Place { upstream, server },
+        watched.extend(group.servers.iter().map(|plan| Watched {
+            server: plan.id,
             upstream: group.name.clone(),
-            server: plan.address.to_string(),
+            name: plan.address.to_string(),
             plan: check.clone(),
             announces: group.proxy_protocol,
         }));
@@ -39,19 +77,19 @@ pub fn watched(plan: &Plan) -> Vec<Watched> {
 
 impl Watched {
     /// Checks it without end.
-    pub async fn watch(self, desk: Rc<RefCell<Desk>>) {
+    async fn watch(self, desk: Rc<RefCell<Desk>>) {
         let CheckPlan { interval, jitter_percent, .. } = self.plan;
         // All begin at the same moment; their checks shall not.
         tokio::time::sleep(interval.mul_f64(random())).await;
         loop {
             let next = now() + jittered(interval, jitter_percent, random());
-            let target = desk.borrow().board.target(self.place);
+            let target = desk.borrow().board.target(self.server);
             if let Some(address) = target {
-                match check::run(&self.plan, self.announces, &address, &self.server).await {
-                    Outcome::Passed => desk.borrow_mut().checked(self.place, Ok(())),
+                match check::run(&self.plan, self.announces, &address, &self.name).await {
+                    Outcome::Passed => desk.borrow_mut().checked(self.server, Ok(())),
                     Outcome::Failed(why) => {
                         self.log("check failed", &why);
-                        desk.borrow_mut().checked(self.place, Err(why));
+                        desk.borrow_mut().checked(self.server, Err(why));
                     }
                     Outcome::Unknown(why) => self.log("check not possible", &why),
                 }
@@ -61,7 +99,7 @@ impl Watched {
     }
 
     fn log(&self, what: &str, why: &str) {
-        tracing::debug!(upstream = self.upstream, server = self.server, why, "{what}");
+        tracing::debug!(upstream = self.upstream, server = self.name, why, "{what}");
     }
 }
 

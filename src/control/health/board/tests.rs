@@ -28,8 +28,9 @@ fn start() -> Instant {
     Instant::now()
 }
 
-fn place(server: usize) -> Place {
-    Place { upstream: 0, server }
+/// The number of a server, by its place in the file.
+fn id(server: usize) -> ServerId {
+    ServerId(server as u32)
 }
 
 fn ejection(seconds: u64) -> Ejection {
@@ -38,7 +39,7 @@ fn ejection(seconds: u64) -> Ejection {
 }
 
 fn found(server: usize, ejection: Option<Ejection>) -> Finding {
-    Finding { place: place(server), fact: Fact::Health { ejection, reason: "a reason" } }
+    Finding { server: id(server), ejection, reason: "a reason" }
 }
 
 #[test]
@@ -61,10 +62,10 @@ fn a_change_is_announced_once() {
 fn a_state_set_by_hand_hides_what_requests_tell() {
     let mut board = Board::new(&plan(), 1);
     assert_eq!(board.found(&found(2, Some(ejection(10))), start()), None, "it is draining");
-    let change = board.set_state(place(2), ServerState::Up).expect("a change");
+    let change = board.set_state(id(2), ServerState::Up).expect("a change");
     assert_eq!((change.old, change.new), (Status::Drain, Status::Ejected));
-    assert_eq!(board.set_state(place(2), ServerState::Up), None);
-    assert_eq!(board.set_state(place(9), ServerState::Down), None, "no such server");
+    assert_eq!(board.set_state(id(2), ServerState::Up), None);
+    assert_eq!(board.set_state(id(9), ServerState::Down), None, "no such server");
 }
 
 #[test]
@@ -76,15 +77,15 @@ fn what_is_left_of_an_ejection_is_told() {
     let [(told, Standing { ejection: Some(ejection), .. })] = &batch[..] else {
         panic!("{batch:?}")
     };
-    assert_eq!((*told, ejection.left), (place(0), Duration::from_secs(6)));
+    assert_eq!((*told, ejection.left), (id(0), Duration::from_secs(6)));
     assert_eq!(ejection.length, Duration::from_secs(10));
 }
 
 fn check(board: &mut Board, passes: &[bool], now: Instant) -> Vec<Status> {
     let outcome = |passes: bool| if passes { Ok(()) } else { Err("why".to_owned()) };
-    let changes = passes.iter().filter_map(|passes| {
-        board.checked(place(0), outcome(*passes), now).map(|change| change.new)
-    });
+    let changes = passes
+        .iter()
+        .filter_map(|passes| board.checked(id(0), outcome(*passes), now).map(|change| change.new));
     changes.collect()
 }
 
@@ -92,7 +93,7 @@ fn check(board: &mut Board, passes: &[bool], now: Instant) -> Vec<Status> {
 fn standing(board: &mut Board, now: Instant) -> Option<Standing> {
     let batch = board.next_batch(0, now);
     board.applied(0);
-    batch?.into_iter().find_map(|(told, standing)| (told == place(0)).then_some(standing))
+    batch?.into_iter().find_map(|(told, standing)| (told == id(0)).then_some(standing))
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn checks_take_a_server_out_and_bring_it_back() {
     let now = start();
     assert_eq!(check(&mut board, &[false, false, true, false, false], now), []);
     assert_eq!(standing(&mut board, now), None, "nothing to tell");
-    let change = board.checked(place(0), Err("status 500".to_owned()), now).expect("a change");
+    let change = board.checked(id(0), Err("status 500".to_owned()), now).expect("a change");
     assert_eq!((change.old, change.new), (Status::Up, Status::Failing));
     assert_eq!(change.reason, "3 checks in a row failed, the last: status 500");
     assert!(!standing(&mut board, now).expect("a change to tell").checks_pass);
@@ -151,18 +152,18 @@ fn a_server_whose_checks_succeed_again_is_no_longer_ejected() {
 #[test]
 fn only_servers_with_an_address_that_are_not_down_are_checked() {
     let mut board = Board::new(&plan(), 1);
-    assert!(board.target(place(0)).is_some());
-    assert!(board.target(place(2)).is_some(), "draining");
-    board.set_state(place(0), ServerState::Down);
-    assert_eq!(board.target(place(0)), None);
-    assert_eq!(board.target(place(9)), None);
+    assert!(board.target(id(0)).is_some());
+    assert!(board.target(id(2)).is_some(), "draining");
+    board.set_state(id(0), ServerState::Down);
+    assert_eq!(board.target(id(0)), None);
+    assert_eq!(board.target(id(9)), None);
 }
 
 /// A shard as far as this exchange goes, and the queues between it and the board.
 #[derive(Default)]
 struct Shard {
     known: [Option<Ejection>; SERVERS],
-    outbox: Outbox<Place>,
+    outbox: Outbox<ServerId>,
     to_board: VecDeque<Notice>,
     to_shard: VecDeque<Command>,
 }
@@ -170,23 +171,23 @@ struct Shard {
 impl Shard {
     fn finds(&mut self, server: usize, ejection: Option<Ejection>) {
         self.known[server] = ejection;
-        self.outbox.note(place(server));
+        self.outbox.note(id(server));
         self.tell();
     }
 
     fn tell(&mut self) {
-        if let Some(places) = self.outbox.next_message() {
-            let finding = |place: Place| found(place.server, self.known[place.server]);
-            self.to_board.push_back(Notice::Findings(places.into_iter().map(finding).collect()));
+        if let Some(ids) = self.outbox.next_message() {
+            let finding = |ServerId(id)| found(id as usize, self.known[id as usize]);
+            self.to_board.push_back(Notice::Findings(ids.into_iter().map(finding).collect()));
         }
     }
 
     fn hear(&mut self) {
         match self.to_shard.pop_front() {
             Some(Command::Standings(standings)) => {
-                for (place, standing) in standings {
-                    if !self.outbox.is_pending(place) {
-                        self.known[place.server] = standing.ejection;
+                for (id, standing) in standings {
+                    if !self.outbox.is_pending(id) {
+                        self.known[id.0 as usize] = standing.ejection;
                     }
                 }
                 self.to_board.push_back(Notice::Applied);

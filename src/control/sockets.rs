@@ -1,0 +1,229 @@
+//! The listening sockets of the process.
+//!
+//! Each is held here as well as by its shard, so that what waits in its queue is never lost while
+//! somebody still means to accept it: a shard that lets go of one has emptied it, and it is closed
+//! when both have let go.
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::plan::{Address, ListenerPlan};
+use crate::shard::{self, BindError, Bound, Socket, SocketFile};
+
+/// One for each of a plan's listeners.
+pub struct Sockets {
+    open: Vec<Open>,
+    shards: usize,
+    /// From another process, and not in use yet.
+    inherited: Vec<Inherited>,
+}
+
+struct Open {
+    plan: ListenerPlan,
+    bound: Bound,
+    /// Inherited, and its file with it.
+    with_file: bool,
+}
+
+/// The sockets of a listener of another process.
+pub struct Inherited {
+    /// The address as configured there.
+    pub configured: Address,
+    /// Where it listens.
+    pub bound: Address,
+    /// All of them.
+    pub sockets: Vec<OwnedFd>,
+    /// A Unix socket's file is ours to remove in the end.
+    pub with_file: bool,
+}
+
+/// Why listeners cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// An address cannot be listened on.
+    Bind(BindError),
+    /// Descriptors are short.
+    Descriptors(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Bind(error) => error.fmt(f),
+            OpenError::Descriptors(error) => {
+                write!(
+                    f,
+                    "cannot pass on listening sockets: {error}; raise the limit that it names"
+                )
+            }
+        }
+    }
+}
+
+impl From<BindError> for OpenError {
+    fn from(error: BindError) -> Self {
+        OpenError::Bind(error)
+    }
+}
+
+impl Sockets {
+    /// None yet, for so many shards; those of another process are used where they fit.
+    pub fn new(shards: usize, inherited: Vec<Inherited>) -> Sockets {
+        Sockets { open: Vec::new(), shards, inherited }
+    }
+
+    /// Where they listen, in the order of the plan.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.open.iter().map(|open| open.bound.address.clone()).collect()
+    }
+
+    /// Opens what `plans` has and was not open, and closes what it has no more. Returns for each
+    /// shard what it then accepts from.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has changed then.
+    pub fn change(&mut self, plans: &[ListenerPlan]) -> Result<Vec<Vec<Socket>>, OpenError> {
+        let mut steps = Vec::new();
+        let mut unused: Vec<Option<usize>> = (0..self.open.len()).map(Some).collect();
+        for plan in plans {
+            let same = unused.iter_mut().find(|index| {
+                index.is_some_and(|index| self.open[index].plan.address == plan.address)
+            });
+            steps.push(match same.and_then(Option::take) {
+                Some(index) => Step::Keep(index),
+                None if let Some(step) = self.inherit(plan) => step,
+                None => {
+                    let own: Vec<Address> =
+                        self.addresses().into_iter().chain(new(&steps)).collect();
+                    Step::Open(shard::bind(plan, self.shards, &own)?, false)
+                }
+            });
+        }
+        let shards = self.shards;
+        let sockets =
+            (0..shards).map(|shard| steps.iter().map(|step| step.sockets(shard, shards)).collect());
+        let sockets = sockets.collect::<io::Result<_>>().map_err(OpenError::Descriptors)?;
+        let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
+        for (step, plan) in steps.into_iter().zip(plans) {
+            self.open.extend(match step {
+                Step::Open(bound, with_file) => Some(Open { plan: plan.clone(), bound, with_file }),
+                Step::Keep(index) => before[index].take().map(|mut open| {
+                    open.set_backlog(plan);
+                    Open { plan: plan.clone(), ..open }
+                }),
+            });
+        }
+        Ok(sockets)
+    }
+
+    /// The sockets that another process left for this listener; with more shards than it had,
+    /// also some of our own.
+    fn inherit(&mut self, plan: &ListenerPlan) -> Option<Step> {
+        let same = |other: &Inherited| other.configured == plan.address;
+        let index = self.inherited.iter().position(same)?;
+        let inherited = self.inherited.swap_remove(index);
+        let Inherited { bound: address, mut sockets, with_file, .. } = inherited;
+        while sockets.len() < self.shards {
+            // Else two shards accept from the same.
+            let Ok(socket) = shard::bind_more(plan, &address) else { break };
+            sockets.push(socket);
+        }
+        Some(Step::Open(Bound { address, sockets, file: None }, with_file))
+    }
+
+    /// For another process: the same sockets.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn legacy(&self) -> io::Result<Vec<Inherited>> {
+        let legacy = self.open.iter().map(|open| {
+            let sockets = open.bound.sockets.iter().map(OwnedFd::try_clone);
+            let (configured, bound) = (open.plan.address.clone(), open.bound.address.clone());
+            let (sockets, with_file) = (sockets.collect::<io::Result<_>>()?, open.has_file());
+            Ok(Inherited { configured, bound, sockets, with_file })
+        });
+        legacy.collect()
+    }
+
+    /// Closes what was inherited and is not in use, and answers from now on for the files of Unix
+    /// sockets that another process made.
+    pub fn settle(&mut self) {
+        for unused in self.inherited.drain(..) {
+            let address = unused.bound;
+            tracing::warn!(%address, "no listener has this inherited socket: closed");
+        }
+        for open in &mut self.open {
+            if let (Address::Unix(path), true) = (&open.bound.address, open.with_file) {
+                open.bound.file = SocketFile::bound_at(path).ok();
+            }
+        }
+    }
+
+    /// Leaves the files of Unix sockets to another process.
+    pub fn leave_files(&mut self) {
+        let files = self.open.iter_mut().filter_map(|open| open.bound.file.take());
+        files.for_each(SocketFile::leave);
+    }
+
+    /// Leaves the sockets to the shards, which are about to close them.
+    pub fn let_go(&mut self) {
+        self.open.iter_mut().for_each(|open| open.bound.sockets.clear());
+    }
+}
+
+impl Open {
+    fn has_file(&self) -> bool {
+        self.with_file || self.bound.file.is_some()
+    }
+
+    /// Calls listen(2) again if the queue's length has changed.
+    fn set_backlog(&mut self, plan: &ListenerPlan) {
+        if self.plan.backlog != plan.backlog {
+            for socket in &self.bound.sockets {
+                if let Err(error) = shard::listen(socket, plan) {
+                    tracing::warn!(%error, address = %plan.address, "cannot change the backlog");
+                }
+            }
+        }
+    }
+}
+
+/// How a listener of the next plan comes about.
+enum Step {
+    Keep(usize),
+    /// With these sockets; and whether their file is inherited too.
+    Open(Bound, bool),
+}
+
+impl Step {
+    /// What one of the shards accepts from.
+    fn sockets(&self, shard: usize, shards: usize) -> io::Result<Socket> {
+        let bound = match self {
+            Step::Keep(index) => return Ok(Socket::Kept(*index)),
+            Step::Open(bound, _) => bound,
+        };
+        let count = bound.sockets.len();
+        // Each has one at least, and each is somebody's.
+        let first = if count == 0 { 0 } else { shard % count };
+        let own = bound.sockets.iter().skip(first).step_by(shards);
+        own.map(OwnedFd::try_clone).collect::<io::Result<_>>().map(Socket::Opened)
+    }
+}
+
+/// Where those listen that were opened just now.
+fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
+    steps.iter().filter_map(|step| match step {
+        Step::Open(bound, _) => Some(bound.address.clone()),
+        Step::Keep(_) => None,
+    })
+}
+
+/// The sockets of a shard that starts.
+pub fn opened(sockets: Vec<Socket>) -> Vec<Vec<OwnedFd>> {
+    let opened = |socket| match socket {
+        Socket::Opened(sockets) => Some(sockets),
+        Socket::Kept(_) => None,
+    };
+    sockets.into_iter().filter_map(opened).collect()
+}

@@ -1,0 +1,236 @@
+//! A new process takes over: it gets the listening sockets themselves, starts, and says so; then
+//! the old one drains. No connection is refused and none in a queue is lost meanwhile, since both
+//! hold the same sockets.
+//!
+//! The new process is started with one end of a socket pair as its standard input. The old one
+//! sends through it one message for each listener, with its sockets (SCM_RIGHTS, unix(7)); the new
+//! one answers when it serves, or ends.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use super::sockets::Inherited;
+use crate::plan::Address;
+
+/// Set for a process that is to take over.
+const VARIABLE: &str = "CORELANE_TAKE_OVER";
+/// Most descriptors in one message; the kernel takes 253 (SCM_MAX_FD).
+const DESCRIPTORS_MAX: usize = 128;
+/// The longest message.
+const MESSAGE_MAX: usize = 1024;
+/// What a new process says when it serves.
+const READY: &[u8] = b"ready";
+/// What follows the last listener.
+const END: &[u8] = b"end";
+/// How long a new process may take until it serves.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// What an old process left to this one.
+#[derive(Default)]
+pub struct Heritage {
+    /// Its listening sockets.
+    pub sockets: Vec<Inherited>,
+    takes_over: bool,
+}
+
+impl Heritage {
+    /// Takes what there is, if this process was started to take over.
+    ///
+    /// # Errors
+    /// When it was, but nothing can be received.
+    pub fn receive() -> io::Result<Heritage> {
+        if std::env::var_os(VARIABLE).is_none() {
+            return Ok(Heritage::default());
+        }
+        let stdin = rustix::stdio::stdin();
+        let mut sockets: Vec<Inherited> = Vec::new();
+        loop {
+            let (text, descriptors) = receive(stdin)?;
+            if text == END {
+                return Ok(Heritage { sockets, takes_over: true });
+            }
+            let described = Inherited::read(&text).ok_or(io::ErrorKind::InvalidData)?;
+            match sockets.last_mut().filter(|last| last.bound == described.bound) {
+                Some(last) => last.sockets.extend(descriptors),
+                None => sockets.push(Inherited { sockets: descriptors, ..described }),
+            }
+        }
+    }
+
+    /// Tells the old process, if there is one, that this one serves.
+    pub fn report_ready(&self) {
+        if self.takes_over {
+            // Without it, there is nobody to tell.
+            let _ = rustix::io::write(rustix::stdio::stdin(), READY);
+        }
+    }
+}
+
+/// One message and the descriptors that came with it.
+fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut text = vec![0; MESSAGE_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut text)];
+    let received = recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    if received.bytes == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut descriptors = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    text.truncate(received.bytes);
+    Ok((text, descriptors))
+}
+
+fn send(socket: &OwnedFd, text: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
+    let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    sendmsg(socket, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+impl Inherited {
+    /// As text, without the sockets.
+    fn describe(&self) -> String {
+        let file = if self.with_file { "with its file" } else { "" };
+        format!("{}\n{}\n{file}", self.configured, self.bound)
+    }
+
+    /// What [`Inherited::describe`] wrote.
+    fn read(text: &[u8]) -> Option<Inherited> {
+        let mut lines = std::str::from_utf8(text).ok()?.split('\n');
+        let (configured, bound) = (address(lines.next()?)?, address(lines.next()?)?);
+        let with_file = !lines.next()?.is_empty();
+        Some(Inherited { configured, bound, sockets: Vec::new(), with_file })
+    }
+}
+
+fn address(text: &str) -> Option<Address> {
+    match text.strip_prefix("unix:") {
+        Some(path) => Some(Address::Unix(PathBuf::from(path))),
+        None => text.parse().ok().map(Address::Ip),
+    }
+}
+
+/// A new process that is to take over, and has not said yet that it serves.
+pub struct Successor {
+    child: Child,
+    socket: OwnedFd,
+}
+
+impl Successor {
+    /// Starts `program` with the arguments of this process, and leaves it these sockets.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(program: &Path, sockets: &[Inherited]) -> io::Result<Successor> {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let mut command = Command::new(program);
+        command.args(std::env::args_os().skip(1)).env(VARIABLE, "1").stdin(Stdio::from(theirs));
+        // It names the old process (sd_watchdog_enabled(3)).
+        command.env_remove("WATCHDOG_PID");
+        let successor = Successor { child: command.spawn()?, socket: ours };
+        // What does not fit into the queue of messages waits for the new process.
+        match successor.bequeath(sockets) {
+            Ok(()) => Ok(successor),
+            Err(error) => Err(successor.give_up(error)),
+        }
+    }
+
+    fn bequeath(&self, listeners: &[Inherited]) -> io::Result<()> {
+        for listener in listeners {
+            let text = listener.describe();
+            for part in listener.sockets.chunks(DESCRIPTORS_MAX) {
+                send(&self.socket, text.as_bytes(), part)?;
+            }
+        }
+        send(&self.socket, END, &[])
+    }
+
+    /// Waits until it serves; its process number.
+    ///
+    /// # Errors
+    /// When it ends before, or takes too long; then it is ended.
+    pub fn wait(self) -> io::Result<u32> {
+        let limit = Timespec::try_from(START_MAX).map_err(io::Error::other)?;
+        let mut descriptors = [PollFd::new(&self.socket, PollFlags::IN)];
+        let outcome = match poll(&mut descriptors, Some(&limit)) {
+            Ok(0) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+            Ok(_) => receive(self.socket.as_fd()).and_then(|(text, _)| match text == READY {
+                true => Ok(self.child.id()),
+                false => Err(io::ErrorKind::InvalidData.into()),
+            }),
+            Err(error) => Err(error.into()),
+        };
+        outcome.map_err(|error| self.give_up(error))
+    }
+
+    /// Ends it; says how it ended, if it did so by itself, or else `why`.
+    fn give_up(mut self, why: io::Error) -> io::Error {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        // Reset: it had not read all that it was left.
+        let ended = matches!(why.kind(), BrokenPipe | ConnectionReset | UnexpectedEof);
+        if !ended {
+            let _ = self.child.kill();
+        }
+        match self.child.wait() {
+            Ok(status) if ended => {
+                io::Error::other(format!("the new process ended before it served: {status}"))
+            }
+            _ => why,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_come_with_their_text() {
+        let flags = SocketFlags::CLOEXEC;
+        let (one, two) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let sent: Vec<OwnedFd> = (0..DESCRIPTORS_MAX).map(|_| one.try_clone().unwrap()).collect();
+        let (configured, bound) = ("127.0.0.1:0", "127.0.0.1:8080");
+        send(&one, format!("{configured}\n{bound}\n").as_bytes(), &sent).unwrap();
+        send(&one, END, &[]).unwrap();
+        let (text, descriptors) = receive(two.as_fd()).unwrap();
+        let read = Inherited::read(&text).unwrap();
+        assert_eq!(read.configured.to_string(), configured);
+        assert_eq!(read.bound.to_string(), bound);
+        assert!(!read.with_file);
+        assert_eq!(read.describe().as_bytes(), text);
+        assert_eq!(descriptors.len(), DESCRIPTORS_MAX);
+        assert_eq!(receive(two.as_fd()).unwrap().0, END);
+        drop((one, sent, descriptors));
+        assert!(receive(two.as_fd()).is_err(), "nobody is left at the other end");
+    }
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        for text in ["127.0.0.1:80", "[::1]:8080", "unix:/run/corelane.sock"] {
+            assert_eq!(address(text).unwrap().to_string(), text);
+        }
+        assert_eq!(address("localhost:80"), None);
+    }
+}

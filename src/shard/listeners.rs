@@ -1,0 +1,187 @@
+//! The sockets that a shard accepts from, and how they are closed without losing who waits there.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use super::message::Socket;
+use crate::plan::ListenerPlan;
+use crate::proxy::{self, Context, Counted};
+use crate::ring::{Acceptor, Timer};
+
+/// How long a listener rests when descriptors or memory are short, or when its shard is full.
+const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
+const REST_WHEN_FULL: Duration = Duration::from_millis(20);
+
+/// The listeners of a shard.
+#[derive(Default)]
+pub struct Listeners {
+    /// One for each of the plan's.
+    current: RefCell<Vec<Rc<Door>>>,
+    /// Also those that are being closed.
+    open: Cell<usize>,
+}
+
+/// A listener, as those see it who may change or close it.
+struct Door {
+    /// For the connections that come from now on.
+    plan: RefCell<Rc<ListenerPlan>>,
+    closing: Cell<bool>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+impl Door {
+    fn new(plan: &ListenerPlan) -> Door {
+        let plan = RefCell::new(Rc::new(plan.clone()));
+        Door { plan, closing: Cell::new(false), wakers: RefCell::default() }
+    }
+
+    fn set_plan(&self, plan: &ListenerPlan) {
+        if **self.plan.borrow() != *plan {
+            *self.plan.borrow_mut() = Rc::new(plan.clone());
+        }
+    }
+
+    fn close(&self) {
+        self.closing.set(true);
+        self.wakers.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready once it is to be closed.
+    fn poll_closing(&self, context: &mut TaskContext<'_>) -> Poll<()> {
+        if self.closing.get() {
+            return Poll::Ready(());
+        }
+        let mut wakers = self.wakers.borrow_mut();
+        if !wakers.iter().any(|known| known.will_wake(context.waker())) {
+            wakers.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Listeners {
+    /// Accepts from these sockets of each of the plan's listeners.
+    pub fn open_all(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Vec<OwnedFd>>) {
+        self.adopt(context, sockets.into_iter().map(Socket::Opened).collect());
+    }
+
+    /// Accepts for the listeners of the plan that the context has now; the sockets that it has no
+    /// use for are closed.
+    pub fn adopt(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Socket>) {
+        let present = self.current.take();
+        let plan = context.service.borrow().plan.clone();
+        let doors =
+            sockets.into_iter().zip(&plan.listeners).filter_map(|(socket, plan)| match socket {
+                Socket::Kept(index) => {
+                    let door = present.get(index)?;
+                    door.set_plan(plan);
+                    Some(door.clone())
+                }
+                Socket::Opened(sockets) => Some(self.open(context, plan, sockets)),
+            });
+        let doors: Vec<Rc<Door>> = doors.collect();
+        let unused = |door: &&Rc<Door>| !doors.iter().any(|kept| Rc::ptr_eq(kept, door));
+        present.iter().filter(unused).for_each(|door| door.close());
+        *self.current.borrow_mut() = doors;
+        if context.draining.get() {
+            self.close_all();
+        }
+    }
+
+    fn open(
+        self: &Rc<Self>,
+        context: &Rc<Context>,
+        plan: &ListenerPlan,
+        sockets: Vec<OwnedFd>,
+    ) -> Rc<Door> {
+        let door = Rc::new(Door::new(plan));
+        for socket in sockets {
+            self.open.set(self.open.get() + 1);
+            let guard = Open(self.clone());
+            context.ring.spawn(accept(context.clone(), socket, door.clone(), guard));
+        }
+        door
+    }
+
+    /// Accepts no more than what waits already.
+    pub fn close_all(&self) {
+        self.current.borrow().iter().for_each(|door| door.close());
+    }
+
+    /// Sockets that are open, or have not let in yet what waited for them.
+    pub fn open_sockets(&self) -> usize {
+        self.open.get()
+    }
+}
+
+/// A socket's part in [`Listeners::open_sockets`].
+struct Open(Rc<Listeners>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}
+
+/// Accepts until told to close; as many connections at once, over all listeners of the shard, as
+/// the plan allows.
+async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, _open: Open) {
+    let mut acceptor = Acceptor::new(&context.ring, socket);
+    let timer = context.ring.timer();
+    loop {
+        if is_full(&context) {
+            // More stay in the accept queue.
+            acceptor.pause();
+            room(&context, &timer, &door).await;
+        }
+        let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => door.poll_closing(task).map(|()| None),
+        });
+        match accepted.await {
+            Some(Ok(fd)) => {
+                // Another listener of the shard may have taken the last place meanwhile.
+                room(&context, &timer, &door).await;
+                serve(&context, &door, fd);
+            }
+            Some(Err(error)) if !door.closing.get() => rest(&context, &timer, &error).await,
+            Some(Err(_)) | None => break,
+        }
+    }
+    for fd in acceptor.finish().await {
+        serve(&context, &door, fd);
+    }
+}
+
+fn is_full(context: &Context) -> bool {
+    context.connections.get() >= context.service.borrow().plan.shards.max_connections.max(1)
+}
+
+/// Waits until there is room for a connection, or until those who wait are let in anyway.
+async fn room(context: &Context, timer: &Timer, door: &Door) {
+    while is_full(context) && !door.closing.get() {
+        timer.sleep(REST_WHEN_FULL).await;
+    }
+}
+
+fn serve(context: &Rc<Context>, door: &Door, fd: OwnedFd) {
+    context.count(|counters| counters.accepted += 1);
+    let plan = door.plan.borrow().clone();
+    context.ring.spawn(proxy::serve(Counted::new(context.clone()), plan, fd));
+}
+
+/// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
+/// for a moment.
+async fn rest(context: &Context, timer: &Timer, error: &io::Error) {
+    tracing::warn!(%error, "cannot accept; resting for {REST_WHEN_SHORT:?}");
+    context.pipes.trim();
+    for group in &context.service.borrow().groups {
+        group.servers().iter().for_each(|server| server.close_idle());
+    }
+    timer.sleep(REST_WHEN_SHORT).await;
+}

@@ -1,0 +1,177 @@
+//! A new process takes over the listening sockets: SIGUSR2. Nobody outside notices.
+
+#[macro_use]
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use rustix::process::Signal;
+use support::*;
+
+tiered! {
+    a_new_process_takes_over_and_the_old_one_finishes,
+    a_new_process_that_fails_changes_nothing,
+    a_unix_sockets_file_stays_with_who_listens,
+    a_process_that_took_over_can_be_taken_over,
+    more_or_fewer_shards_inherit_all_sockets,
+    no_request_fails_while_processes_change,
+}
+
+fn saying(tier: Tier, text: &str) -> Config {
+    Config::new(tier).route(&format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}"))
+}
+
+/// Starts an upgrade, and waits until the new process serves.
+#[track_caller]
+fn upgrade(proxy: &Proxy) -> Successor {
+    let count = || proxy.stderr().matches("another process has taken over").count();
+    let before = count();
+    proxy.signal(Signal::USR2);
+    wait_until("another process has taken over", || count() > before);
+    Successor::of(&proxy.await_stderr("another process has taken over"))
+}
+
+fn a_new_process_takes_over_and_the_old_one_finishes(tier: Tier) {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let origin = Origin::answering(move |request| {
+        if request.target == "/held" {
+            held.wait();
+        }
+        ok("old")
+    });
+    let proxy = Proxy::before(tier, &origin);
+    let address = proxy.address();
+    let mut client = proxy.client();
+    client.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    proxy.rewrite(&saying(tier, "new"));
+    let successor = upgrade(&proxy);
+    let ask = || Client::connect(&address).get("/").text().to_owned();
+    wait_until("the new process serves alone", || ask() == "new");
+    for _ in 0..5 {
+        assert_eq!(ask(), "new");
+    }
+    gate.open();
+    let response = client.response();
+    assert_eq!(response.status, 200);
+    assert!(response.fields.lists("connection", "close"));
+    assert!(proxy.wait_without_output().success());
+    assert_eq!(Client::connect(&address).get("/").text(), "new");
+    successor.terminate();
+}
+
+fn a_new_process_that_fails_changes_nothing(tier: Tier) {
+    let proxy = saying(tier, "one").start();
+    let mut client = proxy.client();
+    proxy.rewrite(&saying(tier, "two").toml("[nonsense]\na = 1"));
+    proxy.signal(Signal::USR2);
+    let line = proxy.await_stderr("no upgrade: the new process ended before it served");
+    assert!(line.contains("exit status: 1"), "{line}");
+    assert_eq!(client.get("/").text(), "one");
+    assert_eq!(proxy.get("/").text(), "one");
+    // Once mended, it works.
+    proxy.rewrite(&saying(tier, "two"));
+    let address = proxy.address();
+    let successor = upgrade(&proxy);
+    assert!(proxy.wait_without_output().success());
+    assert_eq!(Client::connect(&address).get("/").text(), "two");
+    successor.terminate();
+}
+
+fn a_unix_sockets_file_stays_with_who_listens(tier: Tier) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("proxy.sock");
+    let address: Address = format!("unix:{}", path.display()).parse().expect("an address");
+    let config = |text: &str| saying(tier, text).listener(&address.to_string());
+    let proxy = config("one").start();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("its file");
+    proxy.rewrite(&config("bad").toml("[nonsense]\na = 1"));
+    proxy.signal(Signal::USR2);
+    proxy.await_stderr("no upgrade");
+    assert_eq!(Client::connect(&address).get("/").text(), "one");
+    proxy.rewrite(&config("two"));
+    let successor = upgrade(&proxy);
+    assert!(proxy.wait_without_output().success());
+    assert_eq!(Client::connect(&address).get("/").text(), "two");
+    successor.terminate();
+    wait_until("the file goes with the last process", || !path.exists());
+}
+
+fn a_process_that_took_over_can_be_taken_over(tier: Tier) {
+    let proxy = saying(tier, "one").start();
+    let address = proxy.address();
+    proxy.rewrite(&saying(tier, "two"));
+    let second = upgrade(&proxy);
+    proxy.rewrite(&saying(tier, "three"));
+    second.signal(Signal::USR2);
+    wait_until("the third serves", || Client::connect(&address).get("/").text() == "three");
+    wait_until("the second has gone", || !second.is_running());
+    let said = proxy.stderr();
+    let line = said.lines().rfind(|line| line.contains("another process has taken over"));
+    Successor::of(line.expect("a line for each")).terminate();
+    assert!(proxy.wait_without_output().success());
+}
+
+fn more_or_fewer_shards_inherit_all_sockets(tier: Tier) {
+    let config =
+        |shards: usize| saying(tier, "served").shards(shards).toml("[limits]\nconnections = 100");
+    for (before, after) in [(1, 2), (2, 1)] {
+        let proxy = config(before).start();
+        let address = proxy.address();
+        proxy.rewrite(&config(after));
+        let successor = upgrade(&proxy);
+        // With a socket that nobody accepts from, one of these would wait in vain.
+        for _ in 0..40 {
+            assert_eq!(Client::connect(&address).get("/").text(), "served");
+        }
+        assert!(proxy.wait_without_output().success());
+        successor.terminate();
+    }
+}
+
+fn no_request_fails_while_processes_change(tier: Tier) {
+    const UPGRADES: usize = 3;
+    let origin = Origin::named("app");
+    let config = Config::new(tier).shards(2).origin("app", &origin);
+    let proxy = config.start();
+    let address = proxy.address();
+    let (stop, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    let last = thread::scope(|scope| {
+        for number in 0..4 {
+            let (stop, served, address) = (&stop, &served, &address);
+            scope.spawn(move || {
+                let mut client = Client::connect(address);
+                while !stop.load(Ordering::Relaxed) {
+                    let response = client.get("/");
+                    assert_eq!(response.status, 200);
+                    served.fetch_add(1, Ordering::Relaxed);
+                    // Some on one connection for as long as they may, some always on a new one.
+                    if number % 2 == 1 || response.fields.lists("connection", "close") {
+                        client = Client::connect(address);
+                    }
+                }
+            });
+        }
+        let mut latest = Some(upgrade(&proxy));
+        for _ in 1..UPGRADES {
+            let before = proxy.stderr().matches("another process has taken over").count();
+            let now = latest.take().expect("one that serves");
+            now.signal(Signal::USR2);
+            let count = || proxy.stderr().matches("another process has taken over").count();
+            wait_until("the next has taken over", || count() > before);
+            let said = proxy.stderr();
+            let line = said.lines().rfind(|line| line.contains("has taken over"));
+            latest = line.map(Successor::of);
+            wait_until("the one before has gone", || !now.is_running());
+        }
+        let count = served.load(Ordering::Relaxed);
+        wait_until("requests go on", || served.load(Ordering::Relaxed) > count + 50);
+        stop.store(true, Ordering::Relaxed);
+        latest.expect("the last")
+    });
+    last.terminate();
+    assert!(proxy.wait_without_output().success());
+}
