@@ -58,9 +58,9 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
             Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await)
         }
         Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
-        Ok(Decision::Forward(Destination { facts, version, route, group, key })) => {
+        Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, key })) => {
             let limit = service.plan.routes[route].limits.body_bytes;
-            let mut body = Body::of_request(facts.framing, limit);
+            let mut body = Body::of_request(facts.framing, hop_trailers, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
                 let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
                 return Err(reply::fail(client, &error.into(), manner).await);
@@ -136,6 +136,8 @@ enum Decision {
 /// Where a request goes.
 struct Destination {
     facts: RequestFacts,
+    /// Names of trailers that stay behind.
+    hop_trailers: Vec<Box<str>>,
     version: Version,
     route: usize,
     group: usize,
@@ -202,8 +204,8 @@ fn decide(
     };
     write_request(out, &head, &how);
     let key = balancing_key(&plan.upstreams[group], &head, client);
-    let (facts, version) = (head.facts, head.version);
-    Ok(Decision::Forward(Destination { facts, version, route, group, key }))
+    let (facts, hop_trailers, version) = (head.facts, head.hop_trailers(), head.version);
+    Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, key }))
 }
 
 /// The route of a request to forward and its upstream, or what answers it here.

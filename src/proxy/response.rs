@@ -281,8 +281,9 @@ impl Attempt<'_> {
                     };
                     write_response(out, &head, &how);
                     buf.advance(len);
-                    let mut body = Body::of_response(body_in, body_out);
+                    let mut body = Body::of_response(body_in, hop_trailers, body_out);
                     let surplus = body.frame(buf).map_err(|error| match error {
+                    let hop_trailers = head.hop_trailers();
                         BodyError::OutOfStep => Failed::Answer(Failure::BodyMiscounted),
                         _ => bad("A chunk is malformed."),
                     })?;

@@ -184,7 +184,7 @@ fn facts_of(head: &Head, method: &str, minor: u8) -> Option<RequestFacts> {
             && bodiless
             && has("upgrade")
             && !protocols.is_empty()
-            && !protocols.contains(&"h2c".into()),
+            && !protocols.iter().any(|p| p == "h2c" || p.starts_with("h2c/")),
         is_head: method == "HEAD",
         idempotent: ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"].contains(&method),
     })
