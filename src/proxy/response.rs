@@ -253,6 +253,9 @@ impl Attempt<'_> {
             if self.client.context.draining.get() {
                 exchange.drain();
             }
+            if self.progress.complete.get() {
+                exchange.request_body_ended();
+            }
             let step = exchange.response(&head.facts).map_err(|refusal| bad(refusal.reason))?;
             match step {
                 ResponseStep::Interim { forward } => {
