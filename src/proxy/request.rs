@@ -312,15 +312,27 @@ fn balancing_key(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &C
     }
 }
 
-/// Appends the part of the body that is here already, and puts back what does not belong to it or
-/// must be framed anew.
+/// Appends the part of the body that is here already, and puts back what does not belong to it.
+/// What is wrong with that part shows before the server hears of the request.
 fn take_body(
     client: &Client,
     body: &mut Body,
     mut buf: Buf,
     out: &mut Vec<u8>,
 ) -> Result<(), BodyError> {
-    if !body.leaves_chunked() {
+    if buf.is_empty() {
+        return Ok(());
+    }
+    if body.leaves_chunked() {
+        let surplus = body.frame(&mut buf)?;
+        out.extend_from_slice(buf.bytes());
+        out.append(&mut body.take_tail());
+        buf.truncate(0);
+        // It was in this buffer, behind what was taken out of it.
+        if buf.extend(&surplus) < surplus.len() {
+            return Err(BodyError::OutOfStep);
+        }
+    } else {
         let n = buf.len().min(usize::try_from(body.unframed()).unwrap_or(usize::MAX));
         body.skip(n as u64)?;
         out.extend_from_slice(&buf.bytes()[..n]);

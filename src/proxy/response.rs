@@ -283,10 +283,10 @@ impl Attempt<'_> {
                         edits: &route.response_fields,
                     };
                     write_response(out, &head, &how);
+                    let hop_trailers = head.hop_trailers();
                     buf.advance(len);
                     let mut body = Body::of_response(body_in, hop_trailers, body_out);
                     let surplus = body.frame(buf).map_err(|error| match error {
-                    let hop_trailers = head.hop_trailers();
                         BodyError::OutOfStep => Failed::Answer(Failure::BodyMiscounted),
                         _ => bad("A chunk is malformed."),
                     })?;
