@@ -127,7 +127,7 @@ impl RequestRun<'_> {
         let mut views: Vec<String> = Vec::new();
         match self.row.fate {
             Fate::Refused(status) | Fate::RefusedInBody(status) => {
-                refusal(&peer.answer(false)?, status)?;
+                refusal(&peer.answer(self.row.sent.starts_with(b"HEAD "))?, status)?;
                 peer.closes()?;
                 self.origin_saw_nothing(&heard_before)?;
             }

@@ -49,13 +49,15 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
     // What is sent may wait long for its answer: it holds the memory it needs, and no buffer.
     let mut out = Vec::new();
     let decision = decide(client, &service, head, behind, &mut out);
+    let to_head = head.starts_with(b"HEAD ");
     if apart.is_none() {
         buf.advance(len);
     }
     match decision {
         Err(refusal) => {
             drop(buf);
-            Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await)
+            let manner = Manner { to_head, ..Manner::LAST };
+            Err(reply::fail(client, &Failure::Refused(refusal), manner).await)
         }
         Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
         Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, key })) => {

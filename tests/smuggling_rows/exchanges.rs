@@ -170,6 +170,13 @@ fn with_bodies() -> Vec<RequestRow> {
             Fate::Refused(400),
         ),
         row(
+            "9.3.2",
+            "an unknown expectation of HEAD, refused without a body",
+            b"HEAD / HTTP/1.1\r\nHost: t\r\nExpect: cake\r\n\r\n",
+            Fate::Refused(417),
+        ),
+        refused("9.3.2", "HEAD without a Host, refused without a body", b"HEAD / HTTP/1.1\r\n\r\n"),
+        row(
             "10.1.1",
             "an unknown expectation with a body behind it",
             b"POST / HTTP/1.1\r\nHost: t\r\nExpect: cake\r\nContent-Length: 32\r\n\r\n\
