@@ -163,7 +163,11 @@ impl Flight {
                 (None, _) if is_sound => {
                     return Err(format!("{request:?} was refused: {answer:?}"));
                 }
-                (None, Some((_, request))) if is_ours(request, &answer) => {}
+                (None, _) if is_ours(request.map(|(_, request)| request), &answer) => {
+                    if closes {
+                        return peer.closes().map(|()| passed);
+                    }
+                }
                 (None, _) if !closes || !REFUSALS.contains(&&*answer.start[1]) => {
                     return Err(format!("no refusal of {request:?}: {answer:?}"));
                 }
@@ -196,12 +200,19 @@ impl Flight {
     }
 }
 
-/// Answered by the proxy although nothing is wrong.
-fn is_ours(request: &Message, answer: &Message) -> bool {
-    match (request.start[0].as_str(), answer.start[1].as_str()) {
-        ("TRACE", "405") => true,
-        ("OPTIONS", "200") => request.values("max-forwards").count() > 0,
-        _ => false,
+/// Answered by the proxy although nothing is wrong, or only with the body, which it did not read:
+/// then it closes.
+fn is_ours(request: Option<&Message>, answer: &Message) -> bool {
+    let status = answer.start[1].as_str();
+    match request.map(|request| (request.start[0].as_str(), request)) {
+        Some(("TRACE", _)) => status == "405",
+        Some(("OPTIONS", request)) => status == "200" && request.values("max-forwards").count() > 0,
+        Some(_) => false,
+        None => {
+            status == "200"
+                && answer.lists("allow", "OPTIONS")
+                && answer.lists("connection", "close")
+        }
     }
 }
 

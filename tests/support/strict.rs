@@ -110,7 +110,8 @@ impl Message {
 
     /// Whether a field of this name lists `token`.
     pub fn lists(&self, name: &str, token: &str) -> bool {
-        let listed = |value: &str| value.split(',').any(|t| t.trim().eq_ignore_ascii_case(token));
+        let is_token = |t: &str| t.trim_matches([' ', '\t']).eq_ignore_ascii_case(token);
+        let listed = |value: &str| value.split(',').any(is_token);
         self.values(name).any(listed)
     }
 
