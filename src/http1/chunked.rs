@@ -52,6 +52,8 @@ pub struct ChunkedDecoder {
     trailers: Vec<u8>,
     /// Where in `trailers` the line being read begins; <= trailers.len().
     line: usize,
+    /// Names of trailers that do not go on.
+    hop: Vec<Box<str>>,
 }
 
 /// What the next byte must be.
@@ -90,6 +92,12 @@ impl ChunkedDecoder {
     /// A decoder for one body.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A decoder that leaves out trailers with these names, in any case: those that Connection
+    /// named in the head.
+    pub fn without_trailers(hop: Vec<Box<str>>) -> Self {
+        ChunkedDecoder { hop, ..Self::default() }
     }
 
     /// One step over `input`, which starts at the first byte not consumed so far.
@@ -240,7 +248,7 @@ impl ChunkedDecoder {
         if self.trailer_bytes > TRAILERS_MAX {
             return Err(Fault::TrailersTooLarge);
         }
-        if trailers::passes(&self.trailers[self.line..])? {
+        if trailers::passes(&self.trailers[self.line..], &self.hop)? {
             self.trailers.extend_from_slice(b"\r\n");
             self.line = self.trailers.len();
         } else {
@@ -289,6 +297,14 @@ mod tests {
         assert_eq!(decoder.pending(), 1);
         decoder.skip(1);
         assert_eq!(decoder.step(b"\r\n0\r\n\r\n"), Ok(ChunkStep::Done { consumed: 7 }));
+    }
+
+    #[test]
+    fn trailers_of_the_hop() {
+        let mut decoder = ChunkedDecoder::without_trailers(vec!["x-hop".into()]);
+        let step = decoder.step(b"0\r\nX-HOP: 1\r\nx-hops: 2\r\n\r\n");
+        assert_eq!(step, Ok(ChunkStep::Done { consumed: 26 }));
+        assert_eq!(decoder.trailers(), b"x-hops: 2\r\n");
     }
 
     #[test]

@@ -181,6 +181,12 @@ impl<'b, 's> RequestHead<'b, 's> {
             .flat_map(|field| elements(field.value))
     }
 
+    /// Names of trailers that are not to be forwarded, because Connection names them
+    /// (RFC 9110 §7.6.1).
+    pub fn hop_trailers(&self) -> Vec<Box<str>> {
+        self.survey.hop_trailers(self.fields)
+    }
+
     pub(super) fn lines(&self) -> FieldLines<'b, 's> {
         FieldLines { head: self.head, fields: self.fields }
     }
@@ -227,6 +233,8 @@ mod tests {
             ("1.1", "Upgrade: websocket\r\n", false),
             ("1.1", "Connection: Upgrade\r\n", false),
             ("1.1", "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n", false),
+            ("1.1", "Connection: Upgrade\r\nUpgrade: h2c/2\r\n", false),
+            ("1.1", "Connection: Upgrade\r\nUpgrade: h2c-like\r\n", true),
             ("1.1", "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n", false),
         ] {
             assert_eq!(facts(version, fields).upgrade, expected, "{version} {fields}");
@@ -280,6 +288,22 @@ mod tests {
         ] {
             let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             with(&head, |head| assert_eq!(head.max_forwards(), expected, "{method} {fields}"));
+        }
+    }
+
+    #[test]
+    fn trailers_of_the_hop() {
+        for (fields, expected) in [
+            ("Transfer-Encoding: chunked\r\nConnection: X-A, close, etag\r\n", &["X-A"][..]),
+            ("Connection: a\r\nConnection: b,\r\nTransfer-Encoding: chunked\r\n", &["a", "b"]),
+            ("Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n", &[]),
+            ("Connection: X-A\r\n", &[]),
+        ] {
+            let head = format!("PUT / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let names = with(&head, |head| head.hop_trailers());
+            let names: Vec<_> =
+                names.iter().map(|name| &**name).filter(|n| *n != "close").collect();
+            assert_eq!(names, expected, "{fields}");
         }
     }
 

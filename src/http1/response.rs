@@ -85,6 +85,12 @@ impl<'b, 's> ResponseHead<'b, 's> {
         head::find(self.fields, lower_name)
     }
 
+    /// Names of trailers that are not to be forwarded, because Connection names them
+    /// (RFC 9110 §7.6.1).
+    pub fn hop_trailers(&self) -> Vec<Box<str>> {
+        self.survey.hop_trailers(self.fields)
+    }
+
     pub(super) fn lines(&self) -> FieldLines<'b, 's> {
         FieldLines { head: self.head, fields: self.fields }
     }

@@ -56,8 +56,8 @@ pub(super) struct Survey<'b> {
     pub upgrade_option: bool,
     /// Upgrade names a protocol.
     pub upgrade: bool,
-    /// Upgrade names `h2c`: HTTP/2 in a tunnel would pass every rule by, and RFC 9113 §3.1 has
-    /// retired this way to ask for it.
+    /// Upgrade names `h2c`, in whatever version: HTTP/2 in a tunnel would pass every rule by, and
+    /// RFC 9113 §3.1 has retired this way to ask for it.
     pub h2c: bool,
     /// `Expect: 100-continue`
     pub expect_continue: bool,
@@ -116,7 +116,7 @@ impl<'b> Survey<'b> {
             Known::TransferEncoding => self.declared.transfer_encoding(value)?,
             Known::Upgrade => {
                 self.upgrade |= elements(value).next().is_some();
-                self.h2c |= elements(value).any(|e| e.eq_ignore_ascii_case(b"h2c"));
+                self.h2c |= elements(value).any(|e| protocol_name(e).eq_ignore_ascii_case(b"h2c"));
             }
             Known::XForwardedFor => self.forwarded_for = true,
             Known::XForwardedHost => self.forwarded_host |= !value.is_empty(),
@@ -137,6 +137,15 @@ impl<'b> Survey<'b> {
                 10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
                 _ => self.nominates = true,
             }
+        }
+    }
+
+    /// Names of trailers that belong to this hop, because Connection names them (RFC 9110 §7.6.1).
+    /// None where there can be no trailers.
+    pub(super) fn hop_trailers(&self, fields: &[Field<'b>]) -> Vec<Box<str>> {
+        match self.nominates && self.declared.chunked {
+            true => nominated(fields),
+            false => Vec::new(),
         }
     }
 
@@ -161,6 +170,23 @@ impl<'b> Survey<'b> {
         }
         Ok(())
     }
+}
+
+/// What Connection names, except what it has no say over.
+#[cold]
+fn nominated(fields: &[Field<'_>]) -> Vec<Box<str>> {
+    let connection = fields.iter().filter(|field| Known::of(field.name) == Known::Connection);
+    connection
+        .flat_map(|field| elements(field.value))
+        .filter_map(|option| std::str::from_utf8(option).ok())
+        .filter(|option| may_be_nominated(option))
+        .map(Into::into)
+        .collect()
+}
+
+/// `protocol-name` of `protocol-name ["/" protocol-version]` (RFC 9110 §7.8).
+fn protocol_name(protocol: &[u8]) -> &[u8] {
+    protocol.split(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), without empty ones.

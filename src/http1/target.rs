@@ -1,5 +1,7 @@
 //! Request targets and hosts (RFC 9112 §3.2, RFC 3986 §3.2).
 
+use std::net::Ipv6Addr;
+
 use super::Fault;
 
 /// What a request asks for, in one of the four forms of RFC 9112 §3.2.
@@ -98,7 +100,7 @@ fn absolute<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Fault> {
 pub(super) fn host(value: &[u8]) -> Result<&str, Fault> {
     let name_len = match value {
         [b'[', ..] => ip_literal(value).ok_or(Fault::Host)?,
-        _ => value.iter().take_while(|byte| HOST_BYTES[usize::from(**byte)]).count(),
+        _ => registered_name(value).ok_or(Fault::Host)?,
     };
     let port_is_fine = match &value[name_len..] {
         [] => true,
@@ -111,13 +113,37 @@ pub(super) fn host(value: &[u8]) -> Result<&str, Fault> {
     }
 }
 
-/// Length of the IP literal that `value` begins with. Future address formats are not known yet,
-/// so only the bytes of IPv6 addresses stand between the brackets.
+/// Length of the `reg-name` or IPv4 address that `value` begins with (RFC 3986 §3.2.2).
+#[inline]
+fn registered_name(value: &[u8]) -> Option<usize> {
+    let plain = value.iter().take_while(|byte| HOST_BYTES[usize::from(**byte)]).count();
+    match value.get(plain) {
+        Some(b'%') => encoded_name(value, plain),
+        _ => Some(plain),
+    }
+}
+
+/// The same for one whose first percent sign stands at `at`. What is not followed by two digits
+/// encodes nothing, and recipients make different things of it.
+#[cold]
+fn encoded_name(value: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match &value[at..] {
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => at += 3,
+            [b'%', ..] => return None,
+            [byte, ..] if HOST_BYTES[usize::from(*byte)] => at += 1,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// Length of the IP literal that `value` begins with. Future address formats are not known yet, so
+/// an IPv6 address stands between the brackets; zones mean nothing to another host.
+#[cold]
 fn ip_literal(value: &[u8]) -> Option<usize> {
     let len = memchr::memchr(b']', value)? + 1;
-    let address = &value[1..len - 1];
-    let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    (address.len() >= 2 && address.iter().all(is_address)).then_some(len)
+    let address = std::str::from_utf8(&value[1..len - 1]).ok()?;
+    address.parse::<Ipv6Addr>().ok().map(|_| len)
 }
 
 /// `*DIGIT` (RFC 3986 §3.2.3) that fits 16 bits.
@@ -129,11 +155,11 @@ fn is_port(port: &[u8]) -> bool {
     number.is_some()
 }
 
-/// Bytes of a `reg-name` (RFC 3986 §3.2.2) except the comma, which would let one value read as a
-/// list of two hosts.
+/// Bytes of a `reg-name` (RFC 3986 §3.2.2) except the percent sign, which needs two digits behind
+/// it, and the comma, which would let one value read as a list of two hosts.
 static HOST_BYTES: [bool; 256] = {
     let mut table = [false; 256];
-    let allowed = b"-._~%!$&'()*+;=";
+    let allowed = b"-._~!$&'()*+;=";
     let mut byte = 0;
     while byte < 256 {
         table[byte] = (byte as u8).is_ascii_alphanumeric();
@@ -170,13 +196,47 @@ mod tests {
 
     #[test]
     fn hosts() {
-        let good =
-            ["", "a", "a.b:", "a:0", "a:65535", "a:00080", "1.2.3.4", "[::1]", "[::1]:80", "a_b"];
+        let good = [
+            "",
+            "a",
+            "a.b:",
+            "a:0",
+            "a:65535",
+            "a:00080",
+            "1.2.3.4",
+            "[::1]",
+            "[::1]:80",
+            "a_b",
+            "[::ffff:1.2.3.4]",
+            "%41",
+            "a%4ab%4A:1",
+        ];
         for value in good {
             assert_eq!(host(value.as_bytes()), Ok(value));
         }
-        let bad =
-            ["a b", "a,b", "a/", ":", ":1", "a:65536", "a:b", "[", "[]", "[:", "[::1]a", "a]"];
+        let bad = [
+            "a b",
+            "a,b",
+            "a/",
+            ":",
+            ":1",
+            "a:65536",
+            "a:b",
+            "[",
+            "[]",
+            "[:",
+            "[::1]a",
+            "a]",
+            "%",
+            "a%4",
+            "a%zz",
+            "%41%",
+            "%41,",
+            "[:::]",
+            "[1:2]",
+            "[1.2.3.4]",
+            "[fe80::1%25a]",
+        ];
         for value in bad {
             assert_eq!(host(value.as_bytes()), Err(Fault::Host), "{value}");
         }

@@ -43,24 +43,24 @@ pub enum BodyError {
 }
 
 impl Body {
-    /// A request's body of at most `limit` bytes.
-    pub fn of_request(framing: RequestFraming, limit: Option<u64>) -> Body {
+    /// A request's body of at most `limit` bytes. `hop`: names of trailers that stay behind.
+    pub fn of_request(framing: RequestFraming, hop: Vec<Box<str>>, limit: Option<u64>) -> Body {
         let (incoming, outgoing) = match framing {
             RequestFraming::None | RequestFraming::Length(0) => (Incoming::Ended, Outgoing::Raw),
             RequestFraming::Length(n) => (Incoming::Length(n), Outgoing::Raw),
             RequestFraming::Chunked => {
-                (Incoming::Chunked(ChunkedDecoder::new()), Outgoing::Chunked)
+                (Incoming::Chunked(ChunkedDecoder::without_trailers(hop)), Outgoing::Chunked)
             }
         };
         Body { incoming, outgoing, allowance: limit.unwrap_or(u64::MAX), tail: Vec::new() }
     }
 
-    /// A response's body.
-    pub fn of_response(framing: ResponseFraming, out: BodyOut) -> Body {
+    /// A response's body. `hop`: names of trailers that stay behind.
+    pub fn of_response(framing: ResponseFraming, hop: Vec<Box<str>>, out: BodyOut) -> Body {
         let incoming = match framing {
             ResponseFraming::None | ResponseFraming::Length(0) => Incoming::Ended,
             ResponseFraming::Length(n) => Incoming::Length(n),
-            ResponseFraming::Chunked => Incoming::Chunked(ChunkedDecoder::new()),
+            ResponseFraming::Chunked => Incoming::Chunked(ChunkedDecoder::without_trailers(hop)),
             ResponseFraming::UntilClose => Incoming::UntilClose,
         };
         let outgoing =
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_body_is_framed_where_it_lies() {
-        let mut body = Body::of_response(ResponseFraming::UntilClose, BodyOut::Chunked);
+        let mut body = Body::of_response(ResponseFraming::UntilClose, Vec::new(), BodyOut::Chunked);
         let mut some = buf(b"hello");
         assert!(body.frame(&mut some).expect("framed").is_empty());
         assert_eq!((some.bytes(), body.take_tail().len()), (&b"5\r\nhello\r\n"[..], 0));
@@ -247,7 +247,7 @@ mod tests {
     /// Better no bytes than bytes without their frame.
     #[test]
     fn without_room_for_its_frame_a_body_does_not_go_on() {
-        let mut body = Body::of_response(ResponseFraming::UntilClose, BodyOut::Chunked);
+        let mut body = Body::of_response(ResponseFraming::UntilClose, Vec::new(), BodyOut::Chunked);
         let mut full = buf(b"hello");
         assert!(full.prepend(&[b'.'; HEADROOM]));
         assert!(matches!(body.frame(&mut full), Err(BodyError::OutOfStep)));
@@ -256,25 +256,26 @@ mod tests {
     #[test]
     fn no_more_is_skipped_than_there_is() {
         let out_of_step = |result| matches!(result, Err(BodyError::OutOfStep));
-        let mut body = Body::of_request(RequestFraming::Length(5), None);
+        let mut body = Body::of_request(RequestFraming::Length(5), Vec::new(), None);
         assert!(out_of_step(body.skip(6)));
         assert!(body.skip(5).is_ok() && body.ended());
         assert!(out_of_step(body.skip(1)));
 
-        let mut body = Body::of_request(RequestFraming::Chunked, None);
+        let mut body = Body::of_request(RequestFraming::Chunked, Vec::new(), None);
         assert!(out_of_step(body.skip(1)), "before any chunk");
         body.frame(&mut buf(b"3\r\na")).expect("a chunk begins");
         assert!(out_of_step(body.skip(3)));
         assert!(body.skip(2).is_ok() && !body.ended());
         assert!(out_of_step(body.skip(1)), "between chunks");
 
-        let mut body = Body::of_response(ResponseFraming::UntilClose, BodyOut::UntilClose);
+        let mut body =
+            Body::of_response(ResponseFraming::UntilClose, Vec::new(), BodyOut::UntilClose);
         assert!(body.skip(1 << 40).is_ok());
     }
 
     #[test]
     fn what_is_skipped_counts_towards_the_limit() {
-        let mut body = Body::of_request(RequestFraming::Length(9), Some(4));
+        let mut body = Body::of_request(RequestFraming::Length(9), Vec::new(), Some(4));
         assert!(body.skip(4).is_ok());
         assert!(matches!(body.skip(1), Err(BodyError::TooLarge)));
     }

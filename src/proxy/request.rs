@@ -60,18 +60,20 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
     // What is sent may wait long for its answer: it holds the memory it needs, and no buffer.
     let mut out = Vec::new();
     let decision = decide(client, &service, head, behind, &mut out);
+    let to_head = head.starts_with(b"HEAD ");
     if apart.is_none() {
         buf.advance(len);
     }
     match decision {
         Err(refusal) => {
             drop(buf);
-            Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await)
+            let manner = Manner { to_head, ..Manner::LAST };
+            Err(reply::fail(client, &Failure::Refused(refusal), manner).await)
         }
         Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
-        Ok(Decision::Forward(Destination { facts, version, route, group, wish })) => {
+        Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish })) => {
             let limit = service.plan.routes[route].limits.body_bytes;
-            let mut body = Body::of_request(facts.framing, limit);
+            let mut body = Body::of_request(facts.framing, hop_trailers, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
                 let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
                 return Err(reply::fail(client, &error.into(), manner).await);
@@ -150,6 +152,8 @@ enum Decision {
 /// Where a request goes.
 struct Destination {
     facts: RequestFacts,
+    /// Names of trailers that stay behind.
+    hop_trailers: Vec<Box<str>>,
     version: Version,
     route: usize,
     group: usize,
@@ -218,8 +222,8 @@ fn decide(
     };
     write_request(out, &head, &how);
     let wish = wish(&plan.upstreams[group], &head, client);
-    let (facts, version) = (head.facts, head.version);
-    Ok(Decision::Forward(Destination { facts, version, route, group, wish }))
+    let (facts, hop_trailers, version) = (head.facts, head.hop_trailers(), head.version);
+    Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish }))
 }
 
 /// The route of a request to forward and its upstream, or what answers it here.
@@ -332,15 +336,27 @@ fn balancing_key(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &C
     }
 }
 
-/// Appends the part of the body that is here already, and puts back what does not belong to it or
-/// must be framed anew.
+/// Appends the part of the body that is here already, and puts back what does not belong to it.
+/// What is wrong with that part shows before the server hears of the request.
 fn take_body(
     client: &Client,
     body: &mut Body,
     mut buf: Buf,
     out: &mut Vec<u8>,
 ) -> Result<(), BodyError> {
-    if !body.leaves_chunked() {
+    if buf.is_empty() {
+        return Ok(());
+    }
+    if body.leaves_chunked() {
+        let surplus = body.frame(&mut buf)?;
+        out.extend_from_slice(buf.bytes());
+        out.append(&mut body.take_tail());
+        buf.truncate(0);
+        // It was in this buffer, behind what was taken out of it.
+        if buf.extend(&surplus) < surplus.len() {
+            return Err(BodyError::OutOfStep);
+        }
+    } else {
         let n = buf.len().min(usize::try_from(body.unframed()).unwrap_or(usize::MAX));
         body.skip(n as u64)?;
         out.extend_from_slice(&buf.bytes()[..n]);

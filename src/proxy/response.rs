@@ -300,6 +300,9 @@ impl Attempt<'_> {
             if self.client.context.draining.get() {
                 exchange.drain();
             }
+            if self.progress.complete.get() {
+                exchange.request_body_ended();
+            }
             let step = exchange.response(&head.facts).map_err(|refusal| bad(refusal.reason))?;
             match step {
                 ResponseStep::Interim { forward } => {
@@ -328,8 +331,9 @@ impl Attempt<'_> {
                         set_cookie: self.set_cookie,
                     };
                     write_response(out, &head, &how);
+                    let hop_trailers = head.hop_trailers();
                     buf.advance(len);
-                    let mut body = Body::of_response(body_in, body_out);
+                    let mut body = Body::of_response(body_in, hop_trailers, body_out);
                     let surplus = body.frame(buf).map_err(|error| match error {
                         BodyError::OutOfStep => Failed::Answer(Failure::BodyMiscounted),
                         _ => bad("A chunk is malformed."),

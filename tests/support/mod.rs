@@ -26,6 +26,9 @@ mod origin;
 mod origins;
 mod pattern;
 mod proxy;
+mod reading;
+mod recorder;
+pub mod strict;
 mod waiting;
 mod wire;
 
@@ -36,6 +39,8 @@ pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
 pub use pattern::{Pattern, Rng};
 pub use proxy::{Config, Exit, Proxy, Successor, binary};
+pub use reading::{Peer, in_order, request_as_text, response_as_text};
+pub use recorder::Recorder;
 pub use waiting::*;
 pub use wire::{Address, End, Framing, Wire};
 

@@ -147,10 +147,24 @@ fn is_host(host: &str) -> bool {
             && format!("0{port}").parse::<u128>().is_ok_and(|port| port <= 65535));
     let inside = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let name_fits = match inside {
-        Some(ip) => ip.len() >= 2 && ip.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c)),
-        None => name.chars().all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c)),
+        Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_registered_name(name),
     };
     port_fits && name_fits && (!name.is_empty() || host.is_empty())
+}
+
+/// Without percent signs, then with two digits behind each.
+fn is_registered_name(name: &str) -> bool {
+    let is_plain = |text: &str| {
+        text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~!$&'()*+;=".contains(c))
+    };
+    let mut parts = name.split('%');
+    let first = parts.next().is_some_and(is_plain);
+    let is_encoded = |part: &str| {
+        let digits = part.chars().take(2).filter(char::is_ascii_hexdigit).count();
+        digits == 2 && is_plain(part)
+    };
+    first && parts.all(is_encoded)
 }
 
 fn facts_of(head: &Head, method: &str, minor: u8) -> Option<RequestFacts> {
@@ -177,7 +191,7 @@ fn facts_of(head: &Head, method: &str, minor: u8) -> Option<RequestFacts> {
             && bodiless
             && has("upgrade")
             && !protocols.is_empty()
-            && !protocols.contains(&"h2c".into()),
+            && !protocols.iter().any(|p| p == "h2c" || p.starts_with("h2c/")),
         is_head: method == "HEAD",
         idempotent: ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"].contains(&method),
     })
