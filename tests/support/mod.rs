@@ -26,6 +26,8 @@ mod origin;
 mod origins;
 mod pattern;
 mod proxy;
+mod stage;
+mod usage;
 mod waiting;
 mod wire;
 
@@ -36,6 +38,8 @@ pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
 pub use pattern::{Pattern, Rng};
 pub use proxy::{Config, Exit, Proxy, binary};
+pub use stage::{Answer, Expected, Saw, Stage, Then, stay};
+pub use usage::Usage;
 pub use waiting::*;
 pub use wire::{Address, End, Framing, Wire};
 
