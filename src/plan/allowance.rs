@@ -3,12 +3,14 @@
 /// When a request is tried again: `[upstream.retry]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPlan {
-    /// Most servers that a request is tried on while no connection comes about;
-    /// 1 to [`RetryPlan::TRIES_MAX`].
+    /// Most servers that a request is tried on; 1 to [`RetryPlan::TRIES_MAX`].
     pub tries: u32,
     /// Whether a request that found its connection from the pool closed is sent once more, where
     /// it may be sent twice.
     pub stale: bool,
+    /// Whether a request whose connection ended without a byte of a response is sent to another
+    /// server, where it may be sent twice.
+    pub unanswered: bool,
     /// Requests that are tried again at once, in percent of the live ones of the shard.
     pub budget_percent: u32,
     /// So many may be in each shard, however few requests are live.
@@ -22,7 +24,8 @@ impl RetryPlan {
 
 impl Default for RetryPlan {
     fn default() -> Self {
-        RetryPlan { tries: 3, stale: true, budget_percent: 20, budget_min: 10 }
+        let (stale, unanswered) = (true, true);
+        RetryPlan { tries: 3, stale, unanswered, budget_percent: 20, budget_min: 10 }
     }
 }
 

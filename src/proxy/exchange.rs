@@ -14,7 +14,8 @@ use super::forward::{Broken, Flow};
 use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
-use super::{retry, tunnel};
+use super::retry::{self, Again};
+use super::tunnel;
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
@@ -80,23 +81,46 @@ async fn forward(
             }
             Err(Failed::NoByte) => {
                 drop(server);
-                let retried = retrying.is_some();
-                head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
-                retrying = Some(group.allowance.retry().map_err(Failed::from)?);
-                client.context.count(|counters| counters.stale_retries += 1);
-                // The same server on a fresh connection; if it is gone altogether, another.
-                connected = match dial(client, request, &lease, phases).await? {
-                    Ok(connected) => connected,
-                    Err(error) if tried.count() >= group.max_tries() => {
-                        return Err(Failed::Answer(no_connection(&error)));
+                let past = Past {
+                    whole,
+                    reused,
+                    retried: retrying.is_some(),
+                    servers_left: tried.count() < group.max_tries(),
+                };
+                let (again, bytes) = replay(sent, request, past).ok_or(Failed::NoByte)?;
+                head = bytes;
+                if retrying.is_none() {
+                    retrying = Some(group.allowance.retry().map_err(Failed::from)?);
+                }
+                let fresh = match again {
+                    Again::NextServer => {
+                        client.context.count(|counters| counters.unanswered_retries += 1);
+                        None
                     }
-                    Err(_) => {
-                        client.context.count(|counters| counters.connect_retries += 1);
-                        let next = connect(client, request, group, &mut tried, phases).await?;
-                        lease = next.0;
-                        next.1
+                    Again::SameServer => {
+                        client.context.count(|counters| counters.stale_retries += 1);
+                        match dial(client, request, &lease, phases).await? {
+                            Ok(connected) => Some(connected),
+                            Err(error) if !past.servers_left => {
+                                return Err(Failed::Answer(no_connection(&error)));
+                            }
+                            // It is gone altogether.
+                            Err(_) => {
+                                client.context.count(|counters| counters.connect_retries += 1);
+                                None
+                            }
+                        }
                     }
                 };
+                match fresh {
+                    Some(fresh) => connected = fresh,
+                    None => {
+                        // A request has one place at a time.
+                        drop(lease);
+                        let next = connect(client, request, group, &mut tried, phases).await?;
+                        (lease, connected) = next;
+                    }
+                }
             }
             Err(failed) => return Err(failed),
         }
@@ -117,25 +141,33 @@ fn verdict(ended: &Result<Finished, Failed>, reused: bool) -> Option<Verdict> {
     }
 }
 
-/// The request again, if it may be sent again. `whole`: it was sent with nothing to follow.
-fn replay(
-    sent: Option<Sent>,
-    request: &Request,
+/// What is known of an attempt that has failed.
+#[derive(Clone, Copy)]
+struct Past {
+    /// The request was sent with nothing to follow.
     whole: bool,
     reused: bool,
     retried: bool,
-) -> Option<Vec<u8>> {
+    servers_left: bool,
+}
+
+/// The request again, and where to, if it may be sent again.
+fn replay(sent: Option<Sent>, request: &Request, past: Past) -> Option<(Again, Vec<u8>)> {
+    let Past { whole, reused, retried, servers_left } = past;
     let Sent { accepted, bytes, .. } = sent?;
+    let plan = &request.service.plan.upstreams[request.group].retry;
     let attempt = retry::Attempt {
-        allowed: request.service.plan.upstreams[request.group].retry.stale,
+        stale: plan.stale,
+        unanswered: plan.unanswered,
         reused,
         retried,
+        servers_left,
         idempotent: request.facts.idempotent,
         // The rest of a body is untouched only if not even the head went out.
         replayable: bytes.is_some() && (whole || accepted == 0),
         accepted,
     };
-    bytes.filter(|_| retry::on_fresh_connection(attempt))
+    Some((retry::again(attempt)?, bytes?))
 }
 
 /// The response is complete: what happens to both connections.

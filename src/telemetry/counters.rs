@@ -44,6 +44,8 @@ counters! {
     connect_retries: "retries after connect failure",
     /// Requests sent again because a connection from the pool had gone stale.
     stale_retries: "retries after stale connection",
+    /// Requests sent to another server because a connection ended without an answer.
+    unanswered_retries: "retries after a connection without an answer",
     /// Requests not tried again because too many were already (`retry.budget_percent`).
     budget_refusals: "retries denied by the budget",
     /// Requests answered 503, or not tried again, because of a limit of their upstream

@@ -9,6 +9,7 @@ use crate::plan::{BreakerPlan, RetryPlan};
 pub(in crate::config) struct RetryTable {
     pub tries: Option<u32>,
     pub stale: Option<bool>,
+    pub unanswered: Option<bool>,
     pub budget_percent: Option<Located<u32>>,
     pub budget_min: Option<Located<u32>>,
 }
@@ -20,6 +21,7 @@ impl RetryTable {
         let table = RetryTable {
             tries: fields.get("tries").and_then(|field| field.whole32(1..=RetryPlan::TRIES_MAX)),
             stale: fields.get("stale").and_then(Field::flag),
+            unanswered: fields.get("unanswered").and_then(Field::flag),
             budget_percent: fields.get("budget_percent").and_then(|field| located(field, 100)),
             budget_min: fields.get("budget_min").and_then(|field| located(field, 10_000_000)),
         };
@@ -35,6 +37,7 @@ impl RetryTable {
         RetryPlan {
             tries: self.tries.unwrap_or(default.tries),
             stale: self.stale.unwrap_or(default.stale),
+            unanswered: self.unanswered.unwrap_or(default.unanswered),
             budget_percent: or(&self.budget_percent, default.budget_percent),
             budget_min: or(&self.budget_min, default.budget_min),
         }
