@@ -22,6 +22,7 @@
 mod client;
 mod confinement;
 mod message;
+mod mortal;
 mod origin;
 mod origins;
 mod pattern;
@@ -34,6 +35,7 @@ mod wire;
 pub use client::Client;
 pub use confinement::Confinement;
 pub use message::{Head, Request, Response, chunked, ok, post, response};
+pub use mortal::{Death, Mortal};
 pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
 pub use pattern::{Pattern, Rng};
