@@ -3,9 +3,9 @@
 //! A failure to connect has sent nothing: any method goes to the next server
 //! (`exchange::connect`). This is the other case, a connection that ended before any byte of a
 //! response. On one from the pool it is the usual end of a server's patience at the moment we used
-//! it (RFC 9112 §9.3.1), and the server is asked again. On a new one the server has died, or dies of
-//! this request: another server is asked, and `tries` bounds the harm. Either way only what may be
-//! sent twice is (RFC 9110 §9.2.2).
+//! it (RFC 9112 §9.3.1), and the server is asked again. On a new one the server has died, or dies
+//! of this request: another server is asked, and `tries` bounds the harm. Either way only what may
+//! be sent twice is (RFC 9110 §9.2.2).
 
 /// An attempt that ended before any byte of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
