@@ -10,6 +10,7 @@
 //! - `CORELANE_TEST_TIERS`: ring tiers to run in, comma separated (default: `6.1,5.19,5.8`).
 //! - `CORELANE_TEST_BINARY`: a binary to test in place of the one just built.
 //! - `CORELANE_TEST_BODIES`, `CORELANE_TEST_SEED`: see `bodies.rs`.
+//! - `CORELANE_TEST_CHAOS`: see `chaos.rs`.
 
 #![allow(
     clippy::disallowed_methods,
