@@ -7,7 +7,8 @@ usage() {
 Usage: bench/slow-heads.sh [OPTION]...
 
 Loads Corelane at a fixed rate (oha, open loop) without and with 1000 clients beside it that send a
-byte of a head now and then. Passes of both kinds take turns in one run. Required: the median p99
+byte of a head now and then. Passes of both kinds take turns in one run. In those without, the slow
+clients send to a socket that nobody reads, for they share a CPU with the load. Required: the median p99
 with them is at most 1.5 times that without, no normal request fails, and no slow client is sent
 away otherwise than by a 408 at the head timeout.
 
@@ -71,9 +72,10 @@ read_options() {
 }
 
 slow_pid=""
+# PORT; 0 for none of the proxy's.
 start_slow_heads() {
     : >"$run/slow"
-    python3 "$load_dir/slow_heads.py" "$(port_of corelane)" "$slow" "$every" \
+    python3 "$load_dir/slow_heads.py" "$1" "$slow" "$every" \
         >"$run/slow" 2>&1 9>&- &
     slow_pid=$!
     for _ in {1..200}; do
@@ -89,7 +91,7 @@ stop_slow_heads() {
     kill -TERM "$slow_pid"
     wait "$slow_pid" || true
     slow_pid=""
-    printf 'what=slow\t%s\n' "$(result_line <"$run/slow")" >>"$raw"
+    printf 'what=slow\twhere=%s\t%s\n' "$1" "$(result_line <"$run/slow")" >>"$raw"
     # The proxy closes them now; that is no part of the next pass.
     sleep 0.5
 }
@@ -97,10 +99,10 @@ stop_slow_heads() {
 one_pass() {
     local row=$1 number=$2
     if [[ -t 2 ]]; then printf '\r\033[K%s slow heads, pass %s' "$row" "$number" >&2; fi
-    if [[ $row == with ]]; then start_slow_heads; fi
+    if [[ $row == with ]]; then start_slow_heads "$(port_of corelane)"; else start_slow_heads 0; fi
     timed "$row" "$number" corelane \
         open_loop "$(port_of corelane)" "$bytes" "$connections" "$rate" "$seconds"
-    if [[ $row == with ]]; then stop_slow_heads; fi
+    stop_slow_heads "$row"
 }
 
 main() {

@@ -18,6 +18,8 @@ tiered! {
     in_the_body,
     in_a_body_that_is_spliced,
     in_a_chunked_body,
+    while_it_waits_for_room,
+    while_it_waits_for_a_connection,
     while_it_is_owed_a_response,
     while_it_receives_one,
     between_responses,
@@ -54,6 +56,10 @@ enum State {
     BigBody,
     /// The same with a chunked one.
     ChunkedBody,
+    /// It is sent, and waits for a place at a server.
+    Queued,
+    /// It is sent, and waits for a connection to a server.
+    Connecting,
     /// It is sent; the response has not begun.
     Owed,
     /// A part of the response's body is received.
@@ -117,6 +123,39 @@ fn in_a_chunked_body(tier: Tier) {
     play(tier, ChunkedBody, &table);
 }
 
+/// Whoever leaves the queue or gives up connecting gives back what was counted. Here the origin
+/// sees the request that holds the only place.
+fn while_it_waits_for_room(tier: Tier) {
+    let table = [
+        row(Stall, &[Whole(503)], Stays, ONE, 0),
+        row(Reset, &[], Left, ONE, 0),
+        row(HalfClose, &[Whole(503)], Closed, ONE, 0),
+        row(Truncate, &[], Left, ONE, 0),
+        row(Garbage, &[Whole(503), Whole(400)], Closed, ONE, 0),
+    ];
+    let origins: Vec<_> = table.iter().map(|_| origin_never_answers()).collect();
+    let entry = |origin: &Origin| origin.server_with("max_connections = 1");
+    let servers: Vec<_> = origins.iter().map(entry).collect();
+    let queue = "queue = { max = 8, timeout = \"200ms\" }";
+    play_on(Stage::before(tier, origins, &servers, queue), Queued, &table);
+}
+
+fn while_it_waits_for_a_connection(tier: Tier) {
+    let table = [
+        row(Stall, &[Whole(504)], Stays, NOTHING, 0),
+        row(Reset, &[], Left, NOTHING, 0),
+        row(HalfClose, &[Whole(504)], Closed, NOTHING, 0),
+        row(Truncate, &[], Left, NOTHING, 0),
+        row(Garbage, &[Whole(504), Whole(400)], Closed, NOTHING, 0),
+        row(Early, &[Whole(504), Whole(504)], Stays, NOTHING, 0),
+    ];
+    // Nobody ever comes to these.
+    let origins = table.iter().map(|_| origin_never_answers()).collect();
+    let unreachable: Vec<_> = table.iter().map(|_| origin_unreachable()).collect();
+    let servers: Vec<_> = unreachable.iter().map(Unreachable::server).collect();
+    play_on(Stage::before(tier, origins, &servers, ""), Connecting, &table);
+}
+
 /// A client that has gone is worth no server's work; one that has ended its side gets the answer.
 fn while_it_is_owed_a_response(tier: Tier) {
     let table = [
@@ -172,7 +211,10 @@ fn in_a_tunnel(tier: Tier) {
 
 fn play(tier: Tier, state: State, table: &[Row]) {
     let origins = table.iter().map(|&(fault, _)| origin(state, fault)).collect();
-    let mut stage = Stage::new(tier, origins);
+    play_on(Stage::new(tier, origins), state, table);
+}
+
+fn play_on(mut stage: Stage, state: State, table: &[Row]) {
     let mut wrong = Vec::new();
     for (index, &(fault, ref expected)) in table.iter().enumerate() {
         let request = Request::new(state, index);
@@ -234,7 +276,7 @@ impl Request {
                 let head = post("Transfer-Encoding: chunked");
                 ([&head[..], b"5\r\n01234\r\n"].concat(), b"5\r\n56789\r\n0\r\n\r\n".to_vec())
             }
-            Owed | Receiving => (get.clone(), Vec::new()),
+            Queued | Connecting | Owed | Receiving => (get.clone(), Vec::new()),
             Between => (get.clone(), get.clone()),
             Tunnel => {
                 let fields = "Host: test\r\nConnection: upgrade\r\nUpgrade: x";
@@ -256,6 +298,7 @@ impl Request {
 
 /// Brings the request to its state, and has the client do what it does.
 fn act(stage: &Stage, request: &Request, fault: Fault, expected: &Expected) -> (Vec<Answer>, Then) {
+    let _holder = (request.state == Queued).then(|| hold_the_only_place(stage, request));
     let mut client = stage.client();
     let mut got = Vec::new();
     match (request.state, fault) {
@@ -267,6 +310,9 @@ fn act(stage: &Stage, request: &Request, fault: Fault, expected: &Expected) -> (
         Between => got.push(Whole(client.response().status)),
         Tunnel => got.push(Whole(client.response_head("GET").expect("a head").status)),
         Owed | Body | BigBody | ChunkedBody => drop(stage.origin(request.index).await_head(0)),
+        Queued | Connecting => {
+            wait_until("it waits", || stage.usage().of("requests waiting for a server") == 1)
+        }
         Head | Receiving => {}
     }
     if request.state == Receiving {
@@ -274,11 +320,15 @@ fn act(stage: &Stage, request: &Request, fault: Fault, expected: &Expected) -> (
     }
     match fault {
         Stall => {}
-        Reset => {
-            client.reset_on_close();
+        Reset | Truncate => {
+            if fault == Reset {
+                client.reset_on_close();
+            }
+            drop(client);
+            // The place becomes free after that; a closed client might still get it.
+            wait_until("nobody waits", || stage.usage().of("requests waiting for a server") == 0);
             return stage.watch(None, got, expected, |_| false);
         }
-        Truncate => return stage.watch(None, got, expected, |_| false),
         HalfClose => client.half_close(),
         Garbage => client.send(request.garbage()),
         Early if request.state == Tunnel => {}
@@ -303,6 +353,15 @@ fn act(stage: &Stage, request: &Request, fault: Fault, expected: &Expected) -> (
         });
     }
     stage.watch(Some(client), got, expected, Stage::carries_on)
+}
+
+/// A client whose request is at the server until it leaves.
+fn hold_the_only_place(stage: &Stage, request: &Request) -> Client {
+    let mut client = stage.client();
+    client.reset_on_close();
+    client.send(&request.first);
+    stage.origin(request.index).await_requests(1);
+    client
 }
 
 /// Some of the response has come; the client reads the rest after what it does.

@@ -5,7 +5,8 @@ Usage: slow_heads.py PORT COUNT SECONDS
 
 Each of COUNT clients sends a byte every SECONDS, evenly spread. One that is answered, or whose
 connection has ended, is replaced at once. Prints "ready" when all of them hang, and at the end a
-line of key=value pairs.
+line of key=value pairs. With PORT 0 they send to a socket of this process that nobody reads: what
+the sending itself costs.
 """
 
 import signal
@@ -45,9 +46,15 @@ def main() -> None:
     port, count, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    sink = socket.create_server(("127.0.0.1", 0), backlog=count) if port == 0 else None
+    if sink:
+        port = sink.getsockname()[1]
     sent = timeouts = others = 0
+    unread = []
     try:
         clients = [begin(port) for _ in range(count)]
+        # Held, never read.
+        unread = [sink.accept() for _ in clients] if sink else []
         print("ready", flush=True)
         due = time.monotonic()
         while True:
@@ -71,6 +78,8 @@ def main() -> None:
                     time.sleep(wait)
     except Stop:
         pass
+    for connection, _ in unread:
+        connection.close()
     print(f"result sent={sent} timeouts={timeouts} others={others}", flush=True)
 
 

@@ -73,18 +73,26 @@ impl Stage {
     /// Each origin is the only server below `/0`, `/1` and so on.
     #[track_caller]
     pub fn new(tier: Tier, origins: Vec<Origin>) -> Stage {
+        let servers: Vec<_> = origins.iter().map(Origin::server).collect();
+        Stage::before(tier, origins, &servers, "")
+    }
+
+    /// The same with a server in place of each origin, or the origin as an entry with more
+    /// settings, and more settings of each upstream.
+    #[track_caller]
+    pub fn before(tier: Tier, origins: Vec<Origin>, servers: &[String], more: &str) -> Stage {
         let names = ["header", "keepalive", "connect", "response", "body_idle", "tunnel_idle"];
         let limits = names.map(|name| format!("{name} = \"{LIMIT}\"\n")).concat();
         let mut config = Config::new(tier)
             .toml(&format!("[timeouts]\n{limits}half_closed = \"{LIMIT}\""))
             .toml(&format!("[splice]\nthreshold = \"{THRESHOLD}\""))
             .route("path = \"/alive\"\nrespond = { status = 200, body = \"alive\" }");
-        for (index, origin) in origins.iter().enumerate() {
+        for (index, server) in servers.iter().enumerate() {
             let name = index.to_string();
             // What a row leaves in the pool stays there until its origin closes it.
-            let settings = "pool = { max_idle = 4, idle_timeout = \"10m\" }";
+            let settings = format!("pool = {{ max_idle = 4, idle_timeout = \"10m\" }}\n{more}");
             config = config
-                .upstream(&name, &[origin.server()], settings)
+                .upstream(&name, std::slice::from_ref(server), &settings)
                 .route(&format!("path = \"/{index}\"\nupstream = {name:?}"));
         }
         let proxy = config.start();
@@ -100,6 +108,11 @@ impl Stage {
     /// The origin of this row.
     pub fn origin(&self, index: usize) -> &Origin {
         &self.origins[index]
+    }
+
+    /// What the proxy holds now.
+    pub fn usage(&self) -> Usage {
+        self.proxy.usage()
     }
 
     /// Reads the responses that a row expects, and what follows them; `so_far` is what its client
