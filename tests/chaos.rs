@@ -112,7 +112,9 @@ fn send_at_a_rate(
     let begin = Instant::now() + interval * number / CLIENTS;
     let mut client = proxy.client();
     let (mut sent, mut failed) = (0, Vec::new());
-    while !over.load(Ordering::Relaxed) {
+    // Nor for ever if the servers' part of the test fails.
+    let longest = Duration::from_secs(seconds()) + PATIENCE;
+    while !over.load(Ordering::Relaxed) && begin.elapsed() < longest {
         pause((begin + interval * sent).saturating_duration_since(Instant::now()));
         sent += 1;
         let method = rng.pick(&METHODS);

@@ -21,9 +21,9 @@ tiered! {
 const SLOW: usize = 1_000;
 const NORMAL: usize = 4;
 /// The head timeout: long enough that all of them hang at the same time.
-const LIMIT: Duration = ms(4_000);
+const LIMIT: Duration = ms(5_000);
 /// How much later the answer may come on a busy machine.
-const LATE: Duration = ms(4_000);
+const LATE: Duration = ms(15_000);
 /// The time between two bytes of one client, at least.
 const NOW_AND_THEN: Duration = ms(200);
 /// What the proxy may hold for each of them, bytes.
@@ -50,12 +50,13 @@ fn slow_heads_hold_nobody_up(tier: Tier) {
     let header = format!("[timeouts]\nheader = \"{}ms\"", LIMIT.as_millis());
     let proxy = Config::new(tier).origin("app", &origin).toml(&header).start();
     let (before, resident) = (proxy.usage(), proxy.resident());
-    let over = AtomicBool::new(false);
+    let over = Over::default();
     let (most, served) = thread::scope(|scope| {
         let ask = || ask_until(&proxy, &over);
         let normal: Vec<_> = (0..NORMAL).map(|_| scope.spawn(ask)).collect();
+        let end = over.at_the_end();
         let most = dribble(&proxy);
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         let served: usize = normal.into_iter().map(|client| client.join().expect("served")).sum();
         (most, served)
     });
@@ -69,11 +70,33 @@ fn slow_heads_hold_nobody_up(tier: Tier) {
     wait_until("all is given back", || proxy.usage().excess(&before, 0).is_empty());
 }
 
+/// Ends the ordinary clients, even if the test fails before: they are waited for.
+#[derive(Default)]
+struct Over(AtomicBool);
+
+struct Ending<'a>(&'a Over);
+
+impl Over {
+    fn at_the_end(&self) -> Ending<'_> {
+        Ending(self)
+    }
+
+    fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// An ordinary client; gives how many requests were served. All must be.
-fn ask_until(proxy: &Proxy, over: &AtomicBool) -> usize {
+fn ask_until(proxy: &Proxy, over: &Over) -> usize {
     let mut client = proxy.client();
     let mut served = 0;
-    while !over.load(Ordering::Relaxed) {
+    while !over.is_so() {
         assert_eq!(client.get("/").text(), "fine");
         served += 1;
         pause(ms(5));
@@ -101,7 +124,7 @@ fn dribble(proxy: &Proxy) -> u64 {
     };
     let mut slow: Vec<_> = (0..SLOW).map(begin).collect();
     let all_wait = "client connections open";
-    assert!(proxy.usage().of(all_wait) >= SLOW as u64, "all of them hang at the same time");
+    wait_until("all of them hang at the same time", || proxy.usage().of(all_wait) >= SLOW as u64);
     let mut most = 0;
     while slow.iter().any(|slow| !slow.answered) {
         slow.iter_mut().filter(|slow| !slow.answered).for_each(Slow::go_on);
