@@ -40,16 +40,8 @@ rounds=3 seconds=5 only="" out="" write=yes extras=yes
 proxies=(nginx haproxy corelane)
 proxy_cpu=0 load_cpu=1 port_base=18480
 
-die() {
-    echo "compare.sh: $*" >&2
-    exit 1
-}
-
-usage_error() {
-    echo "compare.sh: $* (--help explains)" >&2
-    exit 2
-}
-
+# shellcheck source=load/setup.sh
+source "$load_dir/setup.sh"
 # shellcheck source=load/peers.sh
 source "$load_dir/peers.sh"
 # shellcheck source=load/measure.sh
@@ -114,20 +106,8 @@ wanted() {
     [[ -z $only || $only == *,$1,* ]]
 }
 
-# One comparison at a time on a machine: two would measure each other.
-take_turns() {
-    exec 9>"${TMPDIR:-/tmp}/corelane-compare.lock"
-    if ! flock -n 9; then
-        echo "another comparison is running; waiting for it" >&2
-        flock 9
-    fi
-}
-
 need() {
-    local tool
-    for tool in wrk taskset flock curl python3 awk cc "$@"; do
-        command -v "$tool" >/dev/null || die "$tool is not installed"
-    done
+    need_tools wrk taskset flock curl python3 awk cc "$@"
     local proxy
     for proxy in "${proxies[@]}"; do
         [[ $proxy == corelane ]] || command -v "${proxy%-stock}" >/dev/null ||
@@ -135,32 +115,8 @@ need() {
     done
 }
 
-find_corelane() {
-    [[ " ${proxies[*]} " == *" corelane "* ]] || return 0
-    local root=${bench_dir%/*}
-    local built=${CARGO_TARGET_DIR:-$root/target}/release/corelane
-    corelane_bin=${CORELANE:-$built}
-    if [[ ! -x $corelane_bin && -z ${CORELANE-} ]]; then
-        echo "building $corelane_bin" >&2
-        cargo build --release --quiet --manifest-path "$root/Cargo.toml"
-    fi
-    [[ -x $corelane_bin ]] || die "no binary at $corelane_bin"
-}
-
 prepare() {
-    run=$(mktemp -d "${TMPDIR:-/tmp}/corelane-compare.XXXXXX")
-    raw=$run/raw.tsv
-    trap 'stop_all; rm -rf "$run"' EXIT
-    trap 'exit 130' INT TERM
-    # nginx's worker is another user and has its temporary files here.
-    chmod 711 "$run"
-    : >"$raw"
-    # Enough for the idle connections; the soft limit of a login shell is 1024.
-    ulimit -n 20000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
-    cc -O2 -o "$run/origin" "$load_dir/origin.c"
-    python3 "$load_dir/conditions.py" "$proxy_cpu" "$load_cpu" "${corelane_bin-}" \
-        >"$run/conditions.json"
-    taskset -cp "$load_cpu" $$ >/dev/null
+    prepare_run
     start origin
     local proxy
     for proxy in "${proxies[@]}"; do
@@ -245,7 +201,7 @@ main() {
     local -a more=()
     if wanted rate; then more+=(oha); fi
     need "${more[@]}"
-    find_corelane
+    if [[ " ${proxies[*]} " == *" corelane "* ]]; then find_corelane; fi
     take_turns
     prepare
     local row kind bytes connections _

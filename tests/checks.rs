@@ -166,8 +166,10 @@ fn when_all_fail_their_checks_all_are_tried(tier: Tier) {
 fn checks_end_the_waiting_of_an_ejection_once(tier: Tier) {
     let (a, b) = (Patient::new("a"), Origin::named("b"));
     let servers = [a.origin.server(), b.server_with("backup = true")];
+    // A request that fails shall show it.
     let settings = format!(
-        "passive = {{ failures = 1, ejection = \"1h\", max_ejection = \"4h\" }}\n\
+        "retry = {{ unanswered = false }}\n\
+         passive = {{ failures = 1, ejection = \"1h\", max_ejection = \"4h\" }}\n\
          health = {{ {OFTEN}, rise = 4 }}"
     );
     let proxy = Config::new(tier).upstream("app", &servers, &settings).start();

@@ -58,7 +58,8 @@ fn what_one_shard_finds_all_know(tier: Tier) {
     let (bad, good) = (failing(5), Origin::named("good"));
     let mut servers: Vec<_> = bad.iter().map(Origin::server).collect();
     servers.push(good.server());
-    let settings = "passive = { failures = 1, ejection = \"1h\" }";
+    // A request that fails shall show it.
+    let settings = "retry = { unanswered = false }\npassive = { failures = 1, ejection = \"1h\" }";
     let proxy =
         Config::new(tier).shards(2).upstream("app", &servers, settings).toml(debug()).start();
     let mut delays = Vec::new();

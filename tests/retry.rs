@@ -18,6 +18,9 @@ tiered! {
     an_interim_response_is_an_answer_begun,
     a_second_failure_is_final,
     a_fresh_connection_that_fails_is_502,
+    a_request_without_an_answer_goes_to_another_server,
+    a_request_that_kills_servers_does_not_kill_them_all,
+    an_unanswered_request_may_be_final,
     a_head_that_breaks_off_is_502_and_not_repeated,
     a_body_that_breaks_off_breaks_off_for_the_client,
     a_server_error_is_an_answer,
@@ -193,6 +196,49 @@ fn a_fresh_connection_that_fails_is_502(tier: Tier) {
     }
 }
 
+fn a_request_without_an_answer_goes_to_another_server(tier: Tier) {
+    for bad in [origin_closes_before_answer(), origin_resets_before_answer()] {
+        let good = origin_echoes();
+        let servers = [bad.server(), good.server_with("backup = true")];
+        // The first server is never taken out, and so the first to be asked each time.
+        let settings = "passive = { failures = 1000 }";
+        let proxy = Config::new(tier).upstream("app", &servers, settings).start();
+        let mut client = proxy.client();
+        for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
+            let request =
+                format!("{method} / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody");
+            assert_eq!(client.request(request).text(), "body", "{method}");
+        }
+        assert_eq!(client.post("/", "body").status, 502, "it may have acted");
+        assert_eq!((bad.requests().len(), good.requests().len()), (5, 4));
+        // Of this body the beginning is gone.
+        let put = "PUT / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nhalf";
+        client.send(put);
+        bad.await_connections(6);
+        client.send(" more");
+        assert_eq!(client.response().status, 502);
+        assert_eq!(good.requests().len(), 4);
+    }
+}
+
+fn a_request_that_kills_servers_does_not_kill_them_all(tier: Tier) {
+    let bad: Vec<_> = (0..5).map(|_| origin_resets_before_answer()).collect();
+    let servers: Vec<_> = bad.iter().map(Origin::server).collect();
+    let proxy = Config::new(tier).upstream("app", &servers, "").start();
+    assert_eq!(proxy.get("/").status, 502);
+    let seen: Vec<_> = bad.iter().map(|origin| origin.requests().len()).collect();
+    assert_eq!((seen.iter().sum::<usize>(), seen.iter().max()), (3, Some(&1)), "{seen:?}");
+}
+
+fn an_unanswered_request_may_be_final(tier: Tier) {
+    let (bad, good) = (origin_closes_before_answer(), Origin::named("good"));
+    let servers = [bad.server(), good.server_with("backup = true")];
+    let settings = "retry = { unanswered = false }";
+    let proxy = Config::new(tier).upstream("app", &servers, settings).start();
+    assert_eq!(proxy.get("/").status, 502);
+    assert_eq!((bad.requests().len(), good.requests().len()), (1, 0));
+}
+
 fn a_head_that_breaks_off_is_502_and_not_repeated(tier: Tier) {
     let origin = Origin::scripted(|conn| {
         conn.request()?;
@@ -239,7 +285,8 @@ fn a_server_error_is_an_answer(tier: Tier) {
 fn three_failures_mark_a_server_down(tier: Tier) {
     let (bad, good) = (origin_closes_before_answer(), Origin::named("good"));
     let servers = [bad.server(), good.server()];
-    let proxy = Config::new(tier).upstream("app", &servers, "balance = \"round_robin\"").start();
+    let settings = "balance = \"round_robin\"\nretry = { unanswered = false }";
+    let proxy = Config::new(tier).upstream("app", &servers, settings).start();
     let statuses: Vec<_> = (0..30).map(|_| proxy.get("/").status).collect();
     assert_eq!(statuses.iter().filter(|&&status| status == 502).count(), 3, "{statuses:?}");
     assert_eq!(bad.connections(), 3);

@@ -10,6 +10,9 @@ pub struct RetryPlan {
     /// Whether a request that found its connection from the pool closed is sent once more, where
     /// it may be sent twice.
     pub stale: bool,
+    /// Whether a request whose connection ended without a byte of a response is sent to another
+    /// server, where it may be sent twice and nothing of it is lost.
+    pub unanswered: bool,
     /// What else is followed by another try; nothing unless asked for.
     pub on: RetryOn,
     /// No try begins later than this after the first; `None`: no limit.
@@ -36,6 +39,7 @@ impl Default for RetryPlan {
         RetryPlan {
             tries: 3,
             stale: true,
+            unanswered: true,
             on: RetryOn::default(),
             timeout: None,
             buffer: 64 << 10,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
-use crate::telemetry::{Counters, Phases, Report};
+use crate::telemetry::{Counters, Gauges, Phases, Report};
 use crate::upstream::{Group, News, Server, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
@@ -135,9 +135,34 @@ impl Context {
         self.report.borrow_mut().latency.record(phases);
     }
 
-    /// What was recorded so far.
+    /// What was recorded so far, and what is held now.
     pub fn report(&self) -> Report {
-        self.report.borrow().clone()
+        Report { gauges: self.gauges(), ..self.report.borrow().clone() }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let (buffers, buffers_lent) = self.ring.buffer_usage();
+        let (pipes, pipes_lent) = self.pipes.usage();
+        let mut gauges = Gauges {
+            connections: self.connections.get().into(),
+            buffers: buffers as u64,
+            buffers_lent: buffers_lent as u64,
+            pipes: pipes as u64,
+            pipes_lent: pipes_lent as u64,
+            operations: self.ring.in_flight() as u64,
+            ..Gauges::default()
+        };
+        for group in &self.service.borrow().groups {
+            let usage = group.allowance.usage();
+            gauges.requests += u64::from(usage.live);
+            gauges.waiting += u64::from(usage.pending);
+            gauges.retrying += u64::from(usage.retrying);
+            for server in group.servers() {
+                gauges.leases += u64::from(server.active());
+                gauges.idle += server.idle() as u64;
+            }
+        }
+        gauges
     }
 
     /// Runs `action` on an empty buffer that keeps its capacity from use to use.

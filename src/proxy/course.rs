@@ -127,6 +127,33 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Whether there is a server that was not tried, and may be.
+    pub fn may_reach_next(&self) -> bool {
+        !self.has_tried_all() && self.may_go_on()
+    }
+
+    /// Another server, after a connection that ended without an answer.
+    pub async fn reach_next(&mut self, lease: Lease) -> Result<Reached, Failed> {
+        if self.retrying.is_none() {
+            self.retrying = Some(self.group.allowance.retry().map_err(Failed::from)?);
+        }
+        let cause = Cause::Closed;
+        self.client.context.count(|counters| cause.count(counters));
+        tracing::debug!(
+            id = self.client.request_id(),
+            server = lease.server().name,
+            attempt = self.tried.count(),
+            "{cause}: trying another"
+        );
+        // A request has one place at a time.
+        drop(lease);
+        self.reach().await.map_err(|failed| match failed {
+            // There is none after all: what happened is still true.
+            Failed::Answer(Failure::Busy(_)) => Failed::NoByte,
+            other => other,
+        })
+    }
+
     /// Another server, and a connection to it, after one that gave `cause`; `None` if there is
     /// none to be had at once, or if too much is tried again already. What there is of an answer
     /// is not let go before.

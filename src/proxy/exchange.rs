@@ -10,7 +10,7 @@ use super::hold::hold;
 use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Answer, Failed, Finished};
-use super::retry::{self, Cause};
+use super::retry::{self, Again, Cause};
 use super::sending::Try;
 use super::tunnel;
 use crate::ring::{Buf, Sent, Traffic};
@@ -78,14 +78,21 @@ async fn forward(
         if let Some(verdict) = verdict(&tried.ended, reused) {
             lease.learn(verdict, client.context.ring.now());
         }
-        if let Err(Failed::NoByte) = tried.ended
-            && let Some(head) = replay(tried.sent.take(), request, whole, reused, stale_before)
-        {
-            drop(server);
-            stale_before = true;
-            to_send = Some(head);
-            reached = course.reach_again(lease).await?;
-            continue;
+        if let Err(Failed::NoByte) = tried.ended {
+            // What the configuration lists goes further: its turn is next.
+            let goes_further = listed.is_some_and(|on| on.closed);
+            let servers_left = !goes_further && course.may_reach_next();
+            let past = Past { whole, reused, retried: stale_before, servers_left };
+            if let Some((again, head)) = replay(tried.sent.take(), request, past) {
+                drop(server);
+                stale_before = again == Again::SameServer;
+                to_send = Some(head);
+                reached = match again {
+                    Again::SameServer => course.reach_again(lease).await?,
+                    Again::NextServer => course.reach_next(lease).await?,
+                };
+                continue;
+            }
         }
         if let Some(cause) = listed.and_then(|on| Cause::of(&tried.ended, on))
             && tried.repeatable
@@ -129,25 +136,38 @@ fn verdict(ended: &Result<Answer, Failed>, reused: bool) -> Option<Verdict> {
     }
 }
 
-/// The request again, if it may be sent again. `whole`: it was sent with nothing to follow.
-fn replay(
-    sent: Option<Sent>,
-    request: &Request,
+/// What is known of an attempt that has failed.
+#[derive(Clone, Copy)]
+struct Past {
+    /// The request was sent with nothing to follow.
     whole: bool,
     reused: bool,
     retried: bool,
-) -> Option<Vec<u8>> {
+    servers_left: bool,
+}
+
+/// The request again, and where to, if it may be sent again.
+fn replay(sent: Option<Sent>, request: &Request, past: Past) -> Option<(Again, Vec<u8>)> {
+    let Past { whole, reused, retried, servers_left } = past;
     let Sent { accepted, bytes, .. } = sent?;
+    let plan = &request.route().retry;
     let attempt = retry::Attempt {
-        allowed: request.route().retry.stale,
+        stale: plan.stale,
+        unanswered: plan.unanswered,
         reused,
         retried,
+        servers_left,
         idempotent: request.facts.idempotent,
         // The rest of a body is untouched only if not even the head went out.
         replayable: bytes.is_some() && (whole || accepted == 0),
         accepted,
     };
-    bytes.filter(|_| retry::on_fresh_connection(attempt))
+    let (again, mut bytes) = (retry::again(attempt)?, bytes?);
+    if !reused {
+        // It began a connection, and another may not need it.
+        bytes.drain(..request.announcement.len());
+    }
+    Some((again, bytes))
 }
 
 /// The response is complete: what happens to both connections.

@@ -362,9 +362,18 @@ impl Attempt<'_> {
             idle: self.request.route().timeouts.body_idle,
             watch,
         };
+        // Whatever ends the connection before the body has ended must not look like its end.
+        let until_close = body.lasts_until_close();
+        if until_close {
+            self.client.stream.reset_on_close(true);
+        }
         let done = async {
             flow.send_first(head, buf, body.take_tail()).await?;
-            flow.run(&mut body).await
+            flow.run(&mut body).await?;
+            if until_close {
+                self.client.stream.reset_on_close(false);
+            }
+            Ok(())
         };
         done.await.map_err(|broken| match broken {
             Broken::Sink | Broken::SinkTimeout | Broken::ClientGone => Failed::ClientGone,

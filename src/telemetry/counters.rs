@@ -2,16 +2,16 @@
 
 /// Counts `$field` once for each name: struct, sum and names stay together.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $field:ident: $label:literal,)*) => {
-        /// Totals of one shard since its start.
+    ($(#[$about:meta])* $name:ident; $($(#[$doc:meta])* $field:ident: $label:literal,)*) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Counters {
+        pub struct $name {
             $($(#[$doc])* pub $field: u64,)*
         }
 
-        impl Counters {
+        impl $name {
             /// Adds what another shard counted.
-            pub fn merge(&mut self, other: &Counters) {
+            pub fn merge(&mut self, other: &$name) {
                 $(self.$field += other.$field;)*
             }
 
@@ -23,7 +23,11 @@ macro_rules! counters {
     };
 }
 
+pub(super) use counters;
+
 counters! {
+    /// Totals of one shard since its start.
+    Counters;
     /// Client connections accepted.
     accepted: "connections accepted",
     /// Client connections closed because they did not begin with a PROXY header of a trusted
@@ -47,7 +51,7 @@ counters! {
     status_retries: "retries after a listed status",
     /// Requests tried again because an answer did not come in time; likewise.
     timeout_retries: "retries after a response timeout",
-    /// Requests tried again because a server closed the connection without an answer; likewise.
+    /// Requests tried on another server because a connection ended without an answer.
     closed_retries: "retries after a close without an answer",
     /// Requests not tried again because too many were already (`retry.budget_percent`).
     budget_refusals: "retries denied by the budget",

@@ -1,9 +1,12 @@
-//! What a shard counts: latency by phase, and totals. No atomics, no locks, no clock.
+//! What a shard counts: latency by phase, totals, what it holds now. No atomics, no locks, no
+//! clock.
 
 mod counters;
+mod gauges;
 mod latency;
 mod report;
 
 pub use counters::Counters;
+pub use gauges::Gauges;
 pub use latency::{Latency, Phase, Phases};
 pub use report::Report;

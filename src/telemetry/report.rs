@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Counters, Latency, Phase};
+use super::{Counters, Gauges, Latency, Phase};
 
 /// Everything that shards recorded, merged.
 #[derive(Clone, Default)]
@@ -11,6 +11,8 @@ pub struct Report {
     pub latency: Latency,
     /// Totals.
     pub counters: Counters,
+    /// What was held when it was made.
+    pub gauges: Gauges,
 }
 
 impl Report {
@@ -18,6 +20,7 @@ impl Report {
     pub fn merge(&mut self, other: &Report) {
         self.latency.merge(&other.latency);
         self.counters.merge(&other.counters);
+        self.gauges.merge(&other.gauges);
     }
 }
 
@@ -38,7 +41,7 @@ impl fmt::Display for Report {
             }
             writeln!(f, "{:>10}", histogram.max())?;
         }
-        for (name, value) in self.counters.entries() {
+        for (name, value) in self.counters.entries().into_iter().chain(self.gauges.entries()) {
             writeln!(f, "{name}: {value}")?;
         }
         let Counters { reused, dialled, .. } = self.counters;
@@ -63,6 +66,10 @@ mod tests {
         report.latency.record(&Phases { ended: 3_000_000, ..Phases::default() });
         report.counters.reused = 3;
         report.counters.dialled = 1;
+        report.gauges.pipes_lent = 2;
+        let mut sum = report.clone();
+        sum.merge(&report);
+        assert!(sum.to_string().contains("\npipes in use: 4\n"), "{sum}");
         let text = report.to_string();
         for phase in Phase::ALL {
             assert!(text.lines().any(|line| line.starts_with(phase.name())), "{text}");

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -109,6 +110,14 @@ impl Stream {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let mut byte = [0; 1];
         matches!(rustix::net::recv(&self.socket, &mut byte[..], flags), Err(Errno::AGAIN))
+    }
+
+    /// Makes the end of this connection a reset, or an orderly one again (SO_LINGER, socket(7)). A
+    /// reset throws away what the peer has not taken yet, and tells it that this was not all.
+    pub fn reset_on_close(&self, reset: bool) {
+        let linger = reset.then_some(Duration::ZERO);
+        // An error: the connection is over already.
+        let _ = rustix::net::sockopt::set_socket_linger(&self.socket, linger);
     }
 
     /// Says what is expected to come next.

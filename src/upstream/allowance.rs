@@ -22,6 +22,17 @@ pub struct Allowance {
     budget_min: u32,
 }
 
+/// How much is counted just now, requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// In progress.
+    pub live: u32,
+    /// Of these, waiting for a server or a connection.
+    pub pending: u32,
+    /// Of these, being tried again.
+    pub retrying: u32,
+}
+
 /// A limit that would be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exceeded {
@@ -82,6 +93,15 @@ impl Allowance {
         }
     }
 
+    /// What is counted just now.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            live: self.live.count.get(),
+            pending: self.pending.count.get(),
+            retrying: self.retrying.count.get(),
+        }
+    }
+
     /// Counts a request of this upstream.
     ///
     /// # Errors
@@ -137,6 +157,7 @@ mod tests {
         drop((first, second));
         assert!(allowance.enter().is_ok());
         let pending = allowance.wait();
+        assert_eq!(allowance.usage(), Usage { live: 0, pending: 1, retrying: 0 });
         assert_eq!(allowance.wait().err(), Some(Exceeded::Pending));
         drop(pending);
         assert!(allowance.wait().is_ok());

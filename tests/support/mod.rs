@@ -10,6 +10,7 @@
 //! - `CORELANE_TEST_TIERS`: ring tiers to run in, comma separated (default: `6.1,5.19,5.8`).
 //! - `CORELANE_TEST_BINARY`: a binary to test in place of the one just built.
 //! - `CORELANE_TEST_BODIES`, `CORELANE_TEST_SEED`: see `bodies.rs`.
+//! - `CORELANE_TEST_CHAOS`: see `chaos.rs`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,25 +23,31 @@
 mod client;
 mod confinement;
 mod message;
+mod mortal;
 mod origin;
 mod origins;
 mod pattern;
 mod proxy;
 mod reading;
 mod recorder;
+mod stage;
 pub mod strict;
+mod usage;
 mod waiting;
 mod wire;
 
 pub use client::Client;
 pub use confinement::Confinement;
 pub use message::{Head, Request, Response, chunked, ok, post, response};
+pub use mortal::{Death, Mortal};
 pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
 pub use pattern::{Pattern, Rng};
 pub use proxy::{Config, Exit, Proxy, Successor, binary};
 pub use reading::{Peer, in_order, request_as_text, response_as_text};
 pub use recorder::Recorder;
+pub use stage::{Answer, Expected, Saw, Stage, Then, stay};
+pub use usage::Usage;
 pub use waiting::*;
 pub use wire::{Address, End, Framing, Wire};
 

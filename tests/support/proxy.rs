@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::client::Client;
 use super::confinement::Confinement;
 use super::origin::Origin;
+use super::usage::Usage;
 use super::wire::Address;
 use super::{PATIENCE, Tier, lock, ms, pause, timed};
 
@@ -343,6 +344,29 @@ impl Proxy {
         self.expected_alive = false;
         super::wait_until("the process ends", || !self.is_running());
         self.child.wait().expect("an ended child")
+    }
+
+    /// What it holds just now, by its report (SIGUSR1) and its open files.
+    #[track_caller]
+    pub fn usage(&self) -> Usage {
+        let from = lock(&self.output.lines).stderr.len();
+        self.signal(Signal::USR1);
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = lock(&self.output.lines);
+        // The line that ends each report.
+        while !lines.stderr[from..].iter().any(|line| line.starts_with("connections reused ")) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero() && lines.ended < 2, "no report:\n{}", join(&lines.stderr));
+            lines = self
+                .output
+                .changed
+                .wait_timeout(lines, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        let report = lines.stderr[from..].to_vec();
+        drop(lines);
+        Usage::new(&report, &self.open_files())
     }
 
     /// Resident memory, bytes.

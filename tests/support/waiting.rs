@@ -26,11 +26,19 @@ pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
 /// The same for what takes its time by design: fails after `limit`.
 #[track_caller]
 pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    assert!(comes_true(limit, &mut condition), "waited {limit:?} in vain until {what}");
+}
+
+/// Whether `condition` comes true within `limit`.
+pub fn comes_true(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited {limit:?} in vain until {what}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         std::thread::sleep(LOOK);
     }
+    true
 }
 
 /// Waits until `count` has stopped changing; gives what it has become.

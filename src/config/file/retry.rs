@@ -12,6 +12,7 @@ use crate::plan::{BudgetPlan, RetryOn, RetryPlan};
 pub(in crate::config) struct RetryTable {
     pub tries: Option<Located<u32>>,
     pub stale: Option<Located<bool>>,
+    pub unanswered: Option<Located<bool>>,
     pub on: Option<Located<RetryOn>>,
     /// The inner `None` is a written "none".
     pub timeout: Option<Located<Option<Duration>>>,
@@ -50,6 +51,7 @@ impl RetryTable {
         RetryTable {
             tries: fields.get("tries").and_then(|field| whole(field, 1..=RetryPlan::TRIES_MAX)),
             stale: fields.get("stale").and_then(flag),
+            unanswered: fields.get("unanswered").and_then(flag),
             on: fields.get("on").and_then(read_on),
             timeout: fields.get("timeout").and_then(read_timeout),
             buffer: fields.get("buffer").and_then(|field| {
@@ -67,6 +69,7 @@ impl RetryTable {
         RetryPlan {
             tries: self.tries.as_ref().map_or(base.tries, |set| set.value),
             stale: flag(&self.stale, base.stale),
+            unanswered: flag(&self.unanswered, base.unanswered),
             on: self.on.as_ref().map_or_else(|| base.on.clone(), |set| set.value.clone()),
             timeout: self.timeout.as_ref().map_or(base.timeout, |set| set.value),
             buffer: self.buffer.as_ref().map_or(base.buffer, |set| set.value),
@@ -88,6 +91,7 @@ impl RetryTable {
         let spots = [
             self.tries.as_ref().map(|set| set.spot),
             self.stale.as_ref().map(|set| set.spot),
+            self.unanswered.as_ref().map(|set| set.spot),
             self.on.as_ref().map(|set| set.spot),
             self.timeout.as_ref().map(|set| set.spot),
             self.buffer.as_ref().map(|set| set.spot),

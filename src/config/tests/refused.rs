@@ -236,7 +236,7 @@ fn upstreams() {
         (
             &upstream(
                 "servers = [\"a:1\"]\n\
-                 retry = { tries = 0, stale = 1, budget = 20, budget_min = -1 }\n\
+                 retry = { tries = 0, stale = 1, budget = 20, budget_min = -1, unanswered = 2 }\n\
                  limits = { max_active = 0, max_pending = \"no\", retries = 3 }",
             ),
             &[
@@ -244,6 +244,7 @@ fn upstreams() {
                 "4:30: `stale` is a whole number; write true or false",
                 "4:33: unknown key `budget` in `retry`; did you mean `budget_percent`?",
                 "4:59: `budget_min` is -1; write a number from 0 to 10000000",
+                "4:76: `unanswered` is a whole number; write true or false",
                 "5:25: `max_active` is 0; write a number from 1 to 10000000",
                 "5:42: `max_pending` is not understood; write a count, or \"none\"",
                 "5:48: unknown key `retries` in `limits` of an upstream; the keys here are \

@@ -14,8 +14,8 @@ fn a_route_has_what_it_sets_and_what_its_upstream_does() {
         "[upstream.retry]\ntries = 5\non = [502, 503, \"timeout\"]\nbuffer = \"1MiB\"\n\
          timeout = \"90s\"\nbudget_min = 3\n\
          [[route]]\npath = \"/own\"\nupstream = \"app\"\n\
-         retry = { tries = 2, stale = false, on = [\"closed\"], timeout = \"none\", \
-         non_idempotent = true }\n\
+         retry = { tries = 2, stale = false, unanswered = false, on = [\"closed\"], \
+         timeout = \"none\", non_idempotent = true }\n\
          [[route]]\npath = \"/off\"\nupstream = \"app\"\nretry = { on = [] }\n\
          [[route]]\npath = \"/fixed\"\nrespond = { status = 200 }",
     );
@@ -23,6 +23,7 @@ fn a_route_has_what_it_sets_and_what_its_upstream_does() {
     let upstreams = RetryPlan {
         tries: 5,
         stale: true,
+        unanswered: true,
         on,
         timeout: Some(Duration::from_secs(90)),
         buffer: 1 << 20,
@@ -31,6 +32,7 @@ fn a_route_has_what_it_sets_and_what_its_upstream_does() {
     let own = RetryPlan {
         tries: 2,
         stale: false,
+        unanswered: false,
         on: RetryOn { closed: true, ..RetryOn::default() },
         timeout: None,
         buffer: 1 << 20,

@@ -1,0 +1,57 @@
+# shellcheck shell=bash disable=SC2154
+# What the scripts of this directory's parent do before they measure. Sourced by them; uses their
+# settings: bench_dir, load_dir, proxy_cpu, load_cpu.
+
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+usage_error() {
+    echo "${0##*/}: $* (--help explains)" >&2
+    exit 2
+}
+
+# One measurement at a time on a machine: two would measure each other.
+take_turns() {
+    exec 9>"${TMPDIR:-/tmp}/corelane-compare.lock"
+    if ! flock -n 9; then
+        echo "another measurement is running; waiting for it" >&2
+        flock 9
+    fi
+}
+
+need_tools() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || die "$tool is not installed"
+    done
+}
+
+find_corelane() {
+    local root=${bench_dir%/*}
+    local built=${CARGO_TARGET_DIR:-$root/target}/release/corelane
+    corelane_bin=${CORELANE:-$built}
+    if [[ ! -x $corelane_bin && -z ${CORELANE-} ]]; then
+        echo "building $corelane_bin" >&2
+        cargo build --release --quiet --manifest-path "$root/Cargo.toml"
+    fi
+    [[ -x $corelane_bin ]] || die "no binary at $corelane_bin"
+}
+
+# A scratch directory with the origin built in it, and what the machine is like before the load.
+prepare_run() {
+    run=$(mktemp -d "${TMPDIR:-/tmp}/corelane-bench.XXXXXX")
+    raw=$run/raw.tsv
+    trap 'stop_all; rm -rf "$run"' EXIT
+    trap 'exit 130' INT TERM
+    # nginx's worker is another user and has its temporary files here.
+    chmod 711 "$run"
+    : >"$raw"
+    # Enough for the idle connections; the soft limit of a login shell is 1024.
+    ulimit -n 20000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+    cc -O2 -o "$run/origin" "$load_dir/origin.c"
+    python3 "$load_dir/conditions.py" "$proxy_cpu" "$load_cpu" "${corelane_bin-}" \
+        >"$run/conditions.json"
+    taskset -cp "$load_cpu" $$ >/dev/null
+}

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Judges a run of slow-heads.sh or soak.sh, prints it, and writes it down.
+
+Usage: verdict.py slow-heads|soak --run DIR [--out DIR [--exact]] [--settings TEXT ...]
+
+DIR of --run holds raw.tsv and conditions.json. With --out, README.md and results.json go to
+DIR/<date>-<machine>-<kind>, or with --exact to DIR itself. The settings of the run are kept with
+it. Exit status: 0 what is required was met, 3 it was not.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+
+# Normal p99 beside the slow heads, as a multiple of what it is without them.
+RATIO_MAX = 1.5
+# Resident memory after the warm-up, from the lowest to the highest sample.
+SPREAD_MAX_KIB = 2048
+
+
+def read(path: str) -> list[dict]:
+    with open(path, encoding="utf-8") as file:
+        lines = [dict(pair.split("=", 1) for pair in line.rstrip("\n").split("\t") if "=" in pair)
+                 for line in file]
+    return [{key: float(value) if value.replace(".", "", 1).isdigit() else value
+             for key, value in line.items()} for line in lines]
+
+
+def table(header: list[str], lines: list[list]) -> str:
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
+
+
+def slow_heads(raw: list[dict]) -> tuple[str, bool, dict]:
+    passes = {name: [line for line in raw if line.get("row") == name]
+              for name in ("without", "with")}
+    medians = {name: {key: statistics.median(line[key] for line in lines)
+                      for key in ("p50_us", "p99_us", "p999_us")}
+               for name, lines in passes.items()}
+    ratio = medians["with"]["p99_us"] / max(1, medians["without"]["p99_us"])
+    failed = sum(line["errors"] for lines in passes.values() for line in lines)
+    held = [line for line in raw if line.get("what") == "slow"]
+    others = sum(line["others"] for line in held)
+    met = ratio <= RATIO_MAX and failed == 0 and others == 0
+    lines = [[name, len(passes[name]), *(f"{medians[name][key]:.0f}" for key in medians[name]),
+              ", ".join(f"{line['p99_us']:.0f}" for line in passes[name])]
+             for name in passes]
+    text = table(["slow heads", "passes", "p50 µs", "p99 µs", "p99.9 µs", "p99 of each pass"],
+                 lines)
+    text += (f"\n\np99 with / without: {ratio:.2f} (at most {RATIO_MAX}). "
+             f"Normal requests failed: {failed:.0f} (none may). Slow clients answered 408: "
+             f"{sum(line['timeouts'] for line in held):.0f}, ended otherwise: {others:.0f} "
+             f"(none may). {'pass' if met else 'FAIL'}")
+    return text, met, {"ratio": ratio, "medians": medians, "failed": failed}
+
+
+def soak(raw: list[dict]) -> tuple[str, bool, dict]:
+    samples = [(line["at"], line["rss_kib"], line["warm"] == 1) for line in raw
+               if line.get("what") == "rss"]
+    warm = [kib for _, kib, is_warm in samples if is_warm]
+    spread = max(warm) - min(warm)
+    part = max(1, len(warm) // 5)
+    growth = statistics.median(warm[-part:]) - statistics.median(warm[:part])
+    loads = [line for line in raw if line.get("what") == "load"]
+    failed = sum(line["errors"] for line in loads)
+    met = spread <= SPREAD_MAX_KIB and failed == 0
+    step = max(1, len(samples) // 60)
+    series = table(["seconds", "RSS KiB", ""],
+                   [[f"{at:.0f}", f"{kib:.0f}", "" if is_warm else "warm-up"]
+                    for at, kib, is_warm in samples[::step]])
+    work = table(["load", "requests", "bytes", "failed"],
+                 [[line["row"], f"{line['requests']:.0f}", f"{line['bytes']:.0f}",
+                   f"{line['errors']:.0f}"] for line in loads])
+    aborted = sum(line["visits"] for line in raw if line.get("what") == "aborts")
+    text = (f"{series}\n\n{work}\n\nAborted at random: {aborted:.0f} visits.\n\n"
+            f"Resident after warm-up: {min(warm):.0f} to {max(warm):.0f} KiB, spread {spread:.0f} "
+            f"KiB (at most {SPREAD_MAX_KIB}); last fifth less first fifth: {growth:+.0f} KiB. "
+            f"Requests failed: {failed:.0f} (none may). {'pass' if met else 'FAIL'}")
+    return text, met, {"spread_kib": spread, "growth_kib": growth, "failed": failed}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["slow-heads", "soak"])
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--out")
+    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--settings", nargs="*", default=[])
+    options = parser.parse_args()
+    raw = read(os.path.join(options.run, "raw.tsv"))
+    with open(os.path.join(options.run, "conditions.json"), encoding="utf-8") as file:
+        conditions = json.load(file)
+    judge = slow_heads if options.kind == "slow-heads" else soak
+    text, met, numbers = judge(raw)
+    about = (f"{conditions['cpu']['model']}, {conditions['cpu']['count']} CPUs, "
+             f"{conditions['kernel']}; {', '.join(options.settings)}.")
+    print(f"{about}\n\n{text}")
+    if options.out:
+        name = f"{conditions['date'][:10]}-{conditions['machine']}-{options.kind}"
+        out = options.out if options.exact else os.path.join(options.out, name)
+        os.makedirs(out, exist_ok=True)
+        document = {"conditions": conditions, "settings": options.settings, "met": met,
+                    **numbers, "raw": raw}
+        with open(os.path.join(out, "results.json"), "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+        with open(os.path.join(out, "README.md"), "w", encoding="utf-8") as file:
+            file.write(f"# {options.kind}, {conditions['date'][:10]}\n\n{about}\n\n{text}\n")
+        print(f"\nwritten to {out}")
+    return 0 if met else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Measures what clients that never finish their heads cost the others.
+set -euo pipefail
+
+usage() {
+    cat <<'END'
+Usage: bench/slow-heads.sh [OPTION]...
+
+Loads Corelane at a fixed rate (oha, open loop) without and with 1000 clients beside it that send a
+byte of a head now and then. Passes of both kinds take turns in one run. In those without, the slow
+clients send to a socket that nobody reads, for they share a CPU with the load. Required: the median p99
+with them is at most 1.5 times that without, no normal request fails, and no slow client is sent
+away otherwise than by a 408 at the head timeout.
+
+  --passes N        passes of each kind (7)
+  --seconds S       length of a pass (5)
+  --rate N          requests a second (half of what a short closed loop does)
+  --slow N          slow clients (1000)
+  --every S         seconds between two bytes of one slow client (1)
+  --quick           3 passes of 2 seconds, nothing written
+  --no-write        write no files
+  --out DIR         where to write (bench/results/<date>-<machine>-slow-heads)
+  --proxy-cpu N     CPU of the proxy (0)
+  --load-cpu N      CPU of the origin and all clients (1)
+  --port-base N     first of five ports on 127.0.0.1 (18480)
+  -h, --help        this text
+
+CORELANE names the binary to measure; otherwise it is target/release/corelane (under
+CARGO_TARGET_DIR if that is set), built when it is missing.
+
+Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
+END
+}
+
+bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+load_dir=$bench_dir/load
+passes=7 seconds=5 rate="" slow=1000 every=1 out="" write=yes connections=32 bytes=12
+proxy_cpu=0 load_cpu=1 port_base=18480
+
+# shellcheck source=load/setup.sh
+source "$load_dir/setup.sh"
+# shellcheck source=load/peers.sh
+source "$load_dir/peers.sh"
+# shellcheck source=load/measure.sh
+source "$load_dir/measure.sh"
+
+read_options() {
+    while (($#)); do
+        case $1 in
+            --quick) passes=3 seconds=2 write=no ;;
+            --no-write) write=no ;;
+            -h | --help)
+                usage
+                exit
+                ;;
+            --passes | --seconds | --rate | --slow | --every | --proxy-cpu | --load-cpu | \
+                --port-base)
+                [[ ${2-} =~ ^[0-9]+$ ]] || usage_error "$1 needs a number"
+                local name=${1#--}
+                printf -v "${name//-/_}" '%d' "$2"
+                shift
+                ;;
+            --out)
+                (($# > 1)) || usage_error "$1 needs a value"
+                out=$2
+                shift
+                ;;
+            *) usage_error "unknown option $1" ;;
+        esac
+        shift
+    done
+}
+
+slow_pid=""
+# PORT; 0 for none of the proxy's.
+start_slow_heads() {
+    : >"$run/slow"
+    python3 "$load_dir/slow_heads.py" "$1" "$slow" "$every" \
+        >"$run/slow" 2>&1 9>&- &
+    slow_pid=$!
+    for _ in {1..200}; do
+        if grep -qx ready "$run/slow"; then return; fi
+        kill -0 "$slow_pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    tail -n 5 "$run/slow" >&2
+    die "the slow clients do not get their connections"
+}
+
+stop_slow_heads() {
+    kill -TERM "$slow_pid"
+    wait "$slow_pid" || true
+    slow_pid=""
+    printf 'what=slow\twhere=%s\t%s\n' "$1" "$(result_line <"$run/slow")" >>"$raw"
+    # The proxy closes them now; that is no part of the next pass.
+    sleep 0.5
+}
+
+one_pass() {
+    local row=$1 number=$2
+    if [[ -t 2 ]]; then printf '\r\033[K%s slow heads, pass %s' "$row" "$number" >&2; fi
+    if [[ $row == with ]]; then start_slow_heads "$(port_of corelane)"; else start_slow_heads 0; fi
+    timed "$row" "$number" corelane \
+        open_loop "$(port_of corelane)" "$bytes" "$connections" "$rate" "$seconds"
+    stop_slow_heads "$row"
+}
+
+main() {
+    read_options "$@"
+    need_tools wrk oha taskset flock curl python3 awk cc
+    find_corelane
+    take_turns
+    prepare_run
+    trap '[[ -z $slow_pid ]] || kill "$slow_pid"; stop_all; rm -rf "$run"' EXIT
+    start origin
+    start corelane
+    verify corelane
+    if [[ -z $rate ]]; then
+        rate=$(($(load get "$bytes" "$connections" "$(port_of corelane)" 2 | median_rate) / 2))
+    fi
+    local number
+    for ((number = 1; number <= passes; number++)); do
+        # Each kind goes first in every second pair.
+        if ((number % 2)); then
+            one_pass without "$number"
+            one_pass with "$number"
+        else
+            one_pass with "$number"
+            one_pass without "$number"
+        fi
+    done
+    if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
+    local -a options=(slow-heads --run "$run")
+    if [[ $write == yes ]]; then options+=(--out "${out:-$bench_dir/results}"); fi
+    if [[ -n $out ]]; then options+=(--exact); fi
+    local status=0
+    python3 "$load_dir/verdict.py" "${options[@]}" --settings "passes=$passes of $seconds s" \
+        "rate=$rate/s over $connections connections" "slow=$slow, a byte every $every s" ||
+        status=$?
+    exit "$status"
+}
+
+main "$@"
