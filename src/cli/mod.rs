@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod logging;
 mod origin;
 mod run;
@@ -27,6 +28,8 @@ enum Command {
     Run(ConfigFile),
     /// Check a configuration as `nginx -t` does: exit 0, or every error and exit 1.
     Check(ConfigFile),
+    /// Look at the machine: what io_uring, limits, queues and interrupts allow, and what to change.
+    Doctor(doctor::Options),
     /// Three origin servers and the proxy before them, on this machine, to play with.
     Demo(demo::Options),
 }
@@ -45,6 +48,9 @@ pub fn main() -> ExitCode {
     let result = match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(file) => run::run(&file.config),
         Command::Check(file) => return check::check(&file.config, &crate::control::machine()),
+        Command::Doctor(options) => {
+            return doctor::doctor(&options, &crate::control::machine().cpus);
+        }
         Command::Demo(options) => demo::demo(&options),
     };
     match result {
