@@ -167,7 +167,7 @@ impl Body {
 
     fn stall(&self, rng: &mut Rng) {
         if self.stalls && rng.chance(3) {
-            thread::sleep(ms(rng.below(4)));
+            pause(ms(rng.below(4)));
         }
     }
 }

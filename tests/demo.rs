@@ -33,14 +33,16 @@ impl Demo {
     }
 }
 
+/// As for curl, each call is a connection of its own; on a machine with many CPUs as with one.
 #[test]
 fn three_servers_take_turns() {
     let demo = any_ports();
-    let mut client = demo.client();
-    let answering = |response: Response| response.field("x-origin").map(str::to_owned);
-    let names: BTreeSet<_> = (0..6).map(|_| answering(client.get("/"))).collect();
-    assert_eq!(names.len(), 3, "{names:?}");
-    assert!(!names.contains(&None));
+    let answering = |response: Response| response.field("x-origin").expect("a name").to_owned();
+    let names: Vec<_> = (0..30).map(|_| answering(demo.client().get("/"))).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 3, "{names:?}");
+    let (first, rest) = names.split_at(3);
+    assert!(rest.chunks(3).all(|turn| turn == first), "{names:?}");
+    demo.process.await_stderr("one shard");
 }
 
 #[test]
@@ -97,5 +99,5 @@ fn a_port_in_use_is_said_in_one_sentence() {
     let exit = Proxy::spawn(command, None, String::new()).wait();
     assert_eq!(exit.status.code(), Some(1));
     assert!(exit.stderr.contains(&other.address().to_string()), "{}", exit.stderr);
-    assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
+    assert_eq!(exit.stderr.lines().count(), 1, "{}", exit.stderr);
 }

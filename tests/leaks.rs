@@ -134,7 +134,8 @@ fn memory_does_not_grow(tier: Tier) {
 /// With few files left, connections wait; none is lost, and the proxy lives on.
 fn files_do_not_run_out(tier: Tier) {
     let origin = Origin::named("origin");
-    let proxy = Config::new(tier).origin("app", &origin).open_files(160).start();
+    let few_files = Confinement { open_files: Some(160), ..Confinement::default() };
+    let proxy = Config::new(tier).origin("app", &origin).confined(few_files).start();
     let mut clients: Vec<_> = (0..200).map(|_| proxy.client()).collect();
     for client in &mut clients {
         let close = "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";

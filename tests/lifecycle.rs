@@ -12,6 +12,9 @@ tiered! {
     idle_connections_do_not_delay_a_stop,
     a_request_in_progress_is_finished_first,
     a_body_in_progress_is_finished_first,
+    what_waits_to_be_accepted_is_served_first,
+    what_waits_for_room_is_served_first,
+    a_last_place_that_becomes_free_is_no_end,
     a_tunnel_does_not_outlive_the_drain,
     the_drain_has_an_end,
     a_second_signal_ends_at_once,
@@ -82,6 +85,71 @@ fn a_body_in_progress_is_finished_first(tier: Tier) {
     assert_eq!(client.skip_body(response.framing), LENGTH);
     client.assert_closed();
     assert_eq!(proxy.wait().status.code(), Some(0));
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/// Clients that have sent a request and are not accepted yet.
+fn queued(proxy: &Proxy, count: u64) -> Vec<Client> {
+    let before = proxy.accept_queue(&proxy.address());
+    let mut clients: Vec<_> = (0..count).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(GET));
+    let waiting = || proxy.accept_queue(&proxy.address());
+    wait_until("they wait to be accepted", || waiting() == before + count);
+    clients
+}
+
+#[track_caller]
+fn assert_served(clients: Vec<Client>) {
+    for mut client in clients {
+        assert_eq!(client.response().status, 200);
+        client.assert_closed();
+    }
+}
+
+fn what_waits_to_be_accepted_is_served_first(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier).shards(2).origin("app", &origin).start();
+    // It finds them and the signal at the same time.
+    proxy.signal(Signal::STOP);
+    let clients = queued(&proxy, 30);
+    proxy.signal(Signal::TERM);
+    proxy.signal(Signal::CONT);
+    assert_served(clients);
+    assert_eq!(proxy.wait().status.code(), Some(0));
+    assert_eq!(origin.requests().len(), 30);
+}
+
+fn what_waits_for_room_is_served_first(tier: Tier) {
+    let gate = Gate::shut();
+    let origin = origin_waits_for(&gate);
+    let limit = "[limits]\nconnections = 2";
+    let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+    let mut inside = vec![proxy.client(), proxy.client()];
+    inside.iter_mut().for_each(|client| client.send(GET));
+    origin.await_requests(2);
+    let clients = queued(&proxy, 5);
+    proxy.signal(Signal::TERM);
+    origin.await_requests(7);
+    gate.open();
+    assert_served(inside);
+    assert_served(clients);
+    assert_eq!(proxy.wait().status.code(), Some(0));
+}
+
+fn a_last_place_that_becomes_free_is_no_end(tier: Tier) {
+    let origin = Origin::named("origin");
+    let limit = "[limits]\nconnections = 1";
+    for _ in 0..10 {
+        let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+        let mut idle = proxy.client();
+        assert_eq!(idle.get("/").status, 200);
+        let clients = queued(&proxy, 3);
+        proxy.signal(Signal::TERM);
+        assert_served(clients);
+        idle.assert_closed();
+        assert_eq!(proxy.wait().status.code(), Some(0));
+    }
 }
 
 const DRAIN: &str = "[timeouts]\ndrain = \"400ms\"";
@@ -166,85 +234,4 @@ fn latencies_are_reported_at_the_end(tier: Tier) {
     let proxy = Proxy::before(tier, &origin);
     serve_four(&proxy);
     assert_is_report(&proxy.terminate().stderr);
-}
-
-// What happens before a ring exists is the same in each tier.
-
-/// Fails unless the process ended with code 1 after one sentence with all of `words`.
-#[track_caller]
-fn assert_refused(exit: &Exit, words: &[&str]) {
-    assert_eq!(exit.status.code(), Some(1), "{}", exit.stderr);
-    assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
-    for word in words {
-        assert!(exit.stderr.contains(word), "no {word:?} in: {}", exit.stderr);
-    }
-    let last = exit.stderr.lines().last().unwrap_or_default();
-    assert!(last.len() > 20 && last.len() < 400, "one sentence: {}", exit.stderr);
-}
-
-fn simple() -> Config {
-    Config::new(tiers()[0]).route("path = \"/\"\nrespond = { status = 200, body = \"hi\" }")
-}
-
-#[test]
-fn a_port_in_use_is_said_in_one_sentence() {
-    let other = Origin::named("other");
-    let exit = simple().listener(&other.address().to_string()).run_to_end(&["run"]);
-    assert_refused(&exit, &[&other.address().to_string(), "in use"]);
-}
-
-#[test]
-fn a_port_of_another_corelane_is_in_use_too() {
-    let first = simple().start();
-    let exit = simple().listener(&first.address().to_string()).run_to_end(&["run"]);
-    assert_refused(&exit, &[&first.address().to_string(), "in use"]);
-}
-
-#[test]
-fn a_foreign_address_is_said_in_one_sentence() {
-    let exit = simple().listener("192.0.2.1:8080").run_to_end(&["run"]);
-    assert_refused(&exit, &["192.0.2.1:8080"]);
-}
-
-#[test]
-fn too_few_open_files_are_said_in_one_sentence() {
-    let exit = simple().open_files(30).run_to_end(&["run"]);
-    assert_refused(&exit, &["open files", "30"]);
-}
-
-#[test]
-fn a_missing_configuration_is_said_in_one_sentence() {
-    for command in ["run", "check"] {
-        let mut process = std::process::Command::new(binary());
-        process.args([command, "-c", "/nowhere/corelane.toml"]);
-        let exit = Proxy::spawn(process, None, String::new()).wait();
-        assert_refused(&exit, &["/nowhere/corelane.toml"]);
-    }
-}
-
-#[test]
-fn a_good_configuration_is_checked_in_one_line() {
-    let exit = simple().run_to_end(&["check"]);
-    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
-    assert_eq!(exit.stdout.lines().count(), 1, "{}", exit.stdout);
-    assert!(exit.stdout.contains("ok"), "{}", exit.stdout);
-}
-
-#[test]
-fn every_mistake_is_named_with_its_place() {
-    let bad = simple()
-        .toml("[[upstream]]\nname = \"app\"\nbalanse = \"random\"\nservers = [\"127.0.0.1:99999\"]")
-        .route("path = \"/x\"\nupstream = \"ap\"");
-    let text = bad.render();
-    let line = |needle: &str| {
-        let index = text.lines().position(|line| line.contains(needle)).expect("a line");
-        format!("config.toml:{}:", index + 1)
-    };
-    for command in ["check", "run"] {
-        let exit = bad.run_to_end(&[command]);
-        let mistakes = [line("balanse"), line("99999"), line("\"ap\"")];
-        let mistakes: Vec<_> = mistakes.iter().map(String::as_str).collect();
-        assert_refused(&exit, &mistakes);
-        assert!(exit.stderr.contains("balance"), "the nearest key is named: {}", exit.stderr);
-    }
 }

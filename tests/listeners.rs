@@ -3,12 +3,14 @@
 #[macro_use]
 mod support;
 
+use rustix::process::Signal;
 use support::*;
 
 tiered! {
     ipv4_and_ipv6,
     a_unix_socket_for_clients,
     a_unix_socket_is_replaced_if_nobody_listens,
+    a_unix_socket_is_removed_at_the_end_if_it_is_ours,
     a_unix_socket_for_a_server,
     a_server_on_ipv6,
     a_server_by_name,
@@ -16,6 +18,8 @@ tiered! {
     every_shard_serves_every_listener,
     many_connections_at_once,
     connections_beyond_the_limit_wait,
+    a_burst_is_served_in_parts_of_the_limit,
+    the_limit_holds_over_all_listeners,
 }
 
 fn ipv4_and_ipv6(tier: Tier) {
@@ -60,6 +64,19 @@ fn a_unix_socket_is_replaced_if_nobody_listens(tier: Tier) {
     let address = format!("unix:{}", path.display());
     let proxy = Config::new(tier).listener(&address).origin("app", &origin).start();
     assert_eq!(proxy.get("/").text(), "origin");
+}
+
+fn a_unix_socket_is_removed_at_the_end_if_it_is_ours(tier: Tier) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("corelane.sock");
+    let start = || answers_itself(tier).listener(&format!("unix:{}", path.display())).start();
+    let first = start();
+    std::fs::remove_file(&path).expect("the first one's socket");
+    let second = start();
+    assert_eq!(first.terminate().status.code(), Some(0));
+    assert_eq!(second.get("/").text(), "here");
+    assert_eq!(second.terminate().status.code(), Some(0));
+    assert!(!path.exists());
 }
 
 fn a_unix_socket_for_a_server(tier: Tier) {
@@ -140,18 +157,88 @@ fn many_connections_at_once(tier: Tier) {
     }
 }
 
+/// A proxy that serves so many connections at once.
+fn limited(connections: usize, config: Config) -> Proxy {
+    config.toml(&format!("[limits]\nconnections = {connections}")).start()
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
 fn connections_beyond_the_limit_wait(tier: Tier) {
     let origin = Origin::named("origin");
-    let limit = "[limits]\nconnections = 2";
-    let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+    let proxy = limited(2, Config::new(tier).origin("app", &origin));
     let (mut first, mut second) = (proxy.client(), proxy.client());
     assert_eq!((first.get("/").status, second.get("/").status), (200, 200));
     let mut third = proxy.client();
-    third.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
-    third.patience(ms(300));
-    assert_eq!(third.try_response(), Err(End::Silent));
+    third.send(GET);
     assert_eq!(first.get("/").status, 200, "those inside go on");
+    assert_eq!(proxy.accept_queue(&proxy.address()), 1);
+    third.patience(ms(200));
+    assert_eq!(third.try_response(), Err(End::Silent));
+    assert_eq!(proxy.accept_queue(&proxy.address()), 1);
     drop(first);
     third.patience(PATIENCE);
     assert_eq!(third.response().text(), "origin");
+    assert_eq!(proxy.accept_queue(&proxy.address()), 0);
+}
+
+/// How many of these clients have been answered.
+fn answered(clients: &mut [Client]) -> usize {
+    let mut count = 0;
+    for client in clients {
+        client.patience(ms(1));
+        count += usize::from(!client.unread().is_empty() || client.fill().is_ok());
+    }
+    count
+}
+
+/// Answers that need no server: who is let in has one in the shard's next turns.
+fn answers_itself(tier: Tier) -> Config {
+    Config::new(tier).route("path = \"/\"\nrespond = { status = 200, body = \"here\" }")
+}
+
+/// Some turns of the shard, in which it would have let in whom it should not.
+fn take_turns(inside: &mut Client) {
+    for _ in 0..10 {
+        assert_eq!(inside.get("/").status, 200);
+    }
+}
+
+/// Clients that have all connected and sent a request when the shard looks.
+fn burst(proxy: &Proxy, addresses: &[Address]) -> Vec<Client> {
+    proxy.signal(Signal::STOP);
+    let mut clients: Vec<_> = addresses.iter().map(Client::connect).collect();
+    clients.iter_mut().for_each(|client| client.send(GET));
+    proxy.signal(Signal::CONT);
+    clients
+}
+
+fn a_burst_is_served_in_parts_of_the_limit(tier: Tier) {
+    let proxy = limited(3, answers_itself(tier));
+    let mut clients = burst(&proxy, &vec![proxy.address(); 12]);
+    for outside in [9, 6, 3, 0] {
+        wait_until("three are served", || answered(&mut clients) >= 3);
+        let at = clients.iter().position(|client| !client.unread().is_empty());
+        let mut inside = clients.swap_remove(at.expect("one that is served"));
+        inside.patience(PATIENCE);
+        assert_eq!(inside.response().text(), "here");
+        take_turns(&mut inside);
+        assert_eq!(answered(&mut clients), 2, "besides the one above");
+        clients.retain(|client| client.unread().is_empty());
+        assert_eq!(clients.len(), outside);
+    }
+}
+
+fn the_limit_holds_over_all_listeners(tier: Tier) {
+    let config = answers_itself(tier).listener("127.0.0.1:0").listener("127.0.0.1:0");
+    let proxy = limited(2, config);
+    let mut inside = proxy.client();
+    assert_eq!(inside.get("/").status, 200);
+    // One place is left, and there is one client at each of two doors.
+    let mut clients = burst(&proxy, &proxy.addresses());
+    wait_until("one is served", || answered(&mut clients) >= 1);
+    take_turns(&mut inside);
+    assert_eq!(answered(&mut clients), 1);
+    drop(inside);
+    wait_until("the other is served", || answered(&mut clients) == 2);
 }

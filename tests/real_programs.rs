@@ -165,7 +165,7 @@ fn node_closes_idle_connections_and_nobody_notices(tier: Tier) {
     let mut client = proxy.client();
     let mut rng = Rng::new(11);
     for round in 0..80 {
-        std::thread::sleep(std::time::Duration::from_micros(15_000 + rng.below(15_000)));
+        pause(std::time::Duration::from_micros(15_000 + rng.below(15_000)));
         assert_eq!(client.get("/").status, 200, "round {round}");
     }
 }

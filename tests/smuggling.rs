@@ -11,6 +11,7 @@ tiered! {
     ambiguous_requests_never_reach_the_origin,
     ambiguous_requests_are_refused_byte_by_byte_too,
     nothing_after_a_refused_request_is_read,
+    too_large_a_body_is_never_the_next_request,
     malformed_chunks_never_complete_a_request,
     framing_in_trailers_is_not_passed_on,
     strict_is_not_paranoid,
@@ -154,6 +155,54 @@ fn nothing_after_a_refused_request_is_read(tier: Tier) {
     assert_eq!(response.status, 400);
     client.assert_closed();
     assert_eq!(origin.requests().len(), 1);
+}
+
+/// Requests whose bodies are made of requests, with one more behind: head and the rest.
+fn requests_with_too_much_inside() -> Vec<(&'static str, String, Vec<u8>)> {
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: t\r\n\r\n";
+    // More than a buffer holds, and enough to be spliced.
+    let (little, much) = (hidden.repeat(40), hidden.repeat(6_000));
+    let head = |framing| format!("POST /small HTTP/1.1\r\nHost: t\r\n{framing}\r\n\r\n");
+    let length = |body: &str| head(format!("Content-Length: {}", body.len()));
+    let coded = || head("Transfer-Encoding: chunked".to_owned());
+    let before = |body: &[u8]| [body, hidden.as_bytes()].concat();
+    vec![
+        ("a length", length(&little), before(little.as_bytes())),
+        ("a great length", length(&much), before(much.as_bytes())),
+        ("a chunk", coded(), before(&chunked(&[&little]))),
+        ("a great chunk", coded(), before(&chunked(&[&much]))),
+        ("many chunks", coded(), before(&chunked(&[hidden; 40]))),
+    ]
+}
+
+fn too_large_a_body_is_never_the_next_request(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Config::new(tier)
+        .origin("app", &origin)
+        .route("path = \"/\"\nupstream = \"app\"")
+        .route("path = \"/small\"\nupstream = \"app\"\nlimits = { body = \"1KiB\" }")
+        .start();
+    for (name, head, rest) in requests_with_too_much_inside() {
+        for in_one in [true, false] {
+            let mut client = proxy.client();
+            if in_one {
+                client.send([head.as_bytes(), &rest].concat());
+            } else {
+                client.send(&head);
+                client.send(&rest);
+            }
+            let (answer, end) = client.rest();
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{name}: {answer}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{name}: {answer}");
+            assert_eq!(end, End::Closed, "{name}");
+            drop(client);
+            // What was sent before this request would have come before it.
+            assert_eq!(proxy.get("/last").text(), "origin");
+        }
+    }
+    let whole = origin.requests();
+    assert!(whole.iter().all(|request| request.target == "/last"), "{whole:?}");
 }
 
 fn malformed_chunks_never_complete_a_request(tier: Tier) {

@@ -18,7 +18,7 @@ tiered! {
     each_piece_of_a_spliced_chunk_is_passed_at_once,
     each_piece_of_a_request_is_passed_at_once,
     both_bodies_flow_at_the_same_time,
-    urgent_data_stops_no_body,
+    urgent_data_does_not_disturb_an_upload,
     a_client_that_resets_cancels_its_request,
     a_client_that_resets_cancels_its_response,
     a_client_that_resets_cancels_its_upload,
@@ -42,18 +42,6 @@ fn by_splice_and_copy(tier: Tier, origin: &Origin, mut test: impl FnMut(&Proxy))
         let splice = format!("[splice]\nenabled = {splice}");
         test(&Config::new(tier).origin("app", origin).toml(&splice).start());
     }
-}
-
-/// Waits until `count` has stopped growing.
-fn settle(count: impl Fn() -> u64) -> u64 {
-    let mut last = (count(), 0);
-    wait_until("the flow has stopped", || {
-        thread::sleep(ms(20));
-        let now = count();
-        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
-        last.1 == 10
-    });
-    last.0
 }
 
 /// An origin that counts what it could send.
@@ -88,7 +76,9 @@ impl Counted {
             let before = proxy.resident();
             client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
             let response = client.response_head("GET").expect("a head");
-            let stuck = settle(|| self.sent.load(std::sync::atomic::Ordering::Relaxed));
+            let stuck = wait_until_steady("the flow has stopped", || {
+                self.sent.load(std::sync::atomic::Ordering::Relaxed)
+            });
             let grown = proxy.resident().saturating_sub(before);
             assert!(stuck < IN_FLIGHT_MAX, "{stuck} bytes left the origin");
             assert!(grown < GROWTH_MAX, "the proxy grew by {grown} bytes");
@@ -261,24 +251,6 @@ fn each_piece_of_a_request_is_passed_at_once(tier: Tier) {
 }
 
 /// Splice does not go past urgent data (tcp(7)), which is no part of the stream; a receive does.
-fn urgent_data_stops_no_body(tier: Tier) {
-    const HALF: usize = 512 << 10;
-    let origin = origin_echoes();
-    by_splice_and_copy(tier, &origin, |proxy| {
-        let mut client = proxy.client();
-        let body = Pattern::new(8).take(2 * HALF);
-        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 2 * HALF));
-        client.send(&body[..HALF]);
-        client.socket().send_out_of_band(b"!").expect("room for a byte");
-        let before = proxy.cpu_time();
-        thread::sleep(ms(300));
-        let used = proxy.cpu_time() - before;
-        assert!(used < ms(150), "{used:?} for half a body");
-        client.send(&body[HALF..]);
-        assert!(client.response().body == body);
-    });
-}
-
 fn both_bodies_flow_at_the_same_time(tier: Tier) {
     const LENGTH: u64 = 32 << 20;
     let origin = Origin::scripted(|conn| {
@@ -309,6 +281,31 @@ fn both_bodies_flow_at_the_same_time(tier: Tier) {
         client.body(response.framing, &mut check).expect("all of it");
         writing.join().expect("a writer");
         assert_eq!(pattern.offset(), LENGTH);
+    });
+}
+
+/// Urgent data (tcp(7)) ends a splice where a receive goes on. It is no part of the body.
+fn urgent_data_does_not_disturb_an_upload(tier: Tier) {
+    const LENGTH: usize = 1 << 20;
+    let origin = Origin::scripted(|conn| {
+        loop {
+            let head = conn.request_head()?;
+            let mut pattern = Pattern::new(6);
+            conn.stream_body(head, &mut |bytes| pattern.check(bytes).expect("what was sent"))?;
+            conn.send(ok(pattern.offset().to_string()))?;
+        }
+    });
+    by_splice_and_copy(tier, &origin, |proxy| {
+        let mut client = proxy.client();
+        for at in [0, 1, LENGTH / 2, LENGTH - 1, LENGTH] {
+            let mut pattern = Pattern::new(6);
+            client.send(format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {LENGTH}\r\n\r\n"));
+            client.send(pattern.take(at));
+            client.socket().send_out_of_band(b"!").expect("a proxy");
+            proxy.assert_does_not_spin(ms(200));
+            client.send(pattern.take(LENGTH - at));
+            assert_eq!(client.response().text(), LENGTH.to_string(), "urgent data at {at}");
+        }
     });
 }
 
@@ -390,7 +387,7 @@ fn a_client_that_leaves_mid_head_bothers_nobody(tier: Tier) {
 
 fn a_client_that_ended_its_side_gets_its_response(tier: Tier) {
     let origin = Origin::answering(|request| {
-        thread::sleep(ms(200));
+        pause(ms(200));
         ok(&request.body)
     });
     let proxy = Proxy::before(tier, &origin);
@@ -407,7 +404,7 @@ fn a_client_that_ended_its_side_gets_a_long_response(tier: Tier) {
         conn.request()?;
         conn.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")?;
         for _ in 0..8 {
-            thread::sleep(ms(100));
+            pause(ms(100));
             conn.send("x")?;
         }
         Ok(())

@@ -273,6 +273,16 @@ fn unsafe_code_is_in_ring_sys_only() {
     });
 }
 
+/// A pause in a test is a guess, unless it is a peer's: see `support::pause`.
+#[test]
+fn tests_sleep_in_one_place_only() {
+    let allowed = ["tests/support/waiting.rs", THIS];
+    let others = rust_files("tests").into_iter().filter(|file| !allowed.contains(&&*file.path));
+    expect_none("sleeps outside of tests/support/waiting.rs", others.collect(), |file| {
+        lines_that(&file.code(), "sleeps", |line| line.contains("sleep"))
+    });
+}
+
 #[test]
 fn files_fit_a_reader() {
     expect_none("files too long or too wide", all_rust_files(), |file| {

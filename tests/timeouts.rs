@@ -50,7 +50,7 @@ fn a_dribbled_head_is_408(tier: Tier) {
     let (waited, ()) = timed(|| {
         client.send("GET / HTTP/1.1\r\nX: ");
         while client.try_send("x").is_ok() {
-            std::thread::sleep(ms(20));
+            pause(ms(20));
         }
     });
     assert!((ms(300)..LATE).contains(&waited), "{waited:?}");
@@ -72,7 +72,7 @@ fn an_idle_client_is_let_go_between_requests(tier: Tier) {
     for _ in 0..4 {
         // The pauses add up to more than the limit for one.
         assert_eq!(client.get("/").text(), "origin");
-        std::thread::sleep(ms(100));
+        pause(ms(100));
     }
     client.get("/");
     let (waited, ()) = timed(|| client.assert_closed());
@@ -196,7 +196,7 @@ fn a_slow_but_steady_body_passes(tier: Tier) {
         let body = conn.request()?.body;
         conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()))?;
         for piece in body.chunks(1) {
-            std::thread::sleep(ms(100));
+            pause(ms(100));
             conn.send(piece)?;
         }
         Ok(())

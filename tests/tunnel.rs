@@ -112,7 +112,7 @@ fn urgent_data_stops_nothing(tier: Tier) {
         let mut check = |bytes: &[u8]| pattern.check(bytes).expect("what was sent");
         client.exactly(LENGTH, &mut check).expect("all of it back");
         let before = proxy.cpu_time();
-        std::thread::sleep(ms(300));
+        pause(ms(300));
         let used = proxy.cpu_time() - before;
         assert!(used < ms(100), "{used:?} for doing nothing");
     }
@@ -206,7 +206,7 @@ fn a_busy_tunnel_is_not_idle(tier: Tier) {
     // One direction alone keeps the tunnel alive.
     let origin = switching(|conn| {
         for _ in 0..10 {
-            std::thread::sleep(ms(100));
+            pause(ms(100));
             conn.send("tick")?;
         }
         Ok(())
@@ -221,7 +221,7 @@ fn a_tunnel_is_not_bound_by_other_timeouts(tier: Tier) {
     let short = all.map(|name| format!("{name} = \"200ms\"")).join("\n");
     let proxy = with_timeouts(tier, &origin, &short);
     let mut client = tunnel(&proxy);
-    std::thread::sleep(ms(600));
+    pause(ms(600));
     client.send("still there?");
     assert_eq!(read(&mut client, 12), "still there?");
 }

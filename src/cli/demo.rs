@@ -13,6 +13,10 @@ const PATTERN: &str = include_str!("../../config.toml");
 /// What it says, and what the options put in its place.
 const PATTERN_PORT: u16 = 8080;
 const PATTERN_ORIGINS: [u16; 3] = [3001, 3002, 3003];
+/// Each shard has a balancer of its own, and which shard gets a connection is up to the kernel:
+/// with several, the same server may answer twice in a row. The demo shows servers that take turns.
+const PATTERN_SHARDS: &str = "#: shards = \"auto\"";
+const SHARDS: &str = "shards = 1";
 
 /// Options of `corelane demo`.
 #[derive(clap::Args)]
@@ -52,10 +56,12 @@ pub fn demo(options: &Options) -> Result<(), String> {
 fn invite(address: SocketAddr) {
     eprintln!(
         "\nopen http://{address}\n\n  \
-         curl http://{address}/            the three servers take turns\n  \
+         curl http://{address}/            the three servers take turns (*)\n  \
          curl http://{address}/headers     what a server sees\n  \
          curl http://{address}/bytes/1000 | wc -c\n  \
          also: /chunked/N /slow/MS /status/N, POST /echo, WebSocket on /ws\n\n\
+         (*) The demo runs one shard; `corelane run` one for each CPU, and each takes turns by \
+         itself.\n\
          Ctrl-C ends it."
     );
 }
@@ -80,9 +86,10 @@ fn bind_origin(port: u16) -> Result<TcpListener, String> {
     Ok(listener)
 }
 
-/// The pattern with the ports in use.
+/// The pattern with one shard and the ports in use.
 fn configuration(port: u16, origins: &[TcpListener]) -> Result<String, String> {
-    let mut text = PATTERN.replace(&local(PATTERN_PORT), &local(port));
+    let mut text = PATTERN.replace(PATTERN_SHARDS, SHARDS);
+    text = text.replace(&local(PATTERN_PORT), &local(port));
     // In two steps, lest a port in use be one that the pattern has for another server.
     for (number, pattern) in PATTERN_ORIGINS.iter().enumerate() {
         text = text.replace(&local(*pattern), &format!("@{number}@"));
@@ -138,5 +145,6 @@ mod tests {
             origins.iter().map(|o| o.local_addr().unwrap().to_string()).collect();
         assert_eq!(servers, bound);
         assert_eq!(loaded.plan.listeners[0].address.to_string(), "127.0.0.1:0");
+        assert_eq!(loaded.plan.shards.cpus.len(), 1);
     }
 }

@@ -13,9 +13,9 @@ const MEMLOCK_PER_SHARD: u64 = 512 << 10;
 ///
 /// # Errors
 /// A sentence with the remedy when `shards` shards cannot even start.
-pub fn raise(shards: usize, connections: u32) -> Result<(), String> {
-    let needed = FILES_FOR_PROCESS + FILES_PER_SHARD * shards as u64;
-    let files = raise_one(Resource::Nofile);
+pub fn raise(shards: usize) -> Result<(), String> {
+    let needed = files_to_start(shards);
+    let files = raise_one(Resource::Nofile, 0);
     if files < needed {
         return Err(format!(
             "the limit on open files ({files}) is too low for {shards} shard(s), which need \
@@ -23,17 +23,11 @@ pub fn raise(shards: usize, connections: u32) -> Result<(), String> {
              LimitNOFILE=65536 in the service unit"
         ));
     }
-    // A request needs the client's descriptor and a server's.
-    let wanted = needed + 2 * u64::from(connections);
-    if files < wanted {
-        tracing::info!(
-            "open files are limited to {files}; {connections} connections may need {wanted} \
-             (ulimit -n, or LimitNOFILE in the service unit)"
-        );
-    }
-    let memlock = raise_one(Resource::Memlock);
-    let needed = MEMLOCK_PER_SHARD * shards as u64;
-    if memlock < needed && !rustix::process::geteuid().is_root() {
+    // Root's locked memory is not counted (CAP_IPC_LOCK), but each executor looks at the limit.
+    let counted = if rustix::process::geteuid().is_root() { 1 } else { shards };
+    let needed = MEMLOCK_PER_SHARD * counted as u64;
+    let memlock = raise_one(Resource::Memlock, needed);
+    if memlock < needed {
         return Err(format!(
             "the limit on locked memory ({} KiB) is too low for {shards} shard(s), which need \
              {} KiB; raise it: ulimit -l 8192, or LimitMEMLOCK=8M in the service unit",
@@ -52,13 +46,31 @@ pub fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Raises the soft limit to the hard one and returns what is in force; `u64::MAX`: none.
-fn raise_one(resource: Resource) -> u64 {
+/// Says so if open files may run out before there are `connections` of clients.
+pub fn advise(shards: usize, connections: u32) {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // A request needs the client's descriptor and a server's.
+    let wanted = files_to_start(shards) + 2 * u64::from(connections);
+    if files < wanted {
+        tracing::info!(
+            "open files are limited to {files}; {connections} connections may need {wanted} \
+             (ulimit -n, or LimitNOFILE in the service unit)"
+        );
+    }
+}
+
+fn files_to_start(shards: usize) -> u64 {
+    FILES_FOR_PROCESS + FILES_PER_SHARD * shards as u64
+}
+
+/// Raises the soft limit to the hard one, and both to `least` where that is allowed; returns what
+/// is in force, `u64::MAX`: none.
+fn raise_one(resource: Resource, least: u64) -> u64 {
     let limit = getrlimit(resource);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let in_force = match setrlimit(resource, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    in_force.unwrap_or(u64::MAX)
+    for maximum in [limit.maximum.map(|hard| hard.max(least)), limit.maximum] {
+        if setrlimit(resource, Rlimit { current: maximum, maximum }).is_ok() {
+            return maximum.unwrap_or(u64::MAX);
+        }
+    }
+    limit.current.unwrap_or(u64::MAX)
 }

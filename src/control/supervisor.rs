@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -10,7 +9,7 @@ use super::signals::{self, Request};
 use super::{limits, resolve};
 use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{
-    self, BindError, Bound, Command, Event, Sender, Setup, Tier, Unavailable, mailbox,
+    self, BindError, Bound, Command, Event, Sender, Setup, SocketFile, Tier, Unavailable, mailbox,
 };
 use crate::telemetry::Report;
 
@@ -47,6 +46,7 @@ pub struct Running {
     pub addresses: Vec<Address>,
     /// The ring tier in use.
     pub tier: Tier,
+    files: Vec<SocketFile>,
     shards: Vec<Sender<Command>>,
     events: mpsc::Receiver<Message>,
 }
@@ -63,12 +63,13 @@ enum Message {
 pub fn start(plan: Plan) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     let connections = plan.shards.max_connections.saturating_mul(shards as u32);
-    limits::raise(shards, connections).map_err(StartError::Other)?;
+    limits::raise(shards).map_err(StartError::Other)?;
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
-    let bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
+    let mut bound: Vec<Bound> = bound.collect::<Result<_, _>>().map_err(StartError::Bind)?;
     let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
+    let files = bound.iter_mut().filter_map(|bound| bound.file.take()).collect();
     let plan = Arc::new(plan);
 
     let (events_in, events_out) = mpsc::channel();
@@ -85,7 +86,8 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
         }
     })?;
     resolve::start(&plan, &commands)?;
-    Ok(Running { addresses, tier, shards: commands, events: messages })
+    limits::advise(shards, connections);
+    Ok(Running { addresses, tier, files, shards: commands, events: messages })
 }
 
 fn ceiling(choice: TierChoice) -> Option<Tier> {
@@ -196,7 +198,7 @@ impl Running {
                 Err(_) => break,
             }
         }
-        self.remove_unix_sockets();
+        self.files.iter().for_each(SocketFile::remove);
         print(&report);
         failure.map_or(Ok(()), Err)
     }
@@ -204,17 +206,6 @@ impl Running {
     fn tell(&self, command: impl Fn() -> Command) {
         for shard in &self.shards {
             shard.send(command());
-        }
-    }
-
-    fn remove_unix_sockets(&self) {
-        let paths = self.addresses.iter().filter_map(|address| match address {
-            Address::Unix(path) => Some(path),
-            Address::Ip(_) => None,
-        });
-        for path in paths.collect::<Vec<&PathBuf>>() {
-            // Gone already: nothing to remove.
-            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 #[derive(Default)]
 pub struct Drain {
     called: Cell<bool>,
+    listeners: Cell<usize>,
     wakers: RefCell<Vec<Waker>>,
 }
 
@@ -15,6 +16,17 @@ impl Drain {
     /// Nobody is told yet.
     pub fn new() -> Rc<Drain> {
         Rc::default()
+    }
+
+    /// One more listener, until the guard is dropped.
+    pub fn listener(self: &Rc<Drain>) -> Listening {
+        self.listeners.set(self.listeners.get() + 1);
+        Listening(self.clone())
+    }
+
+    /// Listeners that have not let in yet what waited for them.
+    pub fn listeners(&self) -> usize {
+        self.listeners.get()
     }
 
     /// Tells everybody.
@@ -33,5 +45,21 @@ impl Drain {
             wakers.push(context.waker().clone());
         }
         Poll::Pending
+    }
+}
+
+/// A listener's part in the drain: the shard does not end before it is dropped.
+pub struct Listening(Rc<Drain>);
+
+impl Listening {
+    /// As [`Drain::poll`].
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(context)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listeners.set(self.0.listeners.get() - 1);
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::drain::Drain;
+use super::drain::Listening;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
@@ -28,6 +28,32 @@ pub struct Bound {
     pub address: Address,
     /// In the order of the shards.
     pub sockets: Vec<OwnedFd>,
+    /// The file of a Unix socket.
+    pub file: Option<SocketFile>,
+}
+
+/// The file of a Unix socket, by which others find it.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<SocketFile> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.into(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Removes it, unless somebody has put another in its place.
+    pub fn remove(&self) {
+        let there = std::fs::symlink_metadata(&self.path);
+        if there.is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode)) {
+            // Gone in the meantime: nothing to remove.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// An address that cannot be listened on.
@@ -100,7 +126,7 @@ fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
         socket.listen(backlog(plan))?;
         sockets.push(socket.into());
     }
-    Ok(Bound { address: Address::Ip(address), sockets })
+    Ok(Bound { address: Address::Ip(address), sockets, file: None })
 }
 
 fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
@@ -132,7 +158,11 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
     }
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    Ok(Bound { address: plan.address.clone(), sockets: sockets.collect::<io::Result<_>>()? })
+    Ok(Bound {
+        address: plan.address.clone(),
+        sockets: sockets.collect::<io::Result<_>>()?,
+        file: Some(SocketFile::at(path)?),
+    })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.
@@ -152,29 +182,38 @@ fn backlog(plan: &ListenerPlan) -> i32 {
 }
 
 /// Accepts until drained; `most` connections at once, over all listeners of the shard.
-pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Rc<Drain>) {
+pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Listening) {
     let mut acceptor = Acceptor::new(&context.ring, listener);
     let timer = context.ring.timer();
     loop {
         if context.connections.get() >= most {
             // More stay in the accept queue.
             acceptor.pause();
-            while context.connections.get() >= most && !context.draining.get() {
-                timer.sleep(REST_WHEN_FULL).await;
-            }
+            room(&context, &timer, most).await;
         }
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => drain.poll(task).map(|()| None),
         });
         match accepted.await {
-            Some(Ok(fd)) => serve(&context, fd),
-            Some(Err(error)) => rest(&context, &timer, &error).await,
-            None => break,
+            Some(Ok(fd)) => {
+                // Another listener of the shard may have taken the last place meanwhile.
+                room(&context, &timer, most).await;
+                serve(&context, fd);
+            }
+            Some(Err(error)) if !context.draining.get() => rest(&context, &timer, &error).await,
+            Some(Err(_)) | None => break,
         }
     }
     for fd in acceptor.finish().await {
         serve(&context, fd);
+    }
+}
+
+/// Waits until there are fewer than `most` connections, or until those who wait are let in anyway.
+async fn room(context: &Context, timer: &crate::ring::Timer, most: u32) {
+    while context.connections.get() >= most && !context.draining.get() {
+        timer.sleep(REST_WHEN_FULL).await;
     }
 }
 

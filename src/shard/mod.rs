@@ -6,7 +6,7 @@ mod message;
 #[allow(clippy::module_inception)]
 mod shard;
 
-pub use listener::{BindError, Bound, bind};
+pub use listener::{BindError, Bound, SocketFile, bind};
 pub use message::{Command, Event};
 pub use shard::{Setup, spawn};
 // What starting and commanding a shard takes, for the control thread.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement};
+use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
 use super::drain::Drain;
 use super::listener;
 use super::message::{Command, Event};
 use crate::plan::Plan;
 use crate::proxy::{Context, Service};
-use crate::ring::{Mailbox, Ring, Tier};
+use crate::ring::{Mailbox, Ring, Tier, Unavailable};
 
 /// glommio's own rings serve nothing here; these are its smallest.
 const EXECUTOR_RING_DEPTH: usize = 16;
@@ -44,63 +44,65 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// Starts a shard's thread, pinned to its CPU.
+/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells.
 ///
 /// # Errors
-/// What glommio says when its executor cannot start.
+/// Why a thread cannot start.
 pub fn spawn(setup: Setup) -> Result<(), String> {
     let cpu = setup.plan.shards.cpus[setup.number];
-    LocalExecutorBuilder::new(Placement::Fixed(cpu))
-        .name(&format!("shard-{}", setup.number))
+    let (number, events) = (setup.number, setup.events.clone());
+    let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+        .name(&format!("shard-{number}"))
         .ring_depth(EXECUTOR_RING_DEPTH)
         .io_memory(EXECUTOR_IO_MEMORY)
         .preempt_timer(EXECUTOR_PREEMPT)
-        .spawn(move || async move {
-            let mut last_words = LastWords {
-                number: setup.number,
-                events: setup.events.clone(),
-                event: Some(Event::Failed("it panicked; please report this".into())),
-            };
-            last_words.event = Some(match run(setup).await {
-                Ok(report) => Event::Ended(Box::new(report)),
-                Err(error) => Event::Failed(error.to_string()),
-            });
-        })
-        .map(drop)
-        .map_err(|error| error.to_string())
+        .spawn(move || run(setup))
+        .map_err(|error| error.to_string())?;
+    // An executor that cannot be set up, or that panics, has no last words of its own.
+    let wait = move || {
+        let event = match executor.join() {
+            Ok(Ok(report)) => Event::Ended(Box::new(report)),
+            Ok(Err(sentence)) => Event::Failed(sentence),
+            Err(error) => Event::Failed(why_no_executor(error)),
+        };
+        // Without a receiver the process is ending anyway.
+        let _ = events.send((number, event));
+    };
+    let thread = std::thread::Builder::new().name(format!("end-{number}"));
+    thread.spawn(wait).map(drop).map_err(|error| error.to_string())
 }
 
-/// Sent when the shard ends, however it does.
-struct LastWords {
-    number: usize,
-    events: mpsc::Sender<(usize, Event)>,
-    event: Option<Event>,
-}
-
-impl Drop for LastWords {
-    fn drop(&mut self) {
-        if let Some(event) = self.event.take() {
-            // Without a receiver the process is ending anyway.
-            let _ = self.events.send((self.number, event));
+/// What ended an executor, with the remedy.
+fn why_no_executor(error: GlommioError<()>) -> String {
+    match error {
+        GlommioError::IoError(error) => Unavailable::from_error(error).to_string(),
+        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(..)) => {
+            Unavailable::Memlock.to_string()
         }
+        GlommioError::BuilderError(BuilderErrorKind::ThreadPanic(_)) => {
+            "it panicked; please report this".into()
+        }
+        other => format!("{other}; please report this"),
     }
 }
 
-async fn run(setup: Setup) -> std::io::Result<crate::telemetry::Report> {
+/// A shard's main task.
+async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let Setup { number, plan, tier, listeners, mailbox, events, seed } = setup;
     let shards = &plan.shards;
-    let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)?;
+    let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
+        .map_err(|error| Unavailable::from_error(error).to_string())?;
     let most = shards.max_connections.max(1);
     let service = Service::new(plan.clone(), number, seed);
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();
     for listener in listeners {
-        ring.spawn(listener::accept(context.clone(), listener, most, drain.clone()));
+        ring.spawn(listener::accept(context.clone(), listener, most, drain.listener()));
     }
     ring.spawn(sweep(context.clone()));
     ring.spawn(obey(context.clone(), mailbox, events.clone(), number, drain));
     let _ = events.send((number, Event::Ready));
-    ring.pump().await?;
+    ring.pump().await.map_err(|error| error.to_string())?;
     Ok(context.report())
 }
 
@@ -129,7 +131,7 @@ async fn obey(
                 context.draining.set(true);
                 drain.call();
                 context.ring.end_idle_waits();
-                context.ring.spawn(stop_when_done(context.clone()));
+                context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
             }
             Command::Drain => {}
         }
@@ -137,14 +139,13 @@ async fn obey(
 }
 
 /// Ends the shard when its last connection has closed, or when the drain timeout is over.
-async fn stop_when_done(context: Rc<Context>) {
+async fn stop_when_done(context: Rc<Context>, drain: Rc<Drain>) {
     let timer = context.ring.timer();
     let limit = context.service.borrow().plan.timeouts.drain;
-    // The connections that waited to be accepted are served too: let them be counted first.
-    timer.sleep(DRAIN_INTERVAL).await;
     let finished = async {
         let pause = context.ring.timer();
-        while context.connections.get() > 0 {
+        // The connections that waited to be accepted are served too.
+        while drain.listeners() > 0 || context.connections.get() > 0 {
             pause.sleep(DRAIN_INTERVAL).await;
         }
     };

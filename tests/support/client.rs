@@ -72,7 +72,7 @@ impl Client {
     pub fn send_in_pieces(&mut self, bytes: impl AsRef<[u8]>, size: usize, pause: Duration) {
         for piece in bytes.as_ref().chunks(size) {
             self.send(piece);
-            std::thread::sleep(pause);
+            super::pause(pause);
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! All of it is blocking sockets and threads, so that a test reads from top to bottom. Nothing
 //! sleeps to wait for something: waits are for a condition and end after [`PATIENCE`], and every
-//! socket gives up after as long, so no test can hang.
+//! socket gives up after as long, so no test can hang. The stalls of slow peers go through
+//! [`pause`].
 //!
 //! Environment:
 //! - `CORELANE_TEST_TIERS`: ring tiers to run in, comma separated (default: `6.1,5.19,5.8`).
@@ -19,27 +20,27 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+mod confinement;
 mod message;
 mod origin;
 mod origins;
 mod pattern;
 mod proxy;
+mod waiting;
 mod wire;
 
 pub use client::Client;
+pub use confinement::Confinement;
 pub use message::{Head, Request, Response, chunked, ok, post, response};
 pub use origin::{Conn, Gate, Heard, Origin, Script};
 pub use origins::*;
 pub use pattern::{Pattern, Rng};
 pub use proxy::{Config, Exit, Proxy, binary};
+pub use waiting::*;
 pub use wire::{Address, End, Framing, Wire};
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// The longest wait for anything that should happen at once.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A way of driving the ring; the proxy is told to use it with `ring.tier`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,28 +115,6 @@ macro_rules! tiered {
         tiered!(@tier_5_19 V5_19 $($name)+);
         tiered!(@tier_5_8 V5_8 $($name)+);
     };
-}
-
-/// Waits until `condition` holds; fails the test with `what` after [`PATIENCE`].
-#[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// How long `action` took, and what it gave.
-pub fn timed<T>(action: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let result = action();
-    (start.elapsed(), result)
-}
-
-/// Milliseconds, for brevity.
-pub const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
 }
 
 /// Locks even after a panic elsewhere: the first failure is the one to report.

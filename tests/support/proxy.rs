@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::Client;
+use super::confinement::Confinement;
 use super::origin::Origin;
 use super::wire::Address;
-use super::{PATIENCE, Tier, lock};
+use super::{PATIENCE, Tier, lock, ms, pause, timed};
 
 /// The binary under test.
 pub fn binary() -> PathBuf {
@@ -33,13 +34,14 @@ pub struct Config {
     shards: usize,
     text: String,
     upstream: Option<String>,
-    open_files: Option<u64>,
+    confinement: Confinement,
 }
 
 impl Config {
     /// An empty one for this tier.
     pub fn new(tier: Tier) -> Config {
-        Config { tier, shards: 1, text: String::new(), upstream: None, open_files: None }
+        let confinement = Confinement::default();
+        Config { tier, shards: 1, text: String::new(), upstream: None, confinement }
     }
 
     /// How many shards.
@@ -77,9 +79,9 @@ impl Config {
         self.toml(&format!("[[route]]\n{lines}"))
     }
 
-    /// Limits the files that the proxy may open (RLIMIT_NOFILE, soft and hard).
-    pub fn open_files(mut self, limit: u64) -> Config {
-        self.open_files = Some(limit);
+    /// Keeps the process from something.
+    pub fn confined(mut self, confinement: Confinement) -> Config {
+        self.confinement = confinement;
         self
     }
 
@@ -106,6 +108,15 @@ impl Config {
         proxy
     }
 
+    /// Starts the proxy and waits until it is ready, or has ended.
+    #[track_caller]
+    pub fn try_start(&self) -> Result<Proxy, Exit> {
+        let mut proxy = self.spawn(&["run"]);
+        let ready = |proxy: &Proxy| proxy.stderr().lines().any(|line| line.starts_with("ready"));
+        super::wait_until("it is ready or has ended", || ready(&proxy) || !proxy.is_running());
+        if proxy.is_running() { Ok(proxy) } else { Err(proxy.wait()) }
+    }
+
     /// Runs a command that is expected to end by itself: a start that fails, or a check.
     #[track_caller]
     pub fn run_to_end(&self, arguments: &[&str]) -> Exit {
@@ -117,12 +128,9 @@ impl Config {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("config.toml");
         std::fs::write(&file, self.render()).expect("a configuration file");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.confinement.reachable(&binary(), dir.path()));
         command.args(arguments).arg("-c").arg(&file);
-        if let Some(limit) = self.open_files {
-            command = with_open_files(command, limit);
-        }
-        Proxy::spawn(command, Some(dir), self.render())
+        self.confinement.spawn(command, dir, self.render())
     }
 }
 
@@ -133,14 +141,6 @@ fn cpus(count: usize) -> Vec<usize> {
     let all = core_affinity::get_core_ids().expect("the CPUs of this process");
     let first = NEXT.fetch_add(1, Ordering::Relaxed);
     (0..count).map(|shard| all[(first + shard) % all.len()].id).collect()
-}
-
-/// Wraps a command so that it runs with this limit of open files.
-fn with_open_files(command: Command, limit: u64) -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
-    shell.arg(command.get_program()).args(command.get_args());
-    shell
 }
 
 /// A running process: the proxy, or another command of the binary.
@@ -320,15 +320,40 @@ impl Proxy {
         line.split_whitespace().nth(1).expect("a size").parse::<u64>().expect("a number") << 10
     }
 
-    /// CPU time that it has used so far, in steps of 10 ms (proc(5): `stat`, clock ticks).
+    /// CPU time it has used, in steps of 10 ms.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
         let stat = stat.expect("a running process");
-        // Behind the name, which may hold anything, `utime` and `stime` are the 12th and 13th.
+        // Behind the name in parentheses, which may hold anything: proc_pid_stat(5), from field 3.
         let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-        Duration::from_millis(ticks * 10)
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>());
+        // USER_HZ is 100 on every architecture that has a tier.
+        ms(10 * ticks.map(|n| n.expect("a number")).sum::<u64>())
+    }
+
+    /// Fails if it uses more than a fifth of a processor while its peers keep still.
+    #[track_caller]
+    pub fn assert_does_not_spin(&self, for_so_long: Duration) {
+        let before = self.cpu_time();
+        let (passed, ()) = timed(|| pause(for_so_long));
+        let used = self.cpu_time() - before;
+        assert!(used < passed / 5, "used {used:?} of {passed:?}");
+    }
+
+    /// Connections to a TCP listener that the kernel has made and the process has not accepted.
+    pub fn accept_queue(&self, address: &Address) -> u64 {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").expect("a list of sockets");
+        // proc(5): of a listening socket (state 0A), the receive queue is its accept queue. There
+        // is one for each shard.
+        let port = format!(":{:04X}", address.port());
+        let of_listener = |line: &str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let (local, state, queues) = (fields.get(1)?, fields.get(3)?, fields.get(4)?);
+            let listens = local.ends_with(&port) && *state == "0A";
+            let (_, received) = queues.split_once(':').filter(|_| listens)?;
+            u64::from_str_radix(received, 16).ok()
+        };
+        sockets.lines().filter_map(of_listener).sum()
     }
 
     /// Its open files, as /proc shows them: `socket:[1234]`, `pipe:[1235]`.

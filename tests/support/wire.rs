@@ -162,11 +162,6 @@ impl Wire {
         let _ = self.socket.shutdown(Shutdown::Write); // The peer may be gone already.
     }
 
-    /// Ends the connection with a reset in place of an orderly close.
-    pub fn reset(self) {
-        self.reset_on_close();
-    }
-
     /// Makes the close of this wire, whenever it comes, a reset.
     pub fn reset_on_close(&self) {
         self.socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER");

@@ -1,0 +1,61 @@
+//! Time: waiting for a condition, the stalls of slow peers, and how long something took.
+//!
+//! The only place in the tests that sleeps; `tests/tidy.rs` sees to it.
+
+use std::time::{Duration, Instant};
+
+/// The longest wait for anything that should happen at once.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+/// For how long a count must stay the same to be called steady.
+const STEADY: Duration = Duration::from_millis(200);
+
+/// Milliseconds, for brevity.
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Waits until `condition` holds; fails the test with `what` after [`PATIENCE`].
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(PATIENCE, what, condition);
+}
+
+/// The same for what takes its time by design: fails after `limit`.
+#[track_caller]
+pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain until {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Waits until `count` has stopped changing; gives what it has become.
+#[track_caller]
+pub fn wait_until_steady(what: &str, count: impl Fn() -> u64) -> u64 {
+    let (mut last, mut since) = (count(), Instant::now());
+    wait_until(what, || {
+        let now = count();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        since.elapsed() >= STEADY
+    });
+    last
+}
+
+/// The stall of a slow peer, as its script has it: the time in which it does nothing is what the
+/// proxy is tested with. Never a way to wait for something to happen.
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// How long `action` took, and what it gave.
+pub fn timed<T>(action: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = action();
+    (start.elapsed(), result)
+}
