@@ -1,5 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
+mod access;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -25,6 +27,13 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     }
     routes(&file.routes, complaints);
     references(file, complaints);
+    for listener in &file.listeners {
+        let address = listener.address.as_ref().map(|address| &address.value);
+        access::check(&listener.access, address, complaints);
+    }
+    for route in &file.routes {
+        access::check(&route.access, None, complaints);
+    }
 }
 
 /// The CPUs that `shards` takes; where it asks for too much, those that there are.

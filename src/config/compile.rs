@@ -81,7 +81,11 @@ fn splice(table: &SpliceTable) -> SplicePlan {
 
 fn listener(table: &ListenerTable) -> Option<ListenerPlan> {
     let address = table.address.as_ref()?.value.clone();
-    Some(ListenerPlan { address, backlog: table.backlog.unwrap_or(4096) })
+    Some(ListenerPlan {
+        address,
+        backlog: table.backlog.unwrap_or(4096),
+        access: table.access.plan(),
+    })
 }
 
 fn upstream(table: &UpstreamTable) -> UpstreamPlan {
@@ -140,6 +144,7 @@ fn route(
         response_fields: table.response_fields.clone(),
         timeouts: table.timeouts.over(&timeouts),
         limits: table.limits.over(limits),
+        access: table.access.plan(),
     })
 }
 

@@ -4,9 +4,11 @@
 //! judged here, what tables say about each other in `check`. `None` means that a key was absent,
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
+mod access;
 mod route;
 mod upstream;
 
+pub(super) use access::AccessTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use upstream::{ServerEntry, UpstreamTable};
 
@@ -372,6 +374,7 @@ fn read_log(mut fields: Fields<'_>) -> Option<&'static str> {
 pub(super) struct ListenerTable {
     pub address: Option<Located<Address>>,
     pub backlog: Option<u32>,
+    pub access: AccessTable,
 }
 
 impl ListenerTable {
@@ -386,6 +389,7 @@ impl ListenerTable {
                 }
             }),
             backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
+            access: AccessTable::read(&mut fields),
         };
         fields.finish();
         table

@@ -1,5 +1,6 @@
 //! Whole configurations, accepted and refused.
 
+mod guards;
 mod refused;
 
 use super::*;

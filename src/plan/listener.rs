@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::guard::Access;
+
 /// A listening address, or the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -29,4 +31,6 @@ pub struct ListenerPlan {
     pub address: Address,
     /// Length of the accept queue of each shard's socket (listen(2)), connections.
     pub backlog: u32,
+    /// Whose requests are answered; others get 403. `None`: everybody's.
+    pub access: Option<Access>,
 }

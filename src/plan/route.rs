@@ -1,6 +1,7 @@
 //! What to do with a request once its route is known.
 
 use super::{Limits, Timeouts};
+use crate::guard::Access;
 use crate::http1::FieldEdits;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -18,6 +19,8 @@ pub struct RoutePlan {
     pub timeouts: Timeouts,
     /// The route's limits, resolved in the same way.
     pub limits: Limits,
+    /// Whose requests it answers; others get 403. `None`: everybody's.
+    pub access: Option<Access>,
 }
 
 /// What answers a request.

@@ -27,13 +27,21 @@ pub enum Next {
 }
 
 /// Counts a connection for as long as it lives.
-pub struct Counted(Rc<Context>);
+pub struct Counted {
+    context: Rc<Context>,
+    listener: u32,
+}
 
 impl Counted {
-    /// One more, from now on.
-    pub fn new(context: Rc<Context>) -> Counted {
+    /// One more, from now on, accepted by the listener with this index in the plan.
+    pub fn new(context: Rc<Context>, listener: usize) -> Counted {
         context.connections.set(context.connections.get() + 1);
-        Counted(context)
+        Counted { context, listener: listener as u32 }
+    }
+
+    /// The index of its listener in the plan.
+    pub fn listener(&self) -> usize {
+        self.listener as usize
     }
 }
 
@@ -41,13 +49,13 @@ impl Deref for Counted {
     type Target = Rc<Context>;
 
     fn deref(&self) -> &Rc<Context> {
-        &self.0
+        &self.context
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get() - 1);
+        self.context.connections.set(self.context.connections.get() - 1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The life of one client connection.
 
+mod admission;
 mod body;
 mod client;
 mod connection;

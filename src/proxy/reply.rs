@@ -24,6 +24,8 @@ pub enum Failure {
     BodyMiscounted,
     /// No route matches.
     NoRoute,
+    /// The client's address is kept out here.
+    Forbidden,
     /// No server has room.
     Busy(Busy),
     /// We are short of descriptors, ports or memory.
@@ -55,6 +57,7 @@ impl Failure {
             Failure::BodyTooLarge => 413,
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
+            Failure::Forbidden => 403,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
@@ -88,6 +91,7 @@ impl Failure {
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
             Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
+            Failure::Forbidden => "Requests from this address are not answered here.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
             Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::Service;
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
 use super::reply::{self, Failure, Manner, Reply};
+use super::{Service, admission};
 use crate::balance::hash_key;
 use crate::http1::{
     FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming, RequestHead,
@@ -176,7 +176,7 @@ fn decide(
     let plan = &service.plan;
     let mut storage = FieldStorage::new();
     let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
-    let (route, group) = match find(service, &head) {
+    let (route, group) = match find(client, service, &head) {
         Ok(found) => found,
         Err(own) => {
             let draining = client.context.draining.get();
@@ -196,10 +196,16 @@ fn decide(
 }
 
 /// The route of a request to forward and its upstream, or what answers it here.
-fn find<'p>(service: &'p Service, head: &RequestHead<'_, '_>) -> Result<(usize, usize), Own<'p>> {
+fn find<'p>(
+    client: &Client,
+    service: &'p Service,
+    head: &RequestHead<'_, '_>,
+) -> Result<(usize, usize), Own<'p>> {
+    admission::to_listener(client, service).map_err(Own::Failure)?;
     let index = service.table.find(head.host, head.path());
     let index = index.ok_or(Own::Failure(Failure::NoRoute))?;
     let route = &service.plan.routes[index];
+    admission::to_route(client, route).map_err(Own::Failure)?;
     if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
         && n > limit
     {

@@ -181,8 +181,14 @@ fn backlog(plan: &ListenerPlan) -> i32 {
     i32::try_from(plan.backlog).unwrap_or(i32::MAX)
 }
 
-/// Accepts until drained; `most` connections at once, over all listeners of the shard.
-pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: Listening) {
+/// Accepts from the listener with this index in the plan until drained; `most` connections at once,
+/// over all listeners of the shard.
+pub async fn accept(
+    context: Rc<Context>,
+    (index, listener): (usize, OwnedFd),
+    most: u32,
+    drain: Listening,
+) {
     let mut acceptor = Acceptor::new(&context.ring, listener);
     let timer = context.ring.timer();
     loop {
@@ -199,14 +205,14 @@ pub async fn accept(context: Rc<Context>, listener: OwnedFd, most: u32, drain: L
             Some(Ok(fd)) => {
                 // Another listener of the shard may have taken the last place meanwhile.
                 room(&context, &timer, most).await;
-                serve(&context, fd);
+                serve(&context, index, fd);
             }
             Some(Err(error)) if !context.draining.get() => rest(&context, &timer, &error).await,
             Some(Err(_)) | None => break,
         }
     }
     for fd in acceptor.finish().await {
-        serve(&context, fd);
+        serve(&context, index, fd);
     }
 }
 
@@ -217,9 +223,9 @@ async fn room(context: &Context, timer: &crate::ring::Timer, most: u32) {
     }
 }
 
-fn serve(context: &Rc<Context>, fd: OwnedFd) {
+fn serve(context: &Rc<Context>, listener: usize, fd: OwnedFd) {
     context.count(|counters| counters.accepted += 1);
-    context.ring.spawn(proxy::serve(Counted::new(context.clone()), fd));
+    context.ring.spawn(proxy::serve(Counted::new(context.clone(), listener), fd));
 }
 
 /// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
@@ -237,15 +243,15 @@ async fn rest(context: &Context, timer: &crate::ring::Timer, error: &io::Error) 
 mod tests {
     use super::*;
 
-    fn listener(address: &str) -> ListenerPlan {
-        ListenerPlan { address: Address::Ip(address.parse().unwrap()), backlog: 16 }
+    fn at(address: Address) -> ListenerPlan {
+        ListenerPlan { address, backlog: 16, access: None }
     }
 
     #[test]
     fn shards_share_one_port_and_strangers_do_not() {
-        let bound = bind(&listener("127.0.0.1:0"), 3).unwrap();
+        let bound = bind(&at(Address::Ip("127.0.0.1:0".parse().unwrap())), 3).unwrap();
         assert_eq!(bound.sockets.len(), 3);
-        let again = ListenerPlan { address: bound.address.clone(), backlog: 16 };
+        let again = at(bound.address.clone());
         let error = bind(&again, 1).err().expect("the port is taken").to_string();
         assert!(error.contains("the port is in use"), "{error}");
     }
@@ -254,14 +260,14 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let plan = ListenerPlan { address: Address::Unix(path), backlog: 16 };
+        let plan = at(Address::Unix(path));
         drop(bind(&plan, 1).unwrap());
         let _live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
-        let plan = ListenerPlan { address: Address::Unix(path.clone()), backlog: 16 };
+        let plan = at(Address::Unix(path.clone()));
         assert!(bind(&plan, 1).is_err());
         assert_eq!(std::fs::read(path).unwrap(), b"precious");
     }

@@ -96,7 +96,7 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let service = Service::new(plan.clone(), number, seed);
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();
-    for listener in listeners {
+    for listener in listeners.into_iter().enumerate() {
         ring.spawn(listener::accept(context.clone(), listener, most, drain.listener()));
     }
     ring.spawn(sweep(context.clone()));

@@ -1,6 +1,6 @@
 //! `[[route]]` as written.
 
-use super::{LimitsTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, table};
+use super::{AccessTable, LimitsTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, table};
 use crate::config::complaint::suggest;
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
@@ -21,6 +21,7 @@ pub(in crate::config) struct RouteTable {
     pub response_fields: FieldEdits,
     pub timeouts: TimeoutsTable,
     pub limits: LimitsTable,
+    pub access: AccessTable,
 }
 
 /// `path`, `path_exact` or `path_regex`.
@@ -64,6 +65,7 @@ impl RouteTable {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_ROUTE)
             }),
             limits: table(fields.get("limits"), "`limits` of a route", LimitsTable::read_of_route),
+            access: AccessTable::read(&mut fields),
         };
         fields.finish();
         route

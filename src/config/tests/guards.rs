@@ -1,0 +1,103 @@
+//! Who may come in, as configured.
+
+use super::refused::check_parts;
+use super::*;
+
+/// The warnings about a part of a file; the rest, without any, follows.
+fn warnings(part: &str) -> Vec<String> {
+    let loaded = accept(&format!("{part}\n{LISTENER}{UPSTREAM}{ROUTE}"));
+    let line = |warning: &Complaint| warning.to_string().replace("corelane.toml:", "");
+    loaded.warnings.iter().map(line).collect()
+}
+
+const OTHER: &str = "[[listener]]\naddress = \"127.0.0.1:81\"\n";
+
+#[test]
+fn lists_become_access() {
+    let text = format!(
+        "{OTHER}allow = \"10.0.0.0/8\"\n{LISTENER}{UPSTREAM}{ROUTE}deny = [\"10.1.0.0/16\", \
+         \"unix\"]\n"
+    );
+    let plan = accept(&text).plan;
+    let [first, second] = &plan.listeners[..] else { panic!("two listeners") };
+    let allows = |text: &str| Some(text.parse().unwrap());
+    let access = first.access.as_ref().expect("a list");
+    assert!(access.allows(allows("10.1.0.1")) && !access.allows(allows("11.0.0.1")));
+    assert_eq!(second.access, None);
+    let access = plan.routes[0].access.as_ref().expect("a list");
+    assert!(!access.allows(allows("10.1.0.1")) && access.allows(allows("11.0.0.1")));
+    assert!(!access.allows(None));
+}
+
+#[test]
+fn wrong_networks() {
+    check_parts(&[
+        (
+            "[[listener]]\naddress = \"127.0.0.1:81\"\nallow = [\"10.0.0.1/8\", \"localhost\", 7]\n\
+             deny = \"::ffff:10.0.0.1\"",
+            &[
+                "3:10: `allow` is \"10.0.0.1/8\": the address goes on beyond its network; write \
+                 \"10.0.0.0/8\" for the network, or \"10.0.0.1\" for the address alone",
+                "3:24: `allow` is \"localhost\": not an IP address; write \"10.0.0.0/8\", \
+                 \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
+                "3:37: an item of `allow` is a whole number; write a network in quotes, such as \
+                 \"10.0.0.0/8\"",
+                "4:8: `deny` is \"::ffff:10.0.0.1\": IPv4 in the form of IPv6; did you mean \
+                 \"10.0.0.1\"?",
+            ],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:81\"\nallow = []\ndeny = [\"10.0.0.0/33\", \
+             \"all\"]",
+            &[
+                "3:9: `allow` is empty; remove it, or name a network",
+                "4:9: `deny` is \"10.0.0.0/33\": what follows the slash is no number from 0 to \
+                 32; write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
+                "4:24: `deny` is \"all\", which is no network; remove it: with `allow`, whoever \
+                 is not in it is kept out",
+            ],
+        ),
+        (
+            "[[route]]\npath = \"/x\"\nupstream = \"app\"\nallow = [\"::1\", \"10.0.0.0/8\"]\n\
+             deny = [\"::1\", \"10.1.0.0/16\", \"10.1.0.0/16\"]",
+            &[
+                "5:9: ::1 is both allowed and denied; remove it from one list",
+                "5:31: 10.1.0.0/16 is listed twice; remove one of them",
+            ],
+        ),
+        (
+            "[[route]]\npath = \"/x\"\nupstream = \"app\"\nalow = [\"::1\"]",
+            &["4:1: unknown key `alow` in [[route]]; did you mean `allow`?"],
+        ),
+    ]);
+}
+
+#[test]
+fn networks_that_change_nothing_are_warned_of() {
+    let listener = |lists: &str| warnings(&format!("{OTHER}{lists}"));
+    assert_eq!(listener("allow = [\"10.0.0.0/8\", \"::1\"]\ndeny = [\"10.1.0.0/16\"]"), [""; 0]);
+    assert_eq!(
+        listener("allow = [\"10.0.0.0/8\", \"10.1.0.0/16\"]\ndeny = [\"192.0.2.0/24\"]"),
+        [
+            "3:24: allowing 10.1.0.0/16 changes nothing: 10.0.0.0/8 is allowed already; remove it",
+            "4:9: denying 192.0.2.0/24 changes nothing: whoever is not in `allow` is kept out \
+             anyway; remove it",
+        ]
+    );
+    assert_eq!(
+        listener("deny = [\"10.1.2.3\", \"10.1.0.0/16\"]"),
+        ["3:9: denying 10.1.2.3 changes nothing: 10.1.0.0/16 is denied already; remove it"]
+    );
+    let unix =
+        |lists: &str| warnings(&format!("[[listener]]\naddress = \"unix:/run/x.sock\"\n{lists}"));
+    assert_eq!(unix("allow = [\"unix\"]"), [""; 0]);
+    assert_eq!(
+        unix("allow = [\"10.0.0.0/8\"]"),
+        ["3:10: clients of a Unix socket have no IP address; all of them are kept out: add \
+             \"unix\" to `allow`, or remove the list"]
+    );
+    assert_eq!(
+        unix("deny = [\"10.0.0.0/8\"]"),
+        ["3:9: clients of a Unix socket have no IP address; remove the list"]
+    );
+}

@@ -1,0 +1,9 @@
+//! Who may come in, how many at once, how often, and how slowly.
+//!
+//! No sockets and no clock: time is an argument, in nanoseconds of any clock that does not go back.
+
+mod access;
+mod network;
+
+pub use access::{Access, Source, parents};
+pub use network::{Network, NetworkError};

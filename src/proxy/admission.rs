@@ -1,0 +1,30 @@
+//! Whether a request is let in, before anything else is done for it.
+
+use super::Service;
+use super::client::Client;
+use super::reply::Failure;
+use crate::plan::RoutePlan;
+
+/// Whether the client may use the listener that it came to.
+///
+/// # Errors
+/// The answer to its request.
+pub fn to_listener(client: &Client, service: &Service) -> Result<(), Failure> {
+    let listener = service.plan.listeners.get(client.context.listener());
+    let access = listener.and_then(|listener| listener.access.as_ref());
+    match access {
+        Some(access) if !access.allows(client.ip) => Err(Failure::Forbidden),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a request may go to the route that was found for it.
+///
+/// # Errors
+/// The answer to it.
+pub fn to_route(client: &Client, route: &RoutePlan) -> Result<(), Failure> {
+    match &route.access {
+        Some(access) if !access.allows(client.ip) => Err(Failure::Forbidden),
+        _ => Ok(()),
+    }
+}
