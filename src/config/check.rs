@@ -1,6 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
 mod access;
+mod rate;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -27,6 +28,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     }
     routes(&file.routes, complaints);
     references(file, complaints);
+    rate::check(file, complaints);
     for listener in &file.listeners {
         let address = listener.address.as_ref().map(|address| &address.value);
         access::check(&listener.access, address, complaints);

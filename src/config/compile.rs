@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, File, ListenerTable, RingTable, RouteTable, ServerEntry, SpliceTable,
+    ActionWritten, File, ListenerTable, RateTable, RingTable, RouteTable, ServerEntry, SpliceTable,
     UpstreamTable,
 };
 use crate::balance::PolicyKind;
@@ -20,14 +20,16 @@ use crate::route::{HostPattern, Table, TableBuilder};
 pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
     let timeouts = file.timeouts.over(&Timeouts::default());
     let limits = file.limits.over(&Limits::default());
-    let compiled = file.routes.iter().filter_map(|written| {
-        route(written, &file.upstreams, &timeouts, &limits).map(|plan| (written, plan))
-    });
+    let compiled = file
+        .routes
+        .iter()
+        .filter_map(|written| route(written, file, &timeouts, &limits).map(|plan| (written, plan)));
     let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
     Plan {
         shards: shards(file, machine),
         listeners: file.listeners.iter().filter_map(listener).collect(),
         upstreams: file.upstreams.iter().map(upstream).collect(),
+        rates: file.rates.iter().filter_map(RateTable::plan).collect(),
         table: table(&written),
         routes,
         timeouts,
@@ -118,7 +120,7 @@ fn server(entry: &ServerEntry) -> Option<ServerPlan> {
 
 fn route(
     table: &RouteTable,
-    upstreams: &[UpstreamTable],
+    file: &File,
     timeouts: &Timeouts,
     limits: &Limits,
 ) -> Option<RoutePlan> {
@@ -128,8 +130,8 @@ fn route(
             let named = |upstream: &UpstreamTable| {
                 upstream.name.as_ref().is_some_and(|known| known.value == name.value)
             };
-            let index = upstreams.iter().position(named)?;
-            timeouts = upstreams[index].timeouts.over(&timeouts);
+            let index = file.upstreams.iter().position(named)?;
+            timeouts = file.upstreams[index].timeouts.over(&timeouts);
             Action::Upstream(index)
         }
         ActionWritten::Respond { status, body } => {
@@ -144,8 +146,13 @@ fn route(
         response_fields: table.response_fields.clone(),
         timeouts: table.timeouts.over(&timeouts),
         limits: table.limits.over(limits),
+        rates: table.rates.iter().filter_map(|name| rate_index(file, name)).collect(),
         access: table.access.plan(),
     })
+}
+
+fn rate_index(file: &File, name: &str) -> Option<usize> {
+    file.rates.iter().position(|rate| rate.name.as_ref().is_some_and(|known| known.value == name))
 }
 
 /// `host path`, for a route without a name.

@@ -5,10 +5,12 @@
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
 mod access;
+mod rate;
 mod route;
 mod upstream;
 
 pub(super) use access::AccessTable;
+pub(super) use rate::RateTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use upstream::{ServerEntry, UpstreamTable};
 
@@ -29,7 +31,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) enum Role {
     /// May hold everything.
     Main,
-    /// Adds listeners, upstreams and routes.
+    /// Adds listeners, upstreams, rates and routes.
     Included,
 }
 
@@ -49,6 +51,7 @@ pub(super) struct File {
     pub log_level: Option<&'static str>,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
+    pub rates: Vec<RateTable>,
     pub routes: Vec<RouteTable>,
 }
 
@@ -75,6 +78,7 @@ impl File {
         let mut file = File {
             listeners: tables(fields.get("listener"), "[[listener]]", ListenerTable::read),
             upstreams: tables(fields.get("upstream"), "[[upstream]]", UpstreamTable::read),
+            rates: tables(fields.get("rate"), "[[rate]]", RateTable::read),
             routes: tables(fields.get("route"), "[[route]]", RouteTable::read),
             ..File::default()
         };
@@ -104,6 +108,7 @@ impl File {
     pub fn absorb(&mut self, included: File) {
         self.listeners.extend(included.listeners);
         self.upstreams.extend(included.upstreams);
+        self.rates.extend(included.rates);
         self.routes.extend(included.routes);
     }
 }

@@ -113,10 +113,11 @@ fn start_shards(
         }
     }
     let mut commands = Vec::new();
-    for (number, listeners) in listeners.into_iter().enumerate() {
+    let commons = shard::commons(plan)?;
+    for (number, (listeners, commons)) in listeners.into_iter().zip(commons).enumerate() {
         let (sender, mailbox) = mailbox()?;
         let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
-        let setup = Setup { number, plan, tier, listeners, mailbox, events, seed };
+        let setup = Setup { number, plan, tier, listeners, mailbox, events, commons, seed };
         shard::spawn(setup).map_err(StartError::Other)?;
         commands.push(sender);
     }

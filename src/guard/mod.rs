@@ -3,7 +3,9 @@
 //! No sockets and no clock: time is an argument, in nanoseconds of any clock that does not go back.
 
 mod access;
+mod buckets;
 mod network;
 
 pub use access::{Access, Source, parents};
-pub use network::{Network, NetworkError};
+pub use buckets::{Buckets, Rate, TooMany};
+pub use network::{Network, NetworkError, client_bits};

@@ -131,6 +131,16 @@ impl fmt::Display for Network {
     }
 }
 
+/// Who a client is where clients are counted: its address; of IPv6 the first 64 bits, since that is
+/// the smallest network that anybody is given (RFC 6177, RFC 7421). `None`: through a Unix socket.
+pub fn client_bits(address: Option<IpAddr>) -> u128 {
+    match address {
+        None => 0,
+        Some(IpAddr::V4(ip)) => 1 << 64 | u128::from(ip.to_bits()),
+        Some(IpAddr::V6(ip)) => 2 << 64 | ip.to_bits() >> 64,
+    }
+}
+
 /// An address as a number.
 pub(super) fn bits(address: IpAddr) -> u128 {
     match address {
@@ -176,6 +186,16 @@ mod tests {
         ] {
             assert_eq!(Network::parse(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn clients_are_told_apart_by_their_network() {
+        let client = |text: &str| client_bits(Some(text.parse().unwrap()));
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:0:0:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
+        assert_ne!(client("0.0.0.0"), client("::"));
+        assert_ne!(client("0.0.0.0"), client_bits(None));
     }
 
     #[test]

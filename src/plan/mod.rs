@@ -4,6 +4,7 @@
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
 mod listener;
+mod rate;
 mod route;
 mod shards;
 mod timeouts;
@@ -11,6 +12,7 @@ mod upstream;
 
 pub use crate::http1::FieldEdits;
 pub use listener::{Address, ListenerPlan};
+pub use rate::{RateKey, RatePlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use timeouts::{Limits, Timeouts};
@@ -27,6 +29,8 @@ pub struct Plan {
     pub listeners: Vec<ListenerPlan>,
     /// Upstream groups; routes refer to them by index.
     pub upstreams: Vec<UpstreamPlan>,
+    /// How often requests may come; routes refer to them by index.
+    pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.
     pub routes: Vec<RoutePlan>,
     /// Host and path to route index.

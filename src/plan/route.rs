@@ -19,6 +19,9 @@ pub struct RoutePlan {
     pub timeouts: Timeouts,
     /// The route's limits, resolved in the same way.
     pub limits: Limits,
+    /// How often requests may come: indices into `Plan::rates`. Each must let a request through, in
+    /// this order; others get 429.
+    pub rates: Vec<usize>,
     /// Whose requests it answers; others get 403. `None`: everybody's.
     pub access: Option<Access>,
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::Rates;
 use crate::plan::{Plan, SplicePlan};
 use crate::ring::{Pipes, Ring};
 use crate::route::Table;
@@ -18,15 +19,17 @@ pub struct Service {
     pub table: Table,
     /// One for each of the plan's upstreams.
     pub groups: Vec<Rc<Group>>,
+    /// How often requests come.
+    pub rates: Rates,
 }
 
 impl Service {
     /// Fresh state for `plan` in shard number `shard`.
-    pub fn new(plan: Arc<Plan>, shard: usize, seed: u64) -> Rc<Service> {
+    pub fn new(plan: Arc<Plan>, shard: usize, seed: u64, rates: Rates) -> Rc<Service> {
         let shards = plan.shards.cpus.len();
         let groups = plan.upstreams.iter().map(|up| Group::new(up, shard, shards, seed)).collect();
         let table = plan.table.clone();
-        Rc::new(Service { plan, table, groups })
+        Rc::new(Service { plan, table, groups, rates })
     }
 }
 

@@ -7,6 +7,7 @@ mod connection;
 mod context;
 mod exchange;
 mod forward;
+mod rates;
 mod reply;
 mod request;
 mod response;
@@ -16,3 +17,4 @@ mod tunnel;
 
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
+pub use rates::{Rates, Taken};

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::plan::{Redirect, RedirectPart};
 use crate::upstream::Busy;
@@ -26,6 +27,8 @@ pub enum Failure {
     NoRoute,
     /// The client's address is kept out here.
     Forbidden,
+    /// There have been too many requests like it.
+    TooMany(TooMany),
     /// No server has room.
     Busy(Busy),
     /// We are short of descriptors, ports or memory.
@@ -58,6 +61,7 @@ impl Failure {
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::Forbidden => 403,
+            Failure::TooMany(_) => 429,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
@@ -82,6 +86,17 @@ impl Failure {
         )
     }
 
+    /// After how many seconds it may go better (RFC 9110 §10.2.3).
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Failure::TooMany(TooMany { wait }) => {
+                Some(wait.as_nanos().div_ceil(1_000_000_000).max(1) as u64)
+            }
+            _ if self.status() == 503 => Some(1),
+            _ => None,
+        }
+    }
+
     /// One sentence, for the page and the log.
     fn reason(&self) -> &'static str {
         match self {
@@ -91,6 +106,7 @@ impl Failure {
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
             Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
+            Failure::TooMany(_) => "There have been too many requests.",
             Failure::Forbidden => "Requests from this address are not answered here.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
@@ -177,14 +193,14 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
-    let retry_after = ("Retry-After", "1");
-    let fields = [("Cache-Control", "no-store"), ("X-Request-Id", id.as_str()), retry_after];
-    let fields = if status == 503 { &fields[..] } else { &fields[..2] };
+    let retry_after = failure.retry_after().map(|seconds| seconds.to_string());
+    let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
+    fields.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
     let reply = Reply {
         status,
         content_type: "text/plain; charset=utf-8",
         body: page.as_bytes(),
-        fields,
+        fields: &fields,
         edits: &FieldEdits::default(),
         manner: Manner { keep_alive, ..manner },
     };

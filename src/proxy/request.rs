@@ -205,7 +205,7 @@ fn find<'p>(
     let index = service.table.find(head.host, head.path());
     let index = index.ok_or(Own::Failure(Failure::NoRoute))?;
     let route = &service.plan.routes[index];
-    admission::to_route(client, route).map_err(Own::Failure)?;
+    admission::to_route(client, service, route, head).map_err(Own::Failure)?;
     if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
         && n > limit
     {

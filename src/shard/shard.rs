@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
+use super::commons::Commons;
 use super::drain::Drain;
 use super::listener;
 use super::message::{Command, Event};
@@ -40,6 +41,8 @@ pub struct Setup {
     pub mailbox: Mailbox<Command>,
     /// Where its events go, with its number.
     pub events: mpsc::Sender<(usize, Event)>,
+    /// What it has in common with the others.
+    pub commons: Commons,
     /// Differs from shard to shard and from start to start.
     pub seed: u64,
 }
@@ -88,18 +91,19 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, listeners, mailbox, events, seed } = setup;
+    let Setup { number, plan, tier, listeners, mailbox, events, commons, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
     let most = shards.max_connections.max(1);
-    let service = Service::new(plan.clone(), number, seed);
+    let service = Service::new(plan.clone(), number, seed, commons.rates(&plan));
     let context = Context::new(ring.clone(), service, seed);
     let drain = Drain::new();
     for listener in listeners.into_iter().enumerate() {
         ring.spawn(listener::accept(context.clone(), listener, most, drain.listener()));
     }
     ring.spawn(sweep(context.clone()));
+    commons.start(&context);
     ring.spawn(obey(context.clone(), mailbox, events.clone(), number, drain));
     let _ = events.send((number, Event::Ready));
     ring.pump().await.map_err(|error| error.to_string())?;

@@ -1,7 +1,9 @@
-//! Who may come in, as configured.
+//! Who may come in and how often, as configured.
 
 use super::refused::check_parts;
 use super::*;
+use crate::guard::Rate;
+use crate::plan::RateKey;
 
 /// The warnings about a part of a file; the rest, without any, follows.
 fn warnings(part: &str) -> Vec<String> {
@@ -99,5 +101,74 @@ fn networks_that_change_nothing_are_warned_of() {
     assert_eq!(
         unix("deny = [\"10.0.0.0/8\"]"),
         ["3:9: clients of a Unix socket have no IP address; remove the list"]
+    );
+}
+
+#[test]
+fn routes_name_their_rates() {
+    let rates = "[[rate]]\nname = \"clients\"\nrequests = 10\n[[rate]]\nname = \"logins\"\n\
+                 requests = 5\nper = \"1m\"\nburst = 2\nkeys = 100\nkey = \"cookie:Session\"\n";
+    let routes = "rate = \"logins\"\n[[route]]\npath = \"/x\"\nrespond = { status = 200 }\n\
+                  rate = [\"clients\", \"logins\"]\n";
+    let plan = accept(&format!("{rates}{LISTENER}{UPSTREAM}{ROUTE}{routes}")).plan;
+    let [clients, logins] = &plan.rates[..] else { panic!("two rates") };
+    assert_eq!(
+        (&clients.name[..], &clients.key, clients.keys),
+        ("clients", &RateKey::Client, 65_536)
+    );
+    assert_eq!(Some(clients.rate), Rate::new(10, Duration::from_secs(1), 10));
+    assert_eq!((&logins.key, logins.keys), (&RateKey::Cookie("Session".to_owned()), 100));
+    assert_eq!(Some(logins.rate), Rate::new(5, Duration::from_secs(60), 2));
+    let of_routes: Vec<&[usize]> = plan.routes.iter().map(|route| &route.rates[..]).collect();
+    assert_eq!(of_routes, [&[1][..], &[0, 1]]);
+}
+
+#[test]
+fn wrong_rates() {
+    check_parts(&[
+        (
+            "[[rate]]\nburst = 0\nkey = \"feild:X\"\nkeys = 7\nper = \"0s\"\n[[rate]]\nname = \
+             \"a b\"\nrequests = 1000001\nkey = \"field:\"\nrate = 1",
+            &[
+                "1:1: [[rate]] has no `name`; add name = \"clients\"",
+                "1:1: [[rate]] has no `requests`; add requests = 100",
+                "2:9: `burst` is 0; write a number from 1 to 1000000",
+                "3:7: unknown `key` \"feild:X\"; it may be `ip`, `all`, `field:NAME`, \
+                 `cookie:NAME`",
+                "4:8: `keys` is 7; write a number from 8 to 16777216",
+                "5:7: `per` is \"0s\"; write a time from 1ms to 8760h",
+                "7:8: \"a b\" is not a name; use 1 to 64 letters, digits, hyphens, dots or \
+                 underscores",
+                "8:12: `requests` is 1000001; write a number from 1 to 1000000",
+                "9:7: `key` is \"field:\", without a valid name; write \"field:NAME\"",
+                "10:1: unknown key `rate` in [[rate]]; the keys here are `name`, `requests`, \
+                 `per`, `burst`, `key`, `keys`",
+            ],
+        ),
+        (
+            "[[rate]]\nname = \"a\"\nrequests = 1\nper = \"24h\"\nburst = 366\n[[rate]]\nname = \
+             \"a\"\nrequests = 2\n[[route]]\npath = \"/x\"\nupstream = \"app\"\nrate = [\"a\", \
+             \"client\", \"a\"]",
+            &[
+                "5:9: a burst of 366 would take over a year to return; lower `burst`, raise \
+                 `requests` or shorten `per`",
+                "7:8: there is already a rate `a`; rename one",
+                "12:14: there is no rate `client`; add [[rate]] with name = \"client\"",
+                "12:24: the rate `a` is named twice; remove one",
+            ],
+        ),
+        (
+            "[[rate]]\nname = \"clients\"\nrequests = 1\n[[route]]\npath = \"/x\"\nupstream = \
+             \"app\"\nrate = \"client\"",
+            &["7:8: there is no rate `client`; did you mean `clients`?"],
+        ),
+    ]);
+    assert_eq!(
+        warnings("[[rate]]\nname = \"a\"\nrequests = 1\nkey = \"all\"\nkeys = 8"),
+        [
+            "2:8: no route uses the rate `a`; name it as the `rate` of a route, or remove it",
+            "5:8: `keys` has no effect where all requests count together; remove it, or write \
+             another `key`",
+        ]
     );
 }
