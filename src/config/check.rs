@@ -1,6 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
 mod access;
+mod limits;
 mod rate;
 
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ const FILE: Spot = Spot { file: 0, offset: 0 };
 /// Complains of everything that does not fit together.
 pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
-    connections(file, machine, complaints);
+    limits::check(file, machine, complaints);
     listeners(&file.listeners, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {
@@ -115,15 +116,6 @@ fn ranges(cpus: &[usize]) -> String {
         false => format!("{first}-{last}"),
     };
     runs.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-fn connections(file: &File, machine: &Machine, complaints: &Complaints) {
-    let shards = shard_cpus(file.shards.as_ref(), machine).len();
-    let Some(connections) = &file.limits.connections else { return };
-    if (connections.value as usize) < shards {
-        let what = format!("{} connections for {shards} shards", connections.value);
-        complaints.error(connections.spot, what, format!("write at least {shards}"));
-    }
 }
 
 /// Complains of every value after its first occurrence.

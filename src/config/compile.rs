@@ -58,10 +58,18 @@ fn count(number: usize, noun: &str) -> String {
 
 fn shards(file: &File, machine: &Machine) -> ShardPlan {
     let cpus = shard_cpus(file.shards.as_ref(), machine);
-    let connections = file.limits.connections.as_ref().map_or(100_000, |count| count.value);
+    let connections =
+        file.limits.connections.as_ref().map_or(ShardPlan::CONNECTIONS, |count| count.value);
     // Rounded up, so that the process as a whole serves at least what was asked for.
     let max_connections = connections.div_ceil((cpus.len() as u32).max(1));
-    ShardPlan { cpus, max_connections, ring: ring(&file.ring), splice: splice(&file.splice) }
+    let per_client = file.limits.connections_per_client.as_ref();
+    ShardPlan {
+        cpus,
+        max_connections,
+        connections_per_client: per_client.and_then(|most| most.value),
+        ring: ring(&file.ring),
+        splice: splice(&file.splice),
+    }
 }
 
 fn ring(table: &RingTable) -> RingPlan {

@@ -5,7 +5,11 @@
 mod access;
 mod buckets;
 mod network;
+mod pace;
+mod tally;
 
 pub use access::{Access, Source, parents};
 pub use buckets::{Buckets, Rate, TooMany};
 pub use network::{Network, NetworkError, client_bits};
+pub use pace::Pace;
+pub use tally::{Entry, Tally};

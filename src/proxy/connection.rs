@@ -1,6 +1,8 @@
 //! One client connection: requests one after the other.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use super::Context;
 use super::client::Client;
 use super::exchange;
+use super::turnstile::{Crowded, Ticket};
 use crate::ring::Buf;
 
 /// How long a connection that was accepted while draining has for its request.
@@ -30,13 +33,24 @@ pub enum Next {
 pub struct Counted {
     context: Rc<Context>,
     listener: u32,
+    ticket: Cell<Option<Ticket>>,
 }
 
 impl Counted {
     /// One more, from now on, accepted by the listener with this index in the plan.
     pub fn new(context: Rc<Context>, listener: usize) -> Counted {
         context.connections.set(context.connections.get() + 1);
-        Counted { context, listener: listener as u32 }
+        Counted { context, listener: listener as u32, ticket: Cell::new(None) }
+    }
+
+    /// Counts it for its client too, where that is limited.
+    ///
+    /// # Errors
+    /// [`Crowded`].
+    pub fn enter(&self, client: Option<IpAddr>) -> Result<(), Crowded> {
+        let Some(turnstile) = &self.context.turnstile else { return Ok(()) };
+        self.ticket.set(turnstile.enter(client)?);
+        Ok(())
     }
 
     /// The index of its listener in the plan.
@@ -56,6 +70,9 @@ impl Deref for Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.context.connections.set(self.context.connections.get() - 1);
+        if let (Some(ticket), Some(turnstile)) = (self.ticket.take(), &self.context.turnstile) {
+            turnstile.leave(ticket);
+        }
     }
 }
 
@@ -68,9 +85,15 @@ pub fn serve(counted: Counted, fd: OwnedFd) -> impl Future<Output = ()> {
         let Ok(client) = &client else {
             return; // it has left already
         };
+        if client.context.enter(client.ip).is_err() {
+            // Closed without a word: whatever it were owed would have to be held for it.
+            client.context.count(|counters| counters.crowded += 1);
+            return;
+        }
         let mut served = false;
         while let Some(first) = next_request(client, served).await {
             served = true;
+            client.begin_request();
             // Boxed, so that a connection between two requests is small.
             match Box::pin(exchange::run(client, first)).await {
                 Next::Keep => {}

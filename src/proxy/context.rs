@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Rates;
+use super::{Rates, Turnstile};
 use crate::plan::{Plan, SplicePlan};
 use crate::ring::{Pipes, Ring};
 use crate::route::Table;
@@ -47,6 +47,8 @@ pub struct Context {
     pub draining: Cell<bool>,
     /// Client connections open.
     pub connections: Cell<u32>,
+    /// Counts those of each client, where that is limited.
+    pub turnstile: Option<Turnstile>,
     report: RefCell<Report>,
     scratch: RefCell<Vec<u8>>,
     id_base: u32,
@@ -55,7 +57,12 @@ pub struct Context {
 
 impl Context {
     /// A shard's context; `seed` makes its request ids differ from other shards'.
-    pub fn new(ring: Ring, service: Rc<Service>, seed: u64) -> Rc<Context> {
+    pub fn new(
+        ring: Ring,
+        service: Rc<Service>,
+        seed: u64,
+        turnstile: Option<Turnstile>,
+    ) -> Rc<Context> {
         let splice = service.plan.shards.splice.clone();
         let pipes = Pipes::new(if splice.enabled { splice.pipes } else { 0 }, splice.pipe_size);
         Rc::new(Context {
@@ -65,6 +72,7 @@ impl Context {
             splice,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            turnstile,
             report: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(4096)),
             id_base: (seed ^ (seed >> 32)) as u32,

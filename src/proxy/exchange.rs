@@ -15,6 +15,7 @@ use super::reply::{self, Failure, Manner};
 use super::request::{self, Request};
 use super::response::{Attempt, Failed, Finished, Progress};
 use super::{retry, tunnel};
+use crate::guard::Pace;
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
@@ -293,6 +294,8 @@ async fn upload(
     if sent.insert(head).result.is_err() {
         return Err(Broken::Sink);
     }
+    let rate = request.route().limits.body_rate;
+    let pace = rate.map(|rate| Cell::new(Pace::new(rate, timeouts.body_grace)));
     let flow = Flow {
         context: &client.context,
         from: &client.stream,
@@ -300,6 +303,7 @@ async fn upload(
         timer: &timer,
         idle: timeouts.body_idle,
         watch: None,
+        pace: pace.as_ref(),
     };
     flow.run(body).await
 }
@@ -360,6 +364,7 @@ fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
         _ if progress.begun.get() => return Failed::ClientGone,
         Broken::Source(error) => error.into(),
         Broken::SourceTimeout => Failure::BodyTimeout,
+        Broken::SourceSlow => Failure::BodySlow,
         Broken::SinkTimeout => Failure::ResponseTimeout,
     };
     Failed::Answer(answer)

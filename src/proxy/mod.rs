@@ -14,7 +14,9 @@ mod response;
 mod retry;
 mod splicing;
 mod tunnel;
+mod turnstile;
 
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
 pub use rates::{Rates, Taken};
+pub use turnstile::Turnstile;

@@ -19,6 +19,8 @@ pub enum Failure {
     HeadTimeout,
     /// Its body did not come in time.
     BodyTimeout,
+    /// Its body came too slowly.
+    BodySlow,
     /// Its body is larger than allowed.
     BodyTooLarge,
     /// A body was miscounted; a fault of ours.
@@ -56,7 +58,7 @@ impl Failure {
     fn status(&self) -> u16 {
         match self {
             Failure::Refused(refusal) => refusal.status(),
-            Failure::HeadTimeout | Failure::BodyTimeout => 408,
+            Failure::HeadTimeout | Failure::BodyTimeout | Failure::BodySlow => 408,
             Failure::BodyTooLarge => 413,
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
@@ -81,6 +83,7 @@ impl Failure {
             self,
             Failure::BodyTooLarge
                 | Failure::BodyTimeout
+                | Failure::BodySlow
                 | Failure::BodyMiscounted
                 | Failure::Refused(_)
         )
@@ -103,6 +106,7 @@ impl Failure {
             Failure::Refused(refusal) => refusal.reason,
             Failure::HeadTimeout => "The request did not arrive in time.",
             Failure::BodyTimeout => "The request's body did not arrive in time.",
+            Failure::BodySlow => "The request's body came too slowly.",
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
             Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
@@ -188,9 +192,13 @@ impl Reply<'_> {
 pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
-    context.count(|counters| counters.refused += 1);
+    context.count(|counters| {
+        counters.refused += 1;
+        counters.forbidden += u64::from(matches!(failure, Failure::Forbidden));
+        counters.too_many += u64::from(matches!(failure, Failure::TooMany(_)));
+    });
     tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
-    let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
+    let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let retry_after = failure.retry_after().map(|seconds| seconds.to_string());

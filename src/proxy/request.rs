@@ -179,8 +179,8 @@ fn decide(
     let (route, group) = match find(client, service, &head) {
         Ok(found) => found,
         Err(own) => {
-            let draining = client.context.draining.get();
-            return Ok(Decision::Answer(Answer::new(own, &head, body_here, draining)));
+            let last = client.is_last_request();
+            return Ok(Decision::Answer(Answer::new(own, &head, body_here, last)));
         }
     };
     let how = RequestRewrite {
@@ -220,15 +220,16 @@ fn find<'p>(
 
 impl Answer {
     /// To a request with this head. The connection stays if the client wishes so, and if it is
-    /// known where the request's body ends, of which at most `body_here` bytes are here.
-    fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, draining: bool) -> Answer {
+    /// known where the request's body ends, of which at most `body_here` bytes are here, but for the
+    /// `last` request.
+    fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, last: bool) -> Answer {
         let facts = &head.facts;
         let body_len = match facts.framing {
             RequestFraming::None => Some(0),
             RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
             RequestFraming::Chunked => None,
         };
-        let keep_alive = facts.keep_alive && body_len.is_some() && !draining;
+        let keep_alive = facts.keep_alive && body_len.is_some() && !last;
         let mut manner = Manner { version: head.version, to_head: facts.is_head, keep_alive };
         let content = match own {
             Own::Failure(failure) => {

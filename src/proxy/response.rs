@@ -59,7 +59,8 @@ pub struct Ending {
     pub exchange: Exchange,
     /// The server sent bytes after the response's end.
     surplus: bool,
-    draining: bool,
+    /// The client's connection ends with this request.
+    last: bool,
     /// A send of the request is under way still.
     pub sending: bool,
 }
@@ -67,7 +68,7 @@ pub struct Ending {
 impl Ending {
     /// The client's connection may carry another request.
     pub fn client_stays(&self) -> bool {
-        self.exchange.client_may_continue() && !self.draining
+        self.exchange.client_may_continue() && !self.last
     }
 
     /// The server's connection may carry another request. Any news on it now were not asked for.
@@ -111,8 +112,8 @@ impl Attempt<'_> {
     /// # Errors
     /// [`Failed`].
     pub async fn run(&self) -> Result<Finished, Failed> {
-        let draining = self.client.context.draining.get();
-        let mut exchange = Exchange::new(self.request.facts, self.request.version, draining);
+        let last = self.client.is_last_request();
+        let mut exchange = Exchange::new(self.request.facts, self.request.version, last);
         let mut ahead = None;
         let mut interim = false;
         loop {
@@ -150,11 +151,11 @@ impl Attempt<'_> {
                     }
                     let ended = self.client.context.ring.now();
                     self.phases.set(Phases { ended, ..self.phases.get() });
-                    let draining = self.client.context.draining.get();
+                    let last = self.client.is_last_request();
                     return Ok(Finished::Response(Ending {
                         exchange,
                         surplus,
-                        draining,
+                        last,
                         sending: false,
                     }));
                 }
@@ -243,7 +244,7 @@ impl Attempt<'_> {
             let (to_head, limits) = (self.request.facts.is_head, head_limits(&route.limits));
             let head = parse_response(&buf.bytes()[..len], &mut storage, to_head, &limits)
                 .map_err(|refusal| bad(refusal.reason))?;
-            if self.client.context.draining.get() {
+            if self.client.is_last_request() {
                 exchange.drain();
             }
             let step = exchange.response(&head.facts).map_err(|refusal| bad(refusal.reason))?;
@@ -302,6 +303,7 @@ impl Attempt<'_> {
             timer: &self.client.timer,
             idle: self.request.route().timeouts.body_idle,
             watch,
+            pace: None,
         };
         let done = async {
             flow.send_first(head, buf, body.take_tail()).await?;
@@ -309,7 +311,9 @@ impl Attempt<'_> {
         };
         done.await.map_err(|broken| match broken {
             Broken::Sink | Broken::SinkTimeout | Broken::ClientGone => Failed::ClientGone,
-            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout => Failed::CutShort,
+            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout | Broken::SourceSlow => {
+                Failed::CutShort
+            }
         })
     }
 

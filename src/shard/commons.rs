@@ -1,7 +1,8 @@
-//! What shards tell each other of the requests that rates let through.
+//! What shards have in common: the count of each client's connections, and what they tell each
+//! other of the requests that rates let through.
 //!
-//! Directly, from mailbox to mailbox: a message to each other shard, at most one in each interval,
-//! and none while no route with a rate is asked for.
+//! They tell it directly, from mailbox to mailbox: a message to each other shard, at most one in
+//! each interval, and none while no route with a rate is asked for.
 
 use std::hash::RandomState;
 use std::io;
@@ -10,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::guard::Tally;
 use crate::plan::Plan;
-use crate::proxy::{Context, Rates, Taken};
+use crate::proxy::{Context, Rates, Taken, Turnstile};
 use crate::ring::{Mailbox, Sender, mailbox};
 
 /// How long requests are collected before the others are told of them.
@@ -24,6 +26,7 @@ const UNREAD_MAX: usize = 16;
 /// What one shard has in common with the others.
 pub struct Commons {
     hasher: RandomState,
+    tally: Option<Arc<Tally>>,
     /// Keys of each rate that it may tell of in an interval.
     news: usize,
     peers: Vec<Peer>,
@@ -51,7 +54,14 @@ struct Inbox {
 pub fn commons(plan: &Plan) -> io::Result<Vec<Commons>> {
     let shards = plan.shards.cpus.len();
     let hasher = RandomState::new();
-    let alone = |_| Commons { hasher: hasher.clone(), news: 0, peers: Vec::new(), inbox: None };
+    let tally = plan.shards.connections_per_client.map(|most| {
+        let connections = plan.shards.max_connections as usize * shards;
+        Arc::new(Tally::new(most, connections))
+    });
+    let alone = |_| {
+        let (hasher, tally) = (hasher.clone(), tally.clone());
+        Commons { hasher, tally, news: 0, peers: Vec::new(), inbox: None }
+    };
     let mut all: Vec<Commons> = (0..shards).map(alone).collect();
     if shards == 1 || plan.rates.is_empty() {
         return Ok(all);
@@ -72,6 +82,12 @@ impl Commons {
     /// The shard's rates.
     pub fn rates(&self, plan: &Plan) -> Rates {
         Rates::new(&plan.rates, self.hasher.clone(), self.news)
+    }
+
+    /// The shard's way to the count of each client's connections.
+    pub fn turnstile(&self) -> Option<Turnstile> {
+        let tally = self.tally.clone()?;
+        Some(Turnstile::new(tally, self.hasher.clone()))
     }
 
     /// Starts to tell and to hear.

@@ -97,7 +97,7 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
         .map_err(|error| Unavailable::from_error(error).to_string())?;
     let most = shards.max_connections.max(1);
     let service = Service::new(plan.clone(), number, seed, commons.rates(&plan));
-    let context = Context::new(ring.clone(), service, seed);
+    let context = Context::new(ring.clone(), service, seed, commons.turnstile());
     let drain = Drain::new();
     for listener in listeners.into_iter().enumerate() {
         ring.spawn(listener::accept(context.clone(), listener, most, drain.listener()));

@@ -26,12 +26,18 @@ macro_rules! counters {
 counters! {
     /// Client connections accepted.
     accepted: "connections accepted",
+    /// Connections closed at once because their client had as many as may be.
+    crowded: "connections closed, one client had too many",
     /// Requests whose head was received.
     requests: "requests",
     /// Final responses from servers.
     responses: "responses from servers",
     /// Answers of our own that say something went wrong (4xx, 5xx).
     refused: "requests refused or failed",
+    /// Of these, requests from an address that is kept out (403).
+    forbidden: "requests from where none are answered",
+    /// Of these, requests that came too often (429).
+    too_many: "requests that came too often",
     /// Upstream requests sent on a connection from the pool.
     reused: "upstream connections reused",
     /// Upstream connections made.

@@ -172,3 +172,43 @@ fn wrong_rates() {
         ]
     );
 }
+
+#[test]
+fn limits_on_clients() {
+    let limits = "[limits]\nbody_rate = \"none\"\nkeepalive_requests = \"none\"\n\
+                  connections_per_client = 20\n[timeouts]\nbody_grace = \"0s\"\n";
+    let of_route = "limits = { body_rate = \"2KiB\" }\ntimeouts = { body_grace = \"1s\" }\n";
+    let plan = accept(&format!("{limits}{LISTENER}{UPSTREAM}{ROUTE}{of_route}")).plan;
+    assert_eq!((plan.limits.body_rate, plan.limits.keepalive_requests), (None, None));
+    assert_eq!(plan.shards.connections_per_client, Some(20));
+    let route = &plan.routes[0];
+    assert_eq!(route.limits.body_rate, Some(2048));
+    assert_eq!(route.timeouts.body_grace, Duration::from_secs(1));
+    let plan = accept(&format!("{LISTENER}{UPSTREAM}{ROUTE}")).plan;
+    assert_eq!((plan.limits.body_rate, plan.limits.keepalive_requests), (Some(100), Some(1000)));
+    assert_eq!(plan.shards.connections_per_client, None);
+}
+
+#[test]
+fn wrong_limits_on_clients() {
+    check_parts(&[(
+        "[limits]\nbody_rate = 100\nkeepalive_requests = 0\nconnections_per_client = 65536\n\
+         [[route]]\npath = \"/x\"\nupstream = \"app\"\nlimits = { keepalive_requests = 5 }\n\
+         timeouts = { header = \"1s\" }",
+        &[
+            "2:13: `body_rate` is a whole number; write a size with its unit, such as \"16KiB\"",
+            "3:22: `keepalive_requests` is 0; write a number from 1 to 1000000000",
+            "4:26: `connections_per_client` is 65536; write a number from 1 to 65535",
+            "8:12: `keepalive_requests` cannot be set in `limits` of a route; set it in [limits]",
+            "9:14: `header` cannot be set in `timeouts` of a route; set it in [timeouts]",
+        ],
+    )]);
+    assert_eq!(
+        warnings("[limits]\nconnections = 10\nconnections_per_client = 10\nbody_rate = \"2MiB\""),
+        [
+            "3:26: one client may take all of the 10 connections; write less, or \"none\"",
+            "4:13: whoever sends less than 2MiB a second is cut off; write what the slowest \
+             client manages; the default is \"100B\"",
+        ]
+    );
+}
