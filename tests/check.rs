@@ -128,16 +128,12 @@ address = "127.0.0.1:8080"
 [[upstream]]
 name = "app"
 servers = ["127.0.0.1:3001"]
-[upstream.health]
-path = "/healthz"
 [[route]]
 upstream = "app"
 "#,
         lines: &[
             "corelane.toml:2:2: `[admin]` is not part of this version yet; remove the table",
-            "corelane.toml:9:11: `[upstream.health]` is not part of this version yet; remove the \
-             table",
-            "configuration file corelane.toml is refused: 2 errors",
+            "configuration file corelane.toml is refused: 1 error",
         ],
     },
     Wrong {

@@ -10,6 +10,7 @@ tiered! {
     the_way_is_recorded,
     an_earlier_proxy_is_remembered,
     a_request_id_is_kept,
+    conditions_and_validators_pass,
     hop_by_hop_fields_of_a_request_stay_here,
     hop_by_hop_fields_of_a_response_stay_here,
     connection_cannot_name_end_to_end_fields,
@@ -71,6 +72,55 @@ fn a_request_id_is_kept(tier: Tier) {
     let proxy = Proxy::before(tier, &origin);
     let request = forwarded(&proxy, &origin, "X-Request-Id: mine\r\n");
     assert_eq!(request.field("x-request-id"), Some("mine"));
+}
+
+/// Also where Connection names them: they are for the server and the client (RFC 9110 §7.6.1).
+fn conditions_and_validators_pass(tier: Tier) {
+    const CONDITIONS: [(&str, &str); 5] = [
+        ("If-None-Match", "W/\"a\", \"b\""),
+        ("If-Match", "*"),
+        ("If-Modified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+        ("If-Unmodified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+        ("If-Range", "\"b\""),
+    ];
+    const VALIDATORS: [(&str, &str); 4] = [
+        ("ETag", "W/\"a\""),
+        ("Last-Modified", "Sat, 29 Oct 1994 19:43:31 GMT"),
+        ("Vary", "Accept-Encoding"),
+        ("Cache-Control", "max-age=60"),
+    ];
+    let origin = Origin::answering(|request| {
+        let nominated = [("Connection", "etag, last-modified, vary, cache-control")];
+        let fields = [&VALIDATORS[..], &nominated].concat();
+        match request.target.as_str() {
+            "/304" => {
+                let head = String::from_utf8(response(304, &fields, "")).expect("text");
+                head.replace("Content-Length: 0", "Content-Length: 4000").into_bytes()
+            }
+            path => response(path[1..].parse().expect("a status"), &fields, "body"),
+        }
+    });
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    for status in [304, 200, 412] {
+        let lines: String = CONDITIONS.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
+        let names = "if-none-match, if-match, if-modified-since, if-unmodified-since, if-range";
+        let head =
+            format!("GET /{status} HTTP/1.1\r\nHost: a\r\nConnection: {names}\r\n{lines}\r\n");
+        let response = client.request(head);
+        assert_eq!(response.status, status);
+        let request = origin.requests().pop().expect("a request");
+        for (name, value) in CONDITIONS {
+            assert_eq!(request.fields.all(&name.to_lowercase()), [value]);
+        }
+        for (name, value) in VALIDATORS {
+            assert_eq!(response.fields.all(&name.to_lowercase()), [value]);
+        }
+        if status == 304 {
+            assert_eq!(response.field("content-length"), Some("4000"), "of the 200 it stands for");
+            assert!(response.body.is_empty());
+        }
+    }
 }
 
 fn hop_by_hop_fields_of_a_request_stay_here(tier: Tier) {

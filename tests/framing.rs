@@ -29,6 +29,8 @@ tiered! {
     an_http_1_0_client_sees_no_interim_response,
     an_absolute_target_becomes_a_path,
     options_asterisk_passes,
+    options_goes_as_far_as_it_may,
+    trace_is_refused,
     connect_is_refused,
     an_early_response_is_delivered_and_the_connection_lives_on,
     an_early_response_that_closes_is_delivered_whole,
@@ -309,6 +311,39 @@ fn options_asterisk_passes(tier: Tier) {
     let proxy = Proxy::before(tier, &origin);
     let response = proxy.client().request("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n");
     assert_eq!((response.status, origin.request().target.as_str()), (200, "*"));
+}
+
+fn options_goes_as_far_as_it_may(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    let mut options = |target: &str, hops: u32| {
+        let head = format!("OPTIONS {target} HTTP/1.1\r\nHost: test\r\nMax-Forwards: {hops}");
+        client.request(format!("{head}\r\nContent-Length: 4\r\n\r\nbody"))
+    };
+    for target in ["/", "*"] {
+        let ours = options(target, 0);
+        assert_eq!((ours.status, ours.field("content-length")), (200, Some("0")));
+        assert!(ours.fields.lists("allow", "options"), "{:?}", ours.fields);
+    }
+    assert_eq!(options("/", 2).text(), "origin");
+    assert_eq!(origin.requests().len(), 1);
+    assert_eq!(origin.request().fields.all("max-forwards"), ["1"]);
+}
+
+fn trace_is_refused(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    for hops in ["", "Max-Forwards: 0\r\n", "Max-Forwards: 5\r\n"] {
+        let head = format!("TRACE / HTTP/1.1\r\nHost: test\r\nCookie: secret\r\n{hops}\r\n");
+        let response = client.request(head);
+        assert_eq!(response.status, 405);
+        assert!(response.fields.lists("allow", "get") && !response.fields.lists("allow", "trace"));
+        assert!(!response.text().contains("secret"));
+    }
+    assert_eq!(client.get("/").text(), "origin");
+    assert_eq!(origin.requests().len(), 1);
 }
 
 fn connect_is_refused(tier: Tier) {

@@ -10,7 +10,7 @@ tiered! {
     ipv4_and_ipv6,
     a_unix_socket_for_clients,
     a_unix_socket_is_replaced_if_nobody_listens,
-    a_unix_socket_is_removed_at_the_end_if_it_is_ours,
+    a_unix_socket_goes_with_its_proxy_and_not_with_another,
     a_unix_socket_for_a_server,
     a_server_on_ipv6,
     a_server_by_name,
@@ -66,15 +66,28 @@ fn a_unix_socket_is_replaced_if_nobody_listens(tier: Tier) {
     assert_eq!(proxy.get("/").text(), "origin");
 }
 
-fn a_unix_socket_is_removed_at_the_end_if_it_is_ours(tier: Tier) {
+fn a_unix_socket_goes_with_its_proxy_and_not_with_another(tier: Tier) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("corelane.sock");
-    let start = || answers_itself(tier).listener(&format!("unix:{}", path.display())).start();
-    let first = start();
-    std::fs::remove_file(&path).expect("the first one's socket");
-    let second = start();
-    assert_eq!(first.terminate().status.code(), Some(0));
-    assert_eq!(second.get("/").text(), "here");
+    let address = format!("unix:{}", path.display());
+    let gate = Gate::shut();
+    let origin = origin_waits_for(&gate);
+    let config = Config::new(tier).listener(&address).origin("app", &origin);
+    let first = config.start();
+    let mut client = first.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    first.signal(rustix::process::Signal::TERM);
+    wait_until("the first lets no one in any more", || {
+        let (socket, to) = first.address().socket();
+        socket.connect(&to).is_err()
+    });
+    // While the first finishes its request, the next takes its place.
+    let second = config.start();
+    gate.open();
+    assert_eq!(client.response().text(), "late");
+    assert_eq!(first.wait().status.code(), Some(0));
+    assert_eq!(second.get("/").text(), "late", "its socket is still there");
     assert_eq!(second.terminate().status.code(), Some(0));
     assert!(!path.exists());
 }

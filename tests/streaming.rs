@@ -250,7 +250,6 @@ fn each_piece_of_a_request_is_passed_at_once(tier: Tier) {
     assert_eq!(client.response().text(), "all");
 }
 
-/// Splice does not go past urgent data (tcp(7)), which is no part of the stream; a receive does.
 fn both_bodies_flow_at_the_same_time(tier: Tier) {
     const LENGTH: u64 = 32 << 20;
     let origin = Origin::scripted(|conn| {
@@ -285,6 +284,7 @@ fn both_bodies_flow_at_the_same_time(tier: Tier) {
 }
 
 /// Urgent data (tcp(7)) ends a splice where a receive goes on. It is no part of the body.
+/// Splice does not go past urgent data (tcp(7)), which is no part of the stream; a receive does.
 fn urgent_data_does_not_disturb_an_upload(tier: Tier) {
     const LENGTH: usize = 1 << 20;
     let origin = Origin::scripted(|conn| {

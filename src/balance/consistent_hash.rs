@@ -7,8 +7,8 @@
 //! and skips unusable servers without rebuilding anything. It looks at every server, which costs
 //! 1 to 2 ns each: a pool of hundreds still decides within a microsecond.
 
-use super::Servers;
 use super::hash::{hash_key, mix};
+use super::{Servers, WHOLE};
 
 /// The identities of the servers.
 #[derive(Debug)]
@@ -48,10 +48,11 @@ impl ConsistentHash {
                 continue;
             }
             let u = open_unit(mix(key, server.name));
-            if server.weight <= best_score * (1.0 - u) {
+            let weight = server.weight * f64::from(servers.ramp(i)) / f64::from(WHOLE);
+            if weight <= best_score * (1.0 - u) {
                 continue;
             }
-            let score = server.weight / -u.ln();
+            let score = weight / -u.ln();
             if score > best_score {
                 best_score = score;
                 best = Some(i);

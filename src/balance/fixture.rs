@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::Servers;
+use super::{Servers, WHOLE};
 
 /// What a test says about one server.
 #[derive(Clone, Debug)]
@@ -10,6 +10,8 @@ pub struct State {
     pub weight: u32,
     pub active: u32,
     pub usable: bool,
+    /// Part of its weight, of `WHOLE`.
+    pub ramp: u32,
 }
 
 /// A plain list of states.
@@ -21,7 +23,8 @@ pub struct Pool {
 impl Pool {
     /// Idle, usable servers.
     pub fn with_weights(weights: &[u32]) -> Pool {
-        let states = weights.iter().map(|&weight| State { weight, active: 0, usable: true });
+        let state = |&weight: &u32| State { weight, active: 0, usable: true, ramp: WHOLE };
+        let states = weights.iter().map(state);
         Pool { states: states.collect() }
     }
 
@@ -41,6 +44,10 @@ impl Servers for Pool {
         self.states[i].weight
     }
 
+    fn ramp(&self, i: usize) -> u32 {
+        self.states[i].ramp
+    }
+
     fn active(&self, i: usize) -> u32 {
         self.states[i].active
     }
@@ -56,6 +63,7 @@ pub fn pool() -> impl Strategy<Value = Pool> {
         weight,
         active,
         usable,
+        ramp: WHOLE,
     });
     prop::collection::vec(state, 1..9).prop_map(|states| Pool { states })
 }

@@ -32,10 +32,11 @@ impl LeastConn {
                 continue;
             }
             let load = u64::from(servers.active(i)) + 1;
-            let weight = u64::from(servers.weight(i).max(1));
+            let weight = servers.share(i);
             let better = best.is_none_or(|(other, other_load, other_weight)| {
                 // load / weight against other_load / other_weight, without a division.
-                let (ours, theirs) = (load * other_weight, other_load * weight);
+                let ours = load.saturating_mul(other_weight);
+                let theirs = other_load.saturating_mul(weight);
                 ours < theirs || (ours == theirs && self.chosen[i] < self.chosen[other])
             });
             if better {

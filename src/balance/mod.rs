@@ -10,12 +10,14 @@ mod hash;
 mod ip_hash;
 mod least_conn;
 mod p2c;
+mod ramp;
 mod random;
 mod rng;
 mod round_robin;
 mod wheel;
 
 pub use hash::hash_key;
+pub use ramp::{WHOLE, ramp};
 
 use consistent_hash::ConsistentHash;
 use ip_hash::IpHash;
@@ -78,6 +80,17 @@ pub trait Servers {
 
     /// The share of server `i` relative to the others; 0 counts as 1.
     fn weight(&self, i: usize) -> u32;
+
+    /// How much of its weight server `i` is given just now, from 1 to [`WHOLE`]: less than the
+    /// whole for a server that has just returned (see [`ramp()`]).
+    fn ramp(&self, _i: usize) -> u32 {
+        WHOLE
+    }
+
+    /// The weight of server `i` as it counts just now, in parts of [`WHOLE`].
+    fn share(&self, i: usize) -> u64 {
+        u64::from(self.weight(i).max(1)) * u64::from(self.ramp(i).clamp(1, WHOLE))
+    }
 
     /// Requests that server `i` is working on for this shard.
     fn active(&self, i: usize) -> u32;

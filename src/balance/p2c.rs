@@ -31,7 +31,7 @@ impl P2c {
             return Some(first);
         };
         let load = |i: usize, other: usize| {
-            u64::from(servers.active(i)) * u64::from(servers.weight(other).max(1))
+            u64::from(servers.active(i)).saturating_mul(servers.share(other))
         };
         let second_is_better = load(second, first) < load(first, second);
         Some(if second_is_better { second } else { first })

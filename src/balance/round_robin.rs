@@ -3,7 +3,7 @@
 //! Each choice gives every usable server its weight in credit, takes the richest and charges it
 //! the sum of what was given. Weights 5, 1, 1 come out as a a b a c a a, not a a a a a b c.
 
-use super::Servers;
+use super::{Servers, WHOLE};
 
 /// No more than this many turns are played to reach a shard's start offset, so that huge weights
 /// do not make building slow.
@@ -12,7 +12,9 @@ const START_TURNS_MAX: u64 = 1024;
 /// The credit of each server.
 #[derive(Debug)]
 pub(super) struct RoundRobin {
-    /// Sums to zero between choices, so it stays bounded by the total weight.
+    /// In parts of `WHOLE`, whether or not a server is ramping up: credit in larger units would
+    /// be a debt that lasts when the ramp is over. Sums to zero between choices, so it stays
+    /// bounded by the total weight.
     credits: Vec<i64>,
 }
 
@@ -22,24 +24,25 @@ impl RoundRobin {
         let mut policy = RoundRobin { credits: vec![0; weights.len()] };
         let cycle: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
         for _ in 0..seed % cycle.clamp(1, START_TURNS_MAX) {
-            policy.turn(weights.len(), |i| Some(weights[i]));
+            policy.turn(weights.len(), |i| Some(u64::from(weights[i].max(1)) * u64::from(WHOLE)));
         }
         policy
     }
 
     /// The next server in turn.
     pub fn choose(&mut self, servers: &impl Servers) -> Option<usize> {
-        self.turn(servers.len(), |i| servers.usable(i).then(|| servers.weight(i)))
+        self.turn(servers.len(), |i| servers.usable(i).then(|| servers.share(i)))
     }
 
     /// One turn over the servers to which `weight_of` gives a weight.
-    fn turn(&mut self, len: usize, weight_of: impl Fn(usize) -> Option<u32>) -> Option<usize> {
+    fn turn(&mut self, len: usize, weight_of: impl Fn(usize) -> Option<u64>) -> Option<usize> {
         let mut total = 0;
         let mut best = None;
         let mut best_credit = i64::MIN;
         for (i, credit) in self.credits.iter_mut().enumerate().take(len) {
             let Some(weight) = weight_of(i) else { continue };
-            let weight = i64::from(weight.max(1));
+            // At most 2^40.
+            let weight = weight as i64;
             *credit += weight;
             total += weight;
             if *credit > best_credit {

@@ -1,7 +1,8 @@
 //! Picking a server by weight, shared by the policies that draw or hash.
 
-use super::Servers;
+use super::hash::mix;
 use super::rng::scale;
+use super::{Servers, WHOLE};
 
 /// Draws that may hit an unusable server before the usable ones are added up instead.
 const DRAWS: usize = 4;
@@ -38,21 +39,25 @@ impl Wheel {
         let total = *self.ends.last()?;
         let len = self.ends.len().min(servers.len());
         for _ in 0..DRAWS {
-            let at = self.at(scale(draw(), total));
-            if at < len && usable(at) {
+            let bits = draw();
+            let at = self.at(scale(bits, total));
+            if at < len && usable(at) && takes_part(bits, servers.ramp(at)) {
                 return Some(at);
             }
         }
-        self.pick_among_usable(len, usable, draw())
+        let bits = draw();
+        let any = self.pick_among(len, &usable, mix(bits, !SALT))?;
+        let ramp = servers.ramp(any);
+        if ramp < WHOLE && takes_part(bits, ramp) {
+            return Some(any);
+        }
+        // As it was before that server returned, lest a key move from one of these to another.
+        let whole = |i: usize| usable(i) && servers.ramp(i) >= WHOLE;
+        self.pick_among(len, whole, bits).or(Some(any))
     }
 
-    /// The same by adding up the usable servers: slower, but it cannot miss.
-    fn pick_among_usable(
-        &self,
-        len: usize,
-        usable: impl Fn(usize) -> bool,
-        bits: u64,
-    ) -> Option<usize> {
+    /// Picks by adding up the usable servers: slower, but it cannot miss.
+    fn pick_among(&self, len: usize, usable: impl Fn(usize) -> bool, bits: u64) -> Option<usize> {
         let total: u64 = (0..len).filter(|&i| usable(i)).map(|i| self.weight(i)).sum();
         let mut left = scale(bits, total);
         for i in (0..len).filter(|&i| usable(i)) {
@@ -78,6 +83,16 @@ impl Wheel {
         self.ends[i] - if i == 0 { 0 } else { self.ends[i - 1] }
     }
 }
+
+/// Whether a draw that hit a server counts, which it does as often as the server's ramp says.
+/// The same draw gives the same answer, and once it counts it does so for all of the ramp that is
+/// left: a key that has returned to a server stays there.
+fn takes_part(bits: u64, ramp: u32) -> bool {
+    ramp >= WHOLE || scale(mix(bits, SALT), WHOLE.into()) < u64::from(ramp)
+}
+
+/// Makes chances here independent of those by which a server was hit.
+const SALT: u64 = 0x9f1d_33c5_7a42_e80b;
 
 #[cfg(test)]
 mod tests {

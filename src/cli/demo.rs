@@ -13,8 +13,8 @@ const PATTERN: &str = include_str!("../../config.toml");
 /// What it says, and what the options put in its place.
 const PATTERN_PORT: u16 = 8080;
 const PATTERN_ORIGINS: [u16; 3] = [3001, 3002, 3003];
-/// Each shard has a balancer of its own, and which shard gets a connection is up to the kernel:
-/// with several, the same server may answer twice in a row. The demo shows servers that take turns.
+/// Each shard has a balancer of its own, and the kernel picks the shard for a connection: with
+/// several, the same server may answer twice in a row. The demo shows servers that take turns.
 const PATTERN_SHARDS: &str = "#: shards = \"auto\"";
 const SHARDS: &str = "shards = 1";
 

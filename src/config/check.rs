@@ -3,6 +3,7 @@
 mod access;
 mod limits;
 mod rate;
+mod upstream;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +12,6 @@ use super::Machine;
 use super::complaint::{Complaints, nearest};
 use super::file::{ActionWritten, File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
 use super::source::{Located, Spot};
-use crate::balance::PolicyKind;
 use crate::plan::Address;
 use crate::route::HostPattern;
 
@@ -25,7 +25,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     listeners(&file.listeners, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {
-        check_upstream(upstream, complaints);
+        upstream::check(upstream, complaints);
     }
     routes(&file.routes, complaints);
     references(file, complaints);
@@ -154,25 +154,6 @@ fn upstream_names(upstreams: &[UpstreamTable], complaints: &Complaints) {
         let what = format!("there is already an upstream `{name}`");
         complaints.error(spot, what, "rename one, or put all servers into one upstream");
     });
-}
-
-fn check_upstream(upstream: &UpstreamTable, complaints: &Complaints) {
-    let known = upstream.servers.iter().filter_map(|server| server.address.as_ref());
-    duplicates(known.map(|address| (address.to_string(), address.spot)), |address, spot| {
-        let what = format!("the server {address} is listed twice");
-        complaints.error(spot, what, "remove one; a larger `weight` gives a larger share");
-    });
-    let servers = &upstream.servers;
-    if !servers.is_empty() && servers.iter().all(|server| server.backup == Some(true)) {
-        let remedy = "remove `backup` from the servers of every day";
-        complaints.error(upstream.spot, "every server of the upstream is a backup", remedy);
-    }
-    if let Some(hash) = &upstream.hash
-        && upstream.balance != Some(PolicyKind::ConsistentHash)
-    {
-        let what = "`hash` has no effect with this `balance`";
-        complaints.error(hash.spot, what, "write balance = \"consistent_hash\" or remove `hash`");
-    }
 }
 
 fn routes(routes: &[RouteTable], complaints: &Complaints) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, File, ListenerTable, RateTable, RingTable, RouteTable, ServerEntry, SpliceTable,
-    UpstreamTable,
+    ActionWritten, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable, ServerEntry,
+    SpliceTable, UpstreamTable,
 };
 use crate::balance::PolicyKind;
 use crate::plan::{
@@ -114,6 +114,11 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
             // Node closes idle connections after 5 s; being first avoids the race.
             idle_timeout: table.pool.idle_timeout.unwrap_or(Duration::from_secs(4)),
         },
+        passive: table.passive.plan(),
+        check: table.health.as_ref().map(HealthTable::plan),
+        slow_start: table.slow_start.unwrap_or(Duration::ZERO),
+        retry: table.retry.plan(),
+        breaker: table.limits.plan(),
     }
 }
 
@@ -123,6 +128,7 @@ fn server(entry: &ServerEntry) -> Option<ServerPlan> {
         weight: entry.weight.unwrap_or(1),
         backup: entry.backup.unwrap_or(false),
         max_connections: entry.max_connections,
+        state: entry.state.unwrap_or_default(),
     })
 }
 

@@ -217,44 +217,36 @@ impl<'a> Field<'a> {
 
     /// A time within `range`.
     pub fn duration(self, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let Some(text) = self.value.as_str() else {
-            return self.wrong_type("a time with its unit, such as \"10s\"");
-        };
-        let Some(duration) = quantity::duration(text) else {
-            let meant = quantity::duration_meant(text);
-            let remedy = match meant.filter(|meant| quantity::duration(meant).is_some()) {
-                Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => "write a whole number and ms, s, m or h, such as \"10s\"".to_owned(),
-            };
-            return self.refuse(format!("`{text}` is not a time"), remedy);
-        };
-        if range.contains(&duration) {
-            return Some(duration);
-        }
-        let [least, most] = [range.start(), range.end()].map(|end| quantity::duration_text(*end));
-        let what = format!("`{}` is \"{text}\"", self.key);
-        self.refuse(what, format!("write a time from {least} to {most}"))
+        self.quantity(range, &quantity::TIME)
     }
 
     /// A size within `range`, bytes.
     pub fn size(self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.quantity(range, &quantity::SIZE)
+    }
+
+    fn quantity<T>(self, range: RangeInclusive<T>, kind: &quantity::Kind<T>) -> Option<T>
+    where
+        T: PartialOrd + Copy,
+    {
+        let quantity::Kind { name, units, example, .. } = kind;
         let Some(text) = self.value.as_str() else {
-            return self.wrong_type("a size with its unit, such as \"16KiB\"");
+            return self.wrong_type(&format!("a {name} with its unit, such as \"{example}\""));
         };
-        let Some(bytes) = quantity::size(text) else {
-            let meant = quantity::size_meant(text);
-            let remedy = match meant.filter(|meant| quantity::size(meant).is_some()) {
+        let Some(value) = (kind.read)(text) else {
+            let meant = (kind.meant)(text);
+            let remedy = match meant.filter(|meant| (kind.read)(meant).is_some()) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => "write a whole number and B, KiB, MiB or GiB, such as \"16KiB\"".to_owned(),
+                None => format!("write a whole number and {units}, such as \"{example}\""),
             };
-            return self.refuse(format!("`{text}` is not a size"), remedy);
+            return self.refuse(format!("`{text}` is not a {name}"), remedy);
         };
-        if range.contains(&bytes) {
-            return Some(bytes);
+        if range.contains(&value) {
+            return Some(value);
         }
-        let [least, most] = [range.start(), range.end()].map(|end| quantity::size_text(*end));
+        let [least, most] = [range.start(), range.end()].map(|end| (kind.text)(*end));
         let what = format!("`{}` is \"{text}\"", self.key);
-        self.refuse(what, format!("write a size from {least} to {most}"))
+        self.refuse(what, format!("write a {name} from {least} to {most}"))
     }
 
     /// One of a set of words.

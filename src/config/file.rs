@@ -5,12 +5,15 @@
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
 mod access;
+mod allowance;
+mod health;
 mod limits;
 mod rate;
 mod route;
 mod upstream;
 
 pub(super) use access::AccessTable;
+pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use rate::RateTable;
 pub(super) use route::{ActionWritten, RouteTable};

@@ -9,13 +9,43 @@ const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3
 /// 64,000 to some programs and 65,536 to others.
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
+/// A kind of quantity: how it is read, and spoken of.
+pub(super) struct Kind<T> {
+    pub name: &'static str,
+    pub units: &'static str,
+    pub example: &'static str,
+    pub read: fn(&str) -> Option<T>,
+    /// What someone who wrote an unknown unit probably meant.
+    pub meant: fn(&str) -> Option<String>,
+    /// How it would be written, in the largest unit that fits.
+    pub text: fn(T) -> String,
+}
+
+pub(super) const TIME: Kind<Duration> = Kind {
+    name: "time",
+    units: "ms, s, m or h",
+    example: "10s",
+    read: duration,
+    meant: duration_meant,
+    text: duration_text,
+};
+
+pub(super) const SIZE: Kind<u64> = Kind {
+    name: "size",
+    units: "B, KiB, MiB or GiB",
+    example: "16KiB",
+    read: size,
+    meant: size_meant,
+    text: size_text,
+};
+
 /// Reads `500ms`, `10s`, `1m` or `1h`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     scaled(text, &TIMES).map(Duration::from_millis)
 }
 
 /// Reads `512B`, `16KiB`, `1MiB` or `2GiB`.
-pub(super) fn size(text: &str) -> Option<u64> {
+fn size(text: &str) -> Option<u64> {
     scaled(text, &SIZES)
 }
 
@@ -26,14 +56,12 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// How [`duration`] would be written, in the largest unit that fits.
-pub(super) fn duration_text(duration: Duration) -> String {
+pub fn duration_text(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     text(ms, &TIMES)
 }
 
-/// How [`size`] would be written, in the largest unit that fits.
-pub(super) fn size_text(bytes: u64) -> String {
+pub fn size_text(bytes: u64) -> String {
     text(bytes, &SIZES)
 }
 
@@ -43,8 +71,7 @@ fn text(value: u64, units: &[(&str, u64)]) -> String {
     format!("{}{name}", value / factor)
 }
 
-/// What someone who wrote an unknown unit of size probably meant.
-pub(super) fn size_meant(text: &str) -> Option<String> {
+fn size_meant(text: &str) -> Option<String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
@@ -57,8 +84,7 @@ pub(super) fn size_meant(text: &str) -> Option<String> {
     (!number.is_empty()).then(|| format!("{number}{unit}"))
 }
 
-/// What someone who wrote an unknown unit of time probably meant.
-pub(super) fn duration_meant(text: &str) -> Option<String> {
+fn duration_meant(text: &str) -> Option<String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (number, unit) = match unit.trim().to_ascii_lowercase().as_str() {

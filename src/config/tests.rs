@@ -5,7 +5,9 @@ mod refused;
 
 use super::*;
 use crate::balance::PolicyKind;
-use crate::plan::{Action, HashKey, RedirectPart, TierChoice};
+use crate::plan::{
+    Action, CheckKind, CheckPlan, HashKey, HttpCheck, RedirectPart, ServerState, TierChoice,
+};
 use std::time::Duration;
 
 fn machine() -> Machine {
@@ -123,6 +125,66 @@ fn an_unused_upstream_is_a_warning() {
     let expected =
         "corelane.toml:2:8: no route uses the upstream `spare`; add a route or remove it";
     assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn an_upstream_without_a_server_in_use_is_a_warning() {
+    let servers =
+        "[{ address = \"a:1\", state = \"down\" }, { address = \"b:1\", state = \"drain\" }]";
+    let upstream = format!("[[upstream]]\nname = \"app\"\nservers = {servers}\n");
+    let loaded = accept(&format!("{upstream}{LISTENER}{ROUTE}"));
+    let states: Vec<_> = loaded.plan.upstreams[0].servers.iter().map(|s| s.state).collect();
+    assert_eq!(states, [ServerState::Down, ServerState::Drain]);
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected = "corelane.toml:1:1: every server of the upstream is set to drain or down; its \
+                    requests are answered 502 until one is up";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn a_long_ejection_is_the_longest_too() {
+    let passive = "passive = { ejection = \"5m\" }\nslow_start = \"30s\"\n";
+    let loaded = accept(&format!("{UPSTREAM}{passive}{LISTENER}{ROUTE}"));
+    let upstream = &loaded.plan.upstreams[0];
+    assert_eq!(upstream.passive.max_ejection, Duration::from_secs(300));
+    assert_eq!(upstream.slow_start, Duration::from_secs(30));
+}
+
+#[test]
+fn checks_are_as_written_or_as_by_default() {
+    let check = |health: &str| {
+        let text = format!("{UPSTREAM}health = {health}\n{LISTENER}{ROUTE}");
+        accept(&text).plan.upstreams[0].check.clone().expect("checks")
+    };
+    let http = HttpCheck {
+        method: "GET",
+        path: "/".to_owned(),
+        host: None,
+        statuses: vec![200..=399],
+        body: None,
+    };
+    let default = CheckPlan {
+        kind: CheckKind::Http(http.clone()),
+        interval: Duration::from_secs(2),
+        jitter_percent: 10,
+        timeout: Duration::from_secs(1),
+        rise: 2,
+        fall: 3,
+    };
+    assert_eq!(check("{}"), default);
+    let written = "{ path = \"/healthz\", method = \"OPTIONS\", host = \"a.b:1\", body = \"ok\", \
+                   status = [204, \"300-301\"], fall = 1 }";
+    let kind = CheckKind::Http(HttpCheck {
+        method: "OPTIONS",
+        path: "/healthz".to_owned(),
+        host: Some("a.b:1".to_owned()),
+        statuses: vec![204..=204, 300..=301],
+        body: Some("ok".to_owned()),
+    });
+    assert_eq!(check(written), CheckPlan { kind, fall: 1, ..default.clone() });
+    let short = Duration::from_millis(300);
+    let expected = CheckPlan { kind: CheckKind::Tcp, interval: short, timeout: short, ..default };
+    assert_eq!(check("{ type = \"tcp\", interval = \"300ms\" }"), expected);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Resource limits of the process: raised where allowed, refused where too low; and its pages.
 
+use crate::plan::ShardPlan;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that a shard needs before its first connection: rings, event descriptors, pipes.
@@ -28,26 +29,30 @@ pub fn raise(shards: usize) -> Result<(), String> {
     let needed = MEMLOCK_PER_SHARD * counted as u64;
     let memlock = raise_one(Resource::Memlock, needed);
     if memlock < needed {
+        // Some kernels count the data rings too, about as much again for each shard.
+        let mebibytes = ((3 * needed) >> 20).max(8);
         return Err(format!(
             "the limit on locked memory ({} KiB) is too low for {shards} shard(s), which need \
-             {} KiB; raise it: ulimit -l 8192, or LimitMEMLOCK=8M in the service unit",
+             {} KiB; raise it: ulimit -l {}, or LimitMEMLOCK={mebibytes}M in the service unit",
             memlock >> 10,
-            needed >> 10
+            needed >> 10,
+            mebibytes << 10
         ));
     }
     Ok(())
 }
 
 /// Keeps the kernel from backing the process with huge pages (PR_SET_THP_DISABLE): the allocator
-/// asks for them, and a few touched pages of many then cost 2 MiB each. ARCHITECTURE.md has the
-/// figures.
+/// asks for them, and a few touched pages then cost 2 MiB each; see "Measured" in ARCHITECTURE.md.
 pub fn use_small_pages() {
     // Refused only by kernels without huge pages.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Says so if open files may run out before there are `connections` of clients.
-pub fn advise(shards: usize, connections: u32) {
+/// Says so if open files may run out before there are as many clients as the plan allows.
+pub fn advise(plan: &ShardPlan) {
+    let shards = plan.cpus.len();
+    let connections = plan.max_connections.saturating_mul(shards as u32);
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // A request needs the client's descriptor and a server's.
     let wanted = files_to_start(shards) + 2 * u64::from(connections);

@@ -1,8 +1,11 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
+mod health;
 mod limits;
 mod machine;
+mod reports;
 mod resolve;
+mod shards;
 mod signals;
 mod supervisor;
 

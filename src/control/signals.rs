@@ -3,7 +3,7 @@
 use std::io;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,22 @@ pub enum Request {
     HangUp,
 }
 
+/// While it lives, signals are listened to.
+pub struct Listening(Handle);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Calls `action` for each signal, on a thread of its own.
 ///
 /// # Errors
 /// Those of sigaction(2) and of starting a thread.
-pub fn listen(action: impl Fn(Request) + Send + 'static) -> io::Result<()> {
+pub fn listen(action: impl Fn(Request) + Send + 'static) -> io::Result<Listening> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
+    let listening = Listening(signals.handle());
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             action(match signal {
@@ -31,5 +41,5 @@ pub fn listen(action: impl Fn(Request) + Send + 'static) -> io::Result<()> {
             });
         }
     })?;
-    Ok(())
+    Ok(listening)
 }

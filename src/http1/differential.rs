@@ -22,11 +22,8 @@ pub fn request_head(data: &[u8]) {
     };
     let mut storage = FieldStorage::new();
     let parsed = parse_request(&data[..end], &mut storage, &LIMITS);
-    let (head, expected) = match (parsed, expected) {
-        (Ok(head), Some(expected)) => (head, expected),
-        (Err(_), None) => return,
-        (Ok(head), None) => panic!("accepted what the reference refuses: {head:?}"),
-        (Err(refusal), Some(_)) => panic!("refused what the reference accepts: {refusal:?}"),
+    let Some((head, expected)) = both_accept(parsed, expected) else {
+        return;
     };
     assert_eq!(head.len, end);
     assert_eq!(head.version == Version::Http11, expected.minor == 1);
@@ -49,6 +46,19 @@ pub fn request_head(data: &[u8]) {
     assert_eq!(forwarded.start, start.map(|part| part.as_bytes().to_vec()));
     assert_eq!(forwarded.fields, expected.forwarded_fields());
     read_again(&out, &head.facts);
+}
+
+/// What both read, unless both refuse it.
+fn both_accept<T: std::fmt::Debug, R>(
+    parsed: Result<T, Refusal>,
+    expected: Option<R>,
+) -> Option<(T, R)> {
+    match (parsed, expected) {
+        (Ok(head), Some(expected)) => Some((head, expected)),
+        (Err(_), None) => None,
+        (Ok(head), None) => panic!("accepted what the reference refuses: {head:?}"),
+        (Err(refusal), Some(_)) => panic!("refused what the reference accepts: {refusal:?}"),
+    }
 }
 
 /// What is forwarded must mean the same to the next reader of our own kind.
@@ -81,11 +91,8 @@ pub fn response_head(data: &[u8]) {
     };
     let mut storage = FieldStorage::new();
     let parsed = parse_response(&data[..end], &mut storage, to_head, &LIMITS);
-    let (head, expected) = match (parsed, expected) {
-        (Ok(head), Some(expected)) => (head, expected),
-        (Err(_), None) => return,
-        (Ok(head), None) => panic!("accepted what the reference refuses: {head:?}"),
-        (Err(refusal), Some(_)) => panic!("refused what the reference accepts: {refusal:?}"),
+    let Some((head, expected)) = both_accept(parsed, expected) else {
+        return;
     };
     assert_eq!(head.len, end);
     assert_eq!(head.facts, expected.facts);

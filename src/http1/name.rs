@@ -13,6 +13,7 @@ pub(super) enum Known {
     Expect,
     Host,
     KeepAlive,
+    MaxForwards,
     ProxyAuthenticate,
     ProxyAuthorization,
     ProxyConnection,
@@ -42,7 +43,10 @@ impl Known {
                 b'c' => known(name, b"connection", Known::Connection),
                 _ => known(name, b"keep-alive", Known::KeepAlive),
             },
-            12 => known(name, b"x-request-id", Known::XRequestId),
+            12 => match name[0] | 0x20 {
+                b'x' => known(name, b"x-request-id", Known::XRequestId),
+                _ => known(name, b"max-forwards", Known::MaxForwards),
+            },
             14 => known(name, b"content-length", Known::ContentLength),
             15 => known(name, b"x-forwarded-for", Known::XForwardedFor),
             16 => match name[0] | 0x20 {
@@ -240,6 +244,7 @@ mod tests {
         ("expect", Known::Expect),
         ("host", Known::Host),
         ("keep-alive", Known::KeepAlive),
+        ("max-forwards", Known::MaxForwards),
         ("proxy-authenticate", Known::ProxyAuthenticate),
         ("proxy-authorization", Known::ProxyAuthorization),
         ("proxy-connection", Known::ProxyConnection),

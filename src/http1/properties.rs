@@ -24,6 +24,7 @@ const STATUS_LINES: &[&str] = &[
     "HTTP/1.1 304 Not Modified",
     "HTTP/1.1 100 Continue",
     "HTTP/1.1 101 Switching Protocols",
+    "HTTP/1.1 426 Upgrade Required",
     "HTTP/1.1 500",
 ];
 
@@ -46,6 +47,7 @@ const NAMES: &[&str] = &[
     "Proxy-Authorization",
     "Via",
     "Cookie",
+    "Max-Forwards",
     "Accept",
     "X-A",
     "x-b",
@@ -87,6 +89,8 @@ const LINES: &[&str] = &[
     "Transfer-Encoding: chunked",
     "Expect: 100-continue",
     "X-Forwarded-For: 203.0.113.7, 203.0.113.8",
+    "Max-Forwards: 10",
+    "Max-Forwards: 99999999999999999999",
 ];
 
 const CHUNKS: &[&str] = &[

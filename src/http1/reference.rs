@@ -10,6 +10,18 @@ use super::name::may_be_nominated;
 pub(super) use request::Request;
 pub(super) use response::Response;
 
+/// Fields that are this hop's own in either direction.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "transfer-encoding",
+    "content-length",
+];
+
 /// A head as the reference reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {

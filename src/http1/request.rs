@@ -137,6 +137,20 @@ impl<'b, 's> RequestHead<'b, 's> {
         self.target.query()
     }
 
+    /// How many more times an OPTIONS or a TRACE may be forwarded (RFC 9110 §7.6.2): the first
+    /// Max-Forwards, if it is a number, of which the largest is `u64::MAX`. For other methods the
+    /// field means nothing.
+    pub fn max_forwards(&self) -> Option<u64> {
+        if !matches!(self.method, "OPTIONS" | "TRACE") {
+            return None;
+        }
+        let digits = self.field("max-forwards").filter(|digits| !digits.is_empty())?;
+        digits.iter().try_fold(0_u64, |number, byte| match byte {
+            b'0'..=b'9' => Some(number.saturating_mul(10).saturating_add(u64::from(byte - b'0'))),
+            _ => None,
+        })
+    }
+
     /// The first field with this name; any case.
     pub fn field(&self, lower_name: &str) -> Option<&'b [u8]> {
         head::find(self.fields, lower_name)
@@ -244,6 +258,23 @@ mod tests {
             assert_eq!(head.cookie("A"), None);
             assert_eq!((head.path(), head.query()), ("/p", Some("q")));
         });
+    }
+
+    #[test]
+    fn max_forwards() {
+        for (method, fields, expected) in [
+            ("OPTIONS", "Max-Forwards: 0\r\n", Some(0)),
+            ("TRACE", "max-forwards: 010\r\n", Some(10)),
+            ("OPTIONS", "Max-Forwards: 99999999999999999999\r\n", Some(u64::MAX)),
+            ("OPTIONS", "Max-Forwards: 2\r\nMax-Forwards: 0\r\n", Some(2)),
+            ("OPTIONS", "Max-Forwards: -1\r\n", None),
+            ("OPTIONS", "Max-Forwards:\r\n", None),
+            ("OPTIONS", "", None),
+            ("GET", "Max-Forwards: 0\r\n", None),
+        ] {
+            let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            with(&head, |head| assert_eq!(head.max_forwards(), expected, "{method} {fields}"));
+        }
     }
 
     #[test]

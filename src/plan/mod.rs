@@ -3,6 +3,8 @@
 //! `config` turns a file into a [`Plan`]; nothing below `config` ever sees the file. A plan is
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
+mod allowance;
+mod health;
 mod listener;
 mod rate;
 mod route;
@@ -11,6 +13,8 @@ mod timeouts;
 mod upstream;
 
 pub use crate::http1::FieldEdits;
+pub use allowance::{BreakerPlan, RetryPlan};
+pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
 pub use rate::{RateKey, RatePlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};

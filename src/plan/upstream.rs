@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Address;
+use super::{Address, BreakerPlan, CheckPlan, PassivePlan, RetryPlan, ServerState};
 use crate::balance::PolicyKind;
 
 /// One `[[upstream]]`.
@@ -21,6 +21,16 @@ pub struct UpstreamPlan {
     pub queue: QueuePlan,
     /// Idle connections to servers.
     pub pool: PoolPlan,
+    /// What ordinary requests tell about servers.
+    pub passive: PassivePlan,
+    /// Active checks, if any.
+    pub check: Option<CheckPlan>,
+    /// How long a server that returns takes to get its whole weight; zero: it has it at once.
+    pub slow_start: Duration,
+    /// When a request is tried again.
+    pub retry: RetryPlan,
+    /// The circuit breaker.
+    pub breaker: BreakerPlan,
 }
 
 /// One member of an upstream.
@@ -34,6 +44,8 @@ pub struct ServerPlan {
     pub backup: bool,
     /// Most requests at once over all shards; `None`: no limit.
     pub max_connections: Option<u32>,
+    /// Whether it takes requests.
+    pub state: ServerState,
 }
 
 /// A server's address as configured.

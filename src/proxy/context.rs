@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::{Rates, Turnstile};
 use crate::plan::{Plan, SplicePlan};
-use crate::ring::{Pipes, Ring};
+use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
 use crate::telemetry::{Counters, Phases, Report};
-use crate::upstream::Group;
+use crate::upstream::{Group, News, Place, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
 pub struct Service {
@@ -21,15 +21,27 @@ pub struct Service {
     pub groups: Vec<Rc<Group>>,
     /// How often requests come.
     pub rates: Rates,
+    /// What this shard found out about servers and has not told yet.
+    pub news: Rc<News>,
 }
 
 impl Service {
     /// Fresh state for `plan` in shard number `shard`.
     pub fn new(plan: Arc<Plan>, shard: usize, seed: u64, rates: Rates) -> Rc<Service> {
         let shards = plan.shards.cpus.len();
-        let groups = plan.upstreams.iter().map(|up| Group::new(up, shard, shards, seed)).collect();
+        let news = Rc::new(News::default());
+        let site = Site { shard, shards, seed, news: news.clone() };
+        let upstreams = plan.upstreams.iter().enumerate();
+        let groups = upstreams.map(|(index, plan)| Group::new(plan, index, &site)).collect();
         let table = plan.table.clone();
-        Rc::new(Service { plan, table, groups, rates })
+        Rc::new(Service { plan, table, groups, rates, news })
+    }
+
+    /// Takes over what holds for a server in the whole process.
+    pub fn apply(&self, place: Place, standing: &Standing, now: Tick) {
+        if let Some(group) = self.groups.get(place.upstream) {
+            group.apply(place.server, standing, now);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::guard::Pace;
 use crate::ring::{Buf, Ring, SendOp, Sent, Tier, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
-use crate::upstream::{ConnectError, Connected, Group, Lease, Tried, Verdict};
+use crate::upstream::{ConnectError, Connected, Denied, Group, Lease, Tried, Verdict};
 
 /// After a server has closed, how long to wait for what the kernel says of the send to it.
 const SEND_VERDICT: Duration = Duration::from_secs(1);
@@ -27,16 +27,15 @@ const SEND_VERDICT: Duration = Duration::from_secs(1);
 /// Receives one request, whose first bytes are here, and answers it.
 pub async fn run(client: &Client, first: Buf) -> Next {
     let started = client.context.ring.now();
+    // Even if the last one was an upload that was spliced.
+    client.stream.expect(Traffic::Messages);
     let (request, head, mut body) = match request::receive(client, first).await {
         Ok(received) => received,
         Err(next) => return next,
     };
-    if body.ended() {
-        // After an upload that was spliced: requests come whole again.
-        client.stream.expect(Traffic::Messages);
-    }
     let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
     let phases = Cell::new(phases);
+    let whole = body.ended();
     let failure = match forward(client, &request, head, &mut body, &phases).await {
         Ok(next) => return next,
         Err(Failed::Answer(failure)) => failure,
@@ -49,7 +48,8 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         }
         Err(Failed::CutShort) => return Next::Close,
     };
-    let keep_alive = request.facts.keep_alive && body.ended() && !failure.is_in_body();
+    // After a body under way, what came behind it may be lost with the upload.
+    let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };
     reply::fail(client, &failure, manner).await
@@ -63,11 +63,12 @@ async fn forward(
     phases: &Cell<Phases>,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
+    let _live = group.allowance.enter().map_err(Failed::from)?;
     let mut tried = Tried::default();
     let (mut lease, mut connected) = connect(client, request, group, &mut tried, phases).await?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
-    let mut retried = false;
+    let mut retrying = None;
     loop {
         let Connected { stream: server, reused } = connected;
         let (ended, sent) = send_and_receive(client, request, head, body, &server, phases).await;
@@ -80,9 +81,10 @@ async fn forward(
             }
             Err(Failed::NoByte) => {
                 drop(server);
+                let retried = retrying.is_some();
                 head = replay(sent, request, whole, reused, retried).ok_or(Failed::NoByte)?;
+                retrying = Some(group.allowance.retry().map_err(Failed::from)?);
                 client.context.count(|counters| counters.stale_retries += 1);
-                retried = true;
                 // The same server on a fresh connection; if it is gone altogether, another.
                 connected = match dial(client, request, &lease, phases).await? {
                     Ok(connected) => connected,
@@ -126,6 +128,7 @@ fn replay(
 ) -> Option<Vec<u8>> {
     let Sent { accepted, bytes, .. } = sent?;
     let attempt = retry::Attempt {
+        allowed: request.service.plan.upstreams[request.group].retry.stale,
         reused,
         retried,
         idempotent: request.facts.idempotent,
@@ -178,11 +181,13 @@ async fn connect(
 ) -> Result<(Lease, Connected), Failed> {
     let ring = &client.context.ring;
     let mut last_error = None;
+    let mut retrying = None;
     loop {
         let leased = client.watched(group.acquire(ring, &client.timer, request.key, tried));
         let lease = match leased.await.map_err(|Gone| Failed::ClientGone)? {
             Ok(lease) => lease,
-            Err(busy) => {
+            Err(Denied::Exceeded(exceeded)) => return Err(exceeded.into()),
+            Err(Denied::Busy(busy)) => {
                 return Err(Failed::Answer(match last_error {
                     Some(error) => no_connection(&error),
                     None => Failure::Busy(busy),
@@ -201,6 +206,9 @@ async fn connect(
                 return Err(Failed::Answer(no_connection(&error)));
             }
             Err(error) => {
+                if retrying.is_none() {
+                    retrying = Some(group.allowance.retry().map_err(Failed::from)?);
+                }
                 client.context.count(|counters| counters.connect_retries += 1);
                 last_error = Some(error);
             }
@@ -212,7 +220,9 @@ fn no_connection(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Ours(_) => Failure::Short,
         ConnectError::Timeout => Failure::NoConnection { timeout: true },
-        ConnectError::Refused(_) => Failure::NoConnection { timeout: false },
+        ConnectError::Refused(_) | ConnectError::TakenDown => {
+            Failure::NoConnection { timeout: false }
+        }
     }
 }
 
@@ -223,6 +233,8 @@ async fn dial(
     phases: &Cell<Phases>,
 ) -> Result<Result<Connected, ConnectError>, Failed> {
     let ring = &client.context.ring;
+    let group = &request.service.groups[request.group];
+    let _waits = group.allowance.wait().map_err(Failed::from)?;
     let limit = request.route().timeouts.connect;
     let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
     let result = dialled.map_err(|Gone| Failed::ClientGone)?;

@@ -1,5 +1,6 @@
 //! Our own answers: errors, fixed responses, redirects. The only place that makes status codes.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use super::body::BodyError;
@@ -7,8 +8,12 @@ use super::client::{Client, Gone};
 use super::connection::Next;
 use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
-use crate::plan::{Redirect, RedirectPart};
-use crate::upstream::Busy;
+use crate::plan::{Redirect, RedirectPart, RoutePlan};
+use crate::telemetry::Counters;
+use crate::upstream::{Busy, Exceeded};
+
+/// The methods that may be forwarded; servers may know fewer, and others still (RFC 9110 §10.2.1).
+pub const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// Why a request is answered by us and not by a server.
 #[derive(Debug)]
@@ -31,8 +36,12 @@ pub enum Failure {
     Forbidden,
     /// There have been too many requests like it.
     TooMany(TooMany),
+    /// It is a TRACE, which is not forwarded.
+    Trace,
     /// No server has room.
     Busy(Busy),
+    /// It would exceed a limit of its upstream.
+    Exceeded(Exceeded),
     /// We are short of descriptors, ports or memory.
     Short,
     /// No server could be connected to; `timeout`: the last one did not answer at all.
@@ -64,8 +73,10 @@ impl Failure {
             Failure::NoRoute => 404,
             Failure::Forbidden => 403,
             Failure::TooMany(_) => 429,
+            Failure::Trace => 405,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
-            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) | Failure::Short => 503,
+            Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
+            Failure::Exceeded(_) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
                 if *timeout {
                     504
@@ -89,13 +100,26 @@ impl Failure {
         )
     }
 
-    /// After how many seconds it may go better (RFC 9110 §10.2.3).
-    fn retry_after(&self) -> Option<u64> {
+    fn count(&self, counters: &mut Counters) {
+        counters.refused += 1;
+        match self {
+            Failure::Forbidden => counters.forbidden += 1,
+            Failure::TooMany(_) => counters.too_many += 1,
+            Failure::Exceeded(Exceeded::Budget) => counters.budget_refusals += 1,
+            Failure::Exceeded(_) => counters.breaker_refusals += 1,
+            _ => {}
+        }
+    }
+
+    /// What helps whoever asked: when it may go better (RFC 9110 §10.2.3), or what may be asked.
+    fn remedy(&self) -> Option<(&'static str, Cow<'static, str>)> {
         match self {
             Failure::TooMany(TooMany { wait }) => {
-                Some(wait.as_nanos().div_ceil(1_000_000_000).max(1) as u64)
+                let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
+                Some(("Retry-After", seconds.to_string().into()))
             }
-            _ if self.status() == 503 => Some(1),
+            Failure::Trace => Some((ALLOW.0, ALLOW.1.into())),
+            _ if self.status() == 503 => Some(("Retry-After", "1".into())),
             _ => None,
         }
     }
@@ -112,9 +136,18 @@ impl Failure {
             Failure::NoRoute => "No route matches this host and path.",
             Failure::TooMany(_) => "There have been too many requests.",
             Failure::Forbidden => "Requests from this address are not answered here.",
+            Failure::Trace => "TRACE is not forwarded here.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
             Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",
+            Failure::Exceeded(exceeded) => match exceeded {
+                Exceeded::Active => "Too many requests to this upstream are in progress.",
+                Exceeded::Pending => "Too many requests to this upstream wait for a connection.",
+                Exceeded::Retries => {
+                    "A server failed, and too many requests are being tried again."
+                }
+                Exceeded::Budget => "A server failed, and the budget for trying again is used up.",
+            },
             Failure::Short => "The proxy is short of descriptors, ports or memory.",
             Failure::NoConnection { .. } => "No server could be reached.",
             Failure::BadResponse(reason) => reason,
@@ -150,7 +183,13 @@ impl Manner {
     pub const LAST: Manner = Manner { version: Version::Http11, to_head: false, keep_alive: false };
 }
 
-impl Reply<'_> {
+impl<'a> Reply<'a> {
+    /// A route's answer, without fields and body so far.
+    pub fn of_route(route: &'a RoutePlan, status: u16, manner: Manner) -> Reply<'a> {
+        let edits = &route.response_fields;
+        Reply { status, content_type: "", body: b"", fields: &[], edits, manner }
+    }
+
     /// The whole response.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512 + self.body.len());
@@ -192,18 +231,14 @@ impl Reply<'_> {
 pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), context.request_id());
-    context.count(|counters| {
-        counters.refused += 1;
-        counters.forbidden += u64::from(matches!(failure, Failure::Forbidden));
-        counters.too_many += u64::from(matches!(failure, Failure::TooMany(_)));
-    });
+    context.count(|counters| failure.count(counters));
     tracing::debug!(status, id, client = ?client.ip, "{}", failure.reason());
     let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
-    let retry_after = failure.retry_after().map(|seconds| seconds.to_string());
+    let remedy = failure.remedy();
     let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
-    fields.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
+    fields.extend(remedy.as_ref().map(|(name, value)| (*name, value.as_ref())));
     let reply = Reply {
         status,
         content_type: "text/plain; charset=utf-8",

@@ -145,8 +145,19 @@ struct Destination {
 /// What answers a request in place of a server.
 enum Own<'p> {
     Failure(Failure),
-    Fixed { route: &'p RoutePlan, status: u16, body: &'p BodyText },
-    Redirect { route: &'p RoutePlan, redirect: &'p Redirect },
+    Fixed {
+        route: &'p RoutePlan,
+        status: u16,
+        body: &'p BodyText,
+    },
+    Redirect {
+        route: &'p RoutePlan,
+        redirect: &'p Redirect,
+    },
+    /// To an OPTIONS that is not to be forwarded any further.
+    Options {
+        route: &'p RoutePlan,
+    },
 }
 
 /// An answer of our own, ready to go.
@@ -212,6 +223,9 @@ fn find<'p>(
         return Err(Own::Failure(Failure::BodyTooLarge));
     }
     match &route.action {
+        // As nginx does: a server's answer would show what proxies have added to the request.
+        Action::Upstream(_) if head.method == "TRACE" => Err(Own::Failure(Failure::Trace)),
+        Action::Upstream(_) if head.max_forwards() == Some(0) => Err(Own::Options { route }),
         Action::Upstream(group) => Ok((index, *group)),
         Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
         Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
@@ -242,21 +256,15 @@ impl Answer {
             Own::Redirect { route, redirect } => {
                 Content::Bytes(redirection(route, redirect, head, manner))
             }
+            Own::Options { route } => Content::Bytes(options(route, manner)),
         };
         Answer { content, manner, body_len: body_len.unwrap_or(body_here) }
     }
 }
 
 fn fixed_response(route: &RoutePlan, status: u16, body: &BodyText, manner: Manner) -> Vec<u8> {
-    let reply = Reply {
-        status,
-        content_type: &body.content_type,
-        body: &body.bytes,
-        fields: &[],
-        edits: &route.response_fields,
-        manner,
-    };
-    reply.to_bytes()
+    let reply = Reply::of_route(route, status, manner);
+    Reply { content_type: &body.content_type, body: &body.bytes, ..reply }.to_bytes()
 }
 
 fn redirection(
@@ -266,15 +274,13 @@ fn redirection(
     manner: Manner,
 ) -> Vec<u8> {
     let location = reply::location(redirect, head.host, head.path(), head.query());
-    let reply = Reply {
-        status: redirect.status,
-        content_type: "",
-        body: b"",
-        fields: &[("Location", &location)],
-        edits: &route.response_fields,
-        manner,
-    };
-    reply.to_bytes()
+    let reply = Reply::of_route(route, redirect.status, manner);
+    Reply { fields: &[("Location", &location)], ..reply }.to_bytes()
+}
+
+/// RFC 9110 §9.3.7
+fn options(route: &RoutePlan, manner: Manner) -> Vec<u8> {
+    Reply { fields: &[reply::ALLOW], ..Reply::of_route(route, 200, manner) }.to_bytes()
 }
 
 async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {

@@ -17,6 +17,7 @@ use crate::http1::{
 use crate::ring::{Buf, Tick};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
+use crate::upstream::Exceeded;
 
 /// One attempt to get a response out of a server.
 pub struct Attempt<'a> {
@@ -96,6 +97,12 @@ pub enum Failed {
     ClientGone,
     /// The response broke off after its head went out.
     CutShort,
+}
+
+impl From<Exceeded> for Failed {
+    fn from(exceeded: Exceeded) -> Failed {
+        Failed::Answer(Failure::Exceeded(exceeded))
+    }
 }
 
 enum Judged {

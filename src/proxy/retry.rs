@@ -7,6 +7,8 @@
 /// An attempt that ended before any byte of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
+    /// The upstream's `retry.stale`.
+    pub allowed: bool,
     /// The connection came from the pool.
     pub reused: bool,
     /// It was a retry itself.
@@ -22,21 +24,28 @@ pub struct Attempt {
 /// Whether to send the request once more, on a fresh connection.
 pub fn on_fresh_connection(attempt: Attempt) -> bool {
     let harmless = attempt.idempotent || attempt.accepted == 0;
-    attempt.reused && !attempt.retried && attempt.replayable && harmless
+    attempt.allowed && attempt.reused && !attempt.retried && attempt.replayable && harmless
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STALE_GET: Attempt =
-        Attempt { reused: true, retried: false, idempotent: true, replayable: true, accepted: 90 };
+    const STALE_GET: Attempt = Attempt {
+        allowed: true,
+        reused: true,
+        retried: false,
+        idempotent: true,
+        replayable: true,
+        accepted: 90,
+    };
 
     #[test]
     fn each_condition_is_needed() {
         let post = Attempt { idempotent: false, ..STALE_GET };
         for (attempt, expected) in [
             (STALE_GET, true),
+            (Attempt { allowed: false, ..STALE_GET }, false),
             (Attempt { reused: false, ..STALE_GET }, false),
             (Attempt { retried: true, ..STALE_GET }, false),
             (Attempt { replayable: false, ..STALE_GET }, false),

@@ -40,8 +40,8 @@ pub fn begin<'a>(
     to: &'a Stream,
 ) -> Option<Splicing<'a, impl Sized + use<'a>>> {
     let (from, to) = (&from.socket, &to.socket);
-    let guards = (from.nonblocking().ok()?, to.nonblocking().ok()?);
     let pipe = context.pipes.lend()?;
+    let guards = (from.nonblocking().ok()?, to.nonblocking().ok()?);
     Some(Splicing { from, to, pipe, waited: false, _nonblocking: guards })
 }
 

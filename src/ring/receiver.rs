@@ -156,7 +156,7 @@ impl Receiver {
             }
             match uring::received(self.ring.stock(), outcome, hold) {
                 Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::NOBUFS) if !self.ring.stock().grow() => match self.from_server {
+                    Some(Errno::NOBUFS) if !self.ring.stock().offer() => match self.from_server {
                         true => self.arm_poll(),
                         false => self.starved = true,
                     },

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::drain::Listening;
+use super::socket_file::SocketFile;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
 use crate::ring::Acceptor;
@@ -28,32 +30,8 @@ pub struct Bound {
     pub address: Address,
     /// In the order of the shards.
     pub sockets: Vec<OwnedFd>,
-    /// The file of a Unix socket.
+    /// What stays of a Unix socket, to be kept for as long as somebody listens.
     pub file: Option<SocketFile>,
-}
-
-/// The file of a Unix socket, by which others find it.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn at(path: &Path) -> io::Result<SocketFile> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok(SocketFile { path: path.into(), device: metadata.dev(), inode: metadata.ino() })
-    }
-
-    /// Removes it, unless somebody has put another in its place.
-    pub fn remove(&self) {
-        let there = std::fs::symlink_metadata(&self.path);
-        if there.is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode)) {
-            // Gone in the meantime: nothing to remove.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// An address that cannot be listened on.
@@ -104,16 +82,13 @@ impl std::error::Error for BindError {}
 /// [`BindError`], with the remedy.
 pub fn bind(plan: &ListenerPlan, shards: usize) -> Result<Bound, BindError> {
     let bound = match &plan.address {
-        Address::Ip(_) => bind_tcp(plan, shards),
+        Address::Ip(address) => bind_tcp(plan, *address, shards),
         Address::Unix(path) => bind_unix(plan, path, shards),
     };
     bound.map_err(|error| BindError { address: plan.address.clone(), error })
 }
 
-fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
-    let Address::Ip(mut address) = plan.address else {
-        unreachable!("only called for TCP addresses")
-    };
+fn bind_tcp(plan: &ListenerPlan, mut address: SocketAddr, shards: usize) -> io::Result<Bound> {
     // SO_REUSEPORT would share the port with any other process of this user that sets it too, such
     // as another Corelane. A socket without it finds out.
     drop(tcp_socket(address, false)?);
@@ -129,7 +104,7 @@ fn bind_tcp(plan: &ListenerPlan, shards: usize) -> io::Result<Bound> {
     Ok(Bound { address: Address::Ip(address), sockets, file: None })
 }
 
-fn tcp_socket(address: std::net::SocketAddr, share: bool) -> io::Result<Socket> {
+fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
@@ -156,13 +131,14 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
         }
         result => result?,
     }
+    let file = SocketFile::bound_at(path).inspect_err(|_| {
+        // Nobody else would remove what was bound just now.
+        let _ = std::fs::remove_file(path);
+    })?;
     socket.listen(backlog(plan))?;
     let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    Ok(Bound {
-        address: plan.address.clone(),
-        sockets: sockets.collect::<io::Result<_>>()?,
-        file: Some(SocketFile::at(path)?),
-    })
+    let sockets = sockets.collect::<io::Result<_>>()?;
+    Ok(Bound { address: plan.address.clone(), sockets, file: Some(file) })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.
@@ -260,11 +236,13 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let plan = at(Address::Unix(path));
-        drop(bind(&plan, 1).unwrap());
-        let _live = bind(&plan, 2).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let plan = at(Address::Unix(path.clone()));
+        let live = bind(&plan, 2).unwrap();
         let error = bind(&plan, 1).err().expect("it is live").to_string();
         assert!(error.contains("another process listens there"), "{error}");
+        drop(live);
+        assert!(!path.exists(), "the file goes with the sockets");
         let path = directory.path().join("file");
         std::fs::write(&path, "precious").unwrap();
         let plan = at(Address::Unix(path.clone()));

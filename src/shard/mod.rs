@@ -2,14 +2,19 @@
 
 mod commons;
 mod drain;
+mod herald;
 mod listener;
 mod message;
 #[allow(clippy::module_inception)]
 mod shard;
+mod socket_file;
 
 pub use commons::{Commons, commons};
-pub use listener::{BindError, Bound, SocketFile, bind};
-pub use message::{Command, Event};
-pub use shard::{Setup, spawn};
+pub use listener::{BindError, Bound, bind};
+pub use message::{Command, Event, Notice, Notices, notices};
+pub use shard::{Setup, Thread, spawn};
+pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.
 pub use crate::ring::{Sender, Tier, Unavailable, mailbox};
+pub use crate::upstream::passive::Ejection;
+pub use crate::upstream::{Fact, Finding, Outbox, Place, Standing};

@@ -3,14 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
 use super::commons::Commons;
 use super::drain::Drain;
+use super::herald::Herald;
 use super::listener;
-use super::message::{Command, Event};
+use super::message::{Command, Event, Notices};
 use crate::plan::Plan;
 use crate::proxy::{Context, Service};
 use crate::ring::{Mailbox, Ring, Tier, Unavailable};
@@ -43,15 +45,29 @@ pub struct Setup {
     pub events: mpsc::Sender<(usize, Event)>,
     /// What it has in common with the others.
     pub commons: Commons,
+    /// Where goes what it finds out about servers.
+    pub notices: Notices,
     /// Differs from shard to shard and from start to start.
     pub seed: u64,
 }
 
-/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells.
+/// A shard's thread.
+pub struct Thread(JoinHandle<()>);
+
+impl Thread {
+    /// Waits until it has ended and has said how.
+    pub fn join(self) {
+        // The thread that waits for it tells also of a panic, and has none itself.
+        let _ = self.0.join();
+    }
+}
+
+/// Starts a shard's thread, pinned to its CPU, and another that waits for its end and tells:
+/// [`Event::Ended`] or [`Event::Failed`].
 ///
 /// # Errors
 /// Why a thread cannot start.
-pub fn spawn(setup: Setup) -> Result<(), String> {
+pub fn spawn(setup: Setup) -> Result<Thread, String> {
     let cpu = setup.plan.shards.cpus[setup.number];
     let (number, events) = (setup.number, setup.events.clone());
     let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
@@ -72,7 +88,7 @@ pub fn spawn(setup: Setup) -> Result<(), String> {
         let _ = events.send((number, event));
     };
     let thread = std::thread::Builder::new().name(format!("end-{number}"));
-    thread.spawn(wait).map(drop).map_err(|error| error.to_string())
+    thread.spawn(wait).map(Thread).map_err(|error| error.to_string())
 }
 
 /// What ended an executor, with the remedy.
@@ -91,7 +107,7 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, listeners, mailbox, events, commons, seed } = setup;
+    let Setup { number, plan, tier, listeners, mailbox, events, commons, notices, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
@@ -104,7 +120,9 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     }
     ring.spawn(sweep(context.clone()));
     commons.start(&context);
-    ring.spawn(obey(context.clone(), mailbox, events.clone(), number, drain));
+    let herald = Rc::new(Herald { number, notices });
+    ring.spawn(herald.clone().tell(context.clone()));
+    ring.spawn(obey(context.clone(), mailbox, events.clone(), herald, drain));
     let _ = events.send((number, Event::Ready));
     ring.pump().await.map_err(|error| error.to_string())?;
     Ok(context.report())
@@ -115,14 +133,14 @@ async fn obey(
     context: Rc<Context>,
     mut mailbox: Mailbox<Command>,
     events: mpsc::Sender<(usize, Event)>,
-    number: usize,
+    herald: Rc<Herald>,
     drain: Rc<Drain>,
 ) {
     while let Some(command) = mailbox.recv(&context.ring).await {
         match command {
             Command::Report => {
                 let report = Event::Report(Box::new(context.report()));
-                let _ = events.send((number, report));
+                let _ = events.send((herald.number, report));
             }
             Command::Resolved { upstream, server, address } => {
                 let service = context.service.borrow().clone();
@@ -131,6 +149,8 @@ async fn obey(
                     server.set_address(&address);
                 }
             }
+            Command::Standings(standings) => herald.apply(&context, &standings),
+            Command::FindingsTaken => context.service.borrow().news.delivered(),
             Command::Drain if !context.draining.get() => {
                 context.draining.set(true);
                 drain.call();
@@ -138,6 +158,7 @@ async fn obey(
                 context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
             }
             Command::Drain => {}
+            Command::Stop => context.ring.stop(),
         }
     }
 }

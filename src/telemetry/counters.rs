@@ -46,6 +46,17 @@ counters! {
     connect_retries: "retries after connect failure",
     /// Requests sent again because a connection from the pool had gone stale.
     stale_retries: "retries after stale connection",
+    /// Requests not tried again because too many were already (`retry.budget_percent`).
+    budget_refusals: "retries denied by the budget",
+    /// Requests answered 503, or not tried again, because of a limit of their upstream
+    /// (`limits` of an upstream).
+    breaker_refusals: "refused by a limit of their upstream",
+    /// Servers that got no more requests because requests failed; counted once for the process.
+    ejections: "servers ejected",
+    /// Servers that got no more requests because their active checks failed; likewise.
+    checked_out: "servers taken out by their checks",
+    /// Servers that took requests again.
+    returns: "servers returned",
     /// Exchanges ended because the client went away.
     aborted: "requests aborted by the client",
     /// Connections that became tunnels.

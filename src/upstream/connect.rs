@@ -25,6 +25,8 @@ pub enum ConnectError {
     Timeout,
     /// The server or the network said no.
     Refused(io::Error),
+    /// An operator has taken the server down.
+    TakenDown,
     /// We are short of descriptors, ports or memory; the server is not to blame.
     Ours(io::Error),
 }
@@ -39,7 +41,7 @@ impl ConnectError {
                 Some(Errno::CONNREFUSED | Errno::NOENT) => Some(Verdict::Refused),
                 _ => Some(Verdict::Failed),
             },
-            ConnectError::Ours(_) => None,
+            ConnectError::TakenDown | ConnectError::Ours(_) => None,
         }
     }
 }
@@ -62,6 +64,9 @@ impl Lease {
         timer: &Timer,
         limit: Duration,
     ) -> Result<Connected, ConnectError> {
+        if self.server().is_set_down() {
+            return Err(ConnectError::TakenDown);
+        }
         let Some(address) = self.server().address() else {
             return Err(ConnectError::Refused(Errno::HOSTUNREACH.into()));
         };

@@ -6,19 +6,33 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use super::allowance::{Allowance, Exceeded};
+use super::passive::Attempt;
 use super::server::share;
-use super::{Server, Verdict};
+use super::{News, Place, Server, Standing, Verdict};
 use crate::balance::{Balancer, Servers};
-use crate::plan::UpstreamPlan;
+use crate::plan::{RetryPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
 
-/// Most servers tried for one request.
-const MAX_TRIES: usize = 3;
+/// Where a group stands.
+pub struct Site {
+    /// The shard's number, from 0.
+    pub shard: usize,
+    /// How many shards there are.
+    pub shards: usize,
+    /// Differs between shards.
+    pub seed: u64,
+    /// Where servers' changes are noted.
+    pub news: Rc<News>,
+}
 
 /// An upstream.
 pub struct Group {
     servers: Vec<Rc<Server>>,
     balancer: RefCell<Balancer>,
+    /// How much it may be asked to do at once.
+    pub allowance: Allowance,
+    max_tries: usize,
     queue: RefCell<VecDeque<Rc<Waiter>>>,
     queue_limit: usize,
     queue_timeout: std::time::Duration,
@@ -48,23 +62,32 @@ pub enum Busy {
     QueueTimeout,
 }
 
+/// Why a request gets no server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// There is none for it.
+    Busy(Busy),
+    /// It would have to wait, and too many do.
+    Exceeded(Exceeded),
+}
+
 /// The servers already tried for a request.
 #[derive(Default)]
 pub struct Tried {
-    servers: [Option<usize>; MAX_TRIES],
+    servers: [Option<u32>; RetryPlan::TRIES_MAX as usize],
     count: usize,
 }
 
 impl Tried {
     fn add(&mut self, server: usize) {
         if let Some(slot) = self.servers.get_mut(self.count) {
-            *slot = Some(server);
+            *slot = Some(server as u32);
             self.count += 1;
         }
     }
 
     fn contains(&self, server: usize) -> bool {
-        self.servers[..self.count].contains(&Some(server))
+        self.servers[..self.count].contains(&Some(server as u32))
     }
 
     /// How many.
@@ -92,7 +115,7 @@ impl View<'_> {
         let server = &self.servers[i];
         let fits = match self.among {
             Among::Healthy { backup } => server.backup == backup && server.may_try(self.now),
-            Among::All { backup } => server.backup == backup,
+            Among::All { backup } => server.backup == backup && server.is_last_resort(),
         };
         fits && server.is_resolved() && !self.tried.contains(i)
     }
@@ -107,6 +130,10 @@ impl Servers for View<'_> {
         self.servers[i].weight
     }
 
+    fn ramp(&self, i: usize) -> u32 {
+        self.servers[i].ramp(self.now)
+    }
+
     fn active(&self, i: usize) -> u32 {
         self.servers[i].active()
     }
@@ -117,18 +144,21 @@ impl Servers for View<'_> {
 }
 
 impl Group {
-    /// The upstream of `plan` for one of `shards` shards. `seed` differs between shards.
-    pub fn new(plan: &UpstreamPlan, shard: usize, shards: usize, seed: u64) -> Rc<Group> {
+    /// The plan's upstream number `upstream`.
+    pub fn new(plan: &UpstreamPlan, upstream: usize, site: &Site) -> Rc<Group> {
+        let Site { shard, shards, seed, .. } = *site;
         let names: Vec<_> =
             plan.servers.iter().map(|s| (s.address.to_string(), s.weight)).collect();
-        let new_server = |server| Rc::new(Server::new(server, &plan.pool, shard, shards));
+        let new_server = |server| Rc::new(Server::new(plan, Place { upstream, server }, site));
         let queue_limit = match plan.queue.max {
             0 => 0,
             max => share(max, shard, shards).max(1) as usize,
         };
         Rc::new(Group {
-            servers: plan.servers.iter().map(new_server).collect(),
+            servers: (0..plan.servers.len()).map(new_server).collect(),
             balancer: RefCell::new(Balancer::new(plan.policy, &names, seed)),
+            allowance: Allowance::new(&plan.retry, &plan.breaker, shard, shards),
+            max_tries: plan.servers.len().min(plan.retry.tries as usize),
             queue: RefCell::default(),
             queue_limit,
             queue_timeout: plan.queue.timeout,
@@ -149,7 +179,7 @@ impl Group {
 
     /// Most servers that one request may be tried on.
     pub fn max_tries(&self) -> usize {
-        self.servers.len().min(MAX_TRIES)
+        self.max_tries
     }
 
     /// Chooses a server not in `tried` for a request with this hash `key`, and counts the request
@@ -163,30 +193,39 @@ impl Group {
         timer: &Timer,
         key: u64,
         tried: &mut Tried,
-    ) -> Result<Lease, Busy> {
+    ) -> Result<Lease, Denied> {
         if self.queue.borrow().is_empty() && self.called.get() == 0 {
             match self.choose(key, tried, ring.now()) {
                 Some(lease) => return Ok(lease),
-                None if !self.is_full(tried, ring.now()) => return Err(Busy::NoneLeft),
+                None if !self.is_full(tried, ring.now()) => {
+                    return Err(Denied::Busy(Busy::NoneLeft));
+                }
                 None => {}
             }
         }
         if self.queue.borrow().len() >= self.queue_limit {
-            return Err(Busy::QueueFull);
+            return Err(Denied::Busy(Busy::QueueFull));
         }
+        let _waits = self.allowance.wait().map_err(Denied::Exceeded)?;
         let deadline = timer.after(self.queue_timeout);
         let mut round = 0;
         loop {
             let turn = InQueue::join(self, round);
-            timer.until(deadline, turn.called()).await.map_err(|_| Busy::QueueTimeout)?;
+            timer
+                .until(deadline, turn.called())
+                .await
+                .map_err(|_| Denied::Busy(Busy::QueueTimeout))?;
             round = turn.use_up();
             if let Some(lease) = self.choose(key, tried, ring.now()) {
+                if self.has_room(ring.now()) {
+                    self.call_next();
+                }
                 return Ok(lease);
             }
             // The place is not for this request; perhaps for another.
             self.call_next();
             if !self.is_full(tried, ring.now()) {
-                return Err(Busy::NoneLeft);
+                return Err(Denied::Busy(Busy::NoneLeft));
             }
         }
     }
@@ -210,8 +249,8 @@ impl Group {
         let index = chosen?;
         tried.add(index);
         let server = self.servers[index].clone();
-        let trial = server.begin(now);
-        Some(Lease { group: self.clone(), server, trial })
+        let attempt = server.begin(now);
+        Some(Lease { group: self.clone(), server, attempt })
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -223,6 +262,25 @@ impl Group {
         ]
         .into_iter()
         .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
+    }
+
+    /// Takes over what holds for a server in the whole process.
+    pub fn apply(&self, server: usize, standing: &Standing, now: Tick) {
+        let Some(server) = self.servers.get(server) else { return };
+        if server.apply(standing, now) {
+            // Who waits for room may go to it; each calls the next while there is more.
+            self.place_is_free();
+        }
+    }
+
+    fn place_is_free(&self) {
+        self.round.set(self.round.get() + 1);
+        self.call_next();
+    }
+
+    /// Whether a server that takes requests has room for more.
+    fn has_room(&self, now: Tick) -> bool {
+        self.servers.iter().any(|server| !server.is_full() && server.may_try(now))
     }
 
     /// Calls the first waiter that was not called in this round.
@@ -313,13 +371,13 @@ impl Drop for InQueue<'_> {
 pub struct Lease {
     group: Rc<Group>,
     server: Rc<Server>,
-    trial: bool,
+    attempt: Attempt,
 }
 
 impl Lease {
     /// Learns from an attempt on the server.
     pub fn learn(&self, verdict: Verdict, now: Tick) {
-        self.server.learn(verdict, self.trial, now);
+        self.server.learn(verdict, self.attempt, now);
     }
 
     /// The server.
@@ -330,8 +388,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.server.end(self.trial);
-        self.group.round.set(self.group.round.get() + 1);
-        self.group.call_next();
+        self.server.end(self.attempt);
+        self.group.place_is_free();
     }
 }

@@ -1,23 +1,15 @@
 //! Passive health: what ordinary requests tell about a server.
 //!
-//! A refused connection marks the server down at once; other failures do when there are three
-//! within ten seconds. A server stays down for ten seconds, then one request may try it: success
-//! brings it back, failure doubles the time, up to a minute. This is a plain state machine; time
-//! is an argument, counted from any fixed moment.
+//! A refused connection ejects a server at once; other failures do when there are so many within
+//! a window. An ejected server gets no requests for a while, then one may try it: success brings
+//! it back, failure doubles the time. A server that is ejected again within as long a time as it
+//! was away has not recovered, so the doubling goes on. This is a plain state machine; time is an
+//! argument, counted from any fixed moment.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Failures within [`WINDOW`] that mark a server down.
-const FAILURES_MAX: usize = 3;
-
-/// How long a failure counts.
-const WINDOW: Duration = Duration::from_secs(10);
-
-/// The first time down.
-const DOWN_MIN: Duration = Duration::from_secs(10);
-
-/// The longest time down.
-const DOWN_MAX: Duration = Duration::from_secs(60);
+use crate::plan::PassivePlan;
 
 /// A trial that has neither succeeded nor failed after this long no longer stands in the way of
 /// another, so that a lost verdict cannot keep a server down for ever.
@@ -32,229 +24,197 @@ pub enum FailureKind {
     Other,
 }
 
+/// What a request is to its server's record. Said when it begins, and again with its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// To a server that is not ejected.
+    Ordinary,
+    /// The one request that tries an ejected server when its time is over.
+    Trial,
+    /// To an ejected server before its time, or beside its trial, since all servers are down.
+    Early,
+}
+
+/// An ejection, as shards tell each other of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ejection {
+    /// The time until a trial may begin.
+    pub left: Duration,
+    /// How long the server was sent away for this time.
+    pub length: Duration,
+    /// A trial is in progress.
+    pub on_trial: bool,
+}
+
 /// One server's record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Passive {
     state: State,
+    /// How much later than others this shard begins a trial: one goes first, the rest hear of it.
+    stagger: Duration,
 }
 
 #[derive(Clone, Debug)]
 enum State {
-    /// With the times of the last failures, oldest first.
-    Up { failures: [Option<Duration>; FAILURES_MAX - 1] },
-    Down {
+    In {
+        /// The times of the last failures, oldest first.
+        failures: VecDeque<Duration>,
+        /// The last ejection: when it ended, and how long it was.
+        last: Option<(Duration, Duration)>,
+    },
+    Ejected {
         /// When a trial may begin.
         until: Duration,
-        /// How long it was sent away for this time.
-        penalty: Duration,
-        /// When the trial in progress began.
-        trial: Option<Duration>,
+        length: Duration,
+        trial: Option<Trial>,
     },
 }
 
-impl Default for State {
-    fn default() -> State {
-        State::Up { failures: [None; FAILURES_MAX - 1] }
-    }
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    began: Duration,
+    /// It is a request of this shard.
+    own: bool,
 }
 
 impl Passive {
-    /// A server of which nothing is known: up.
-    pub fn new() -> Passive {
-        Passive::default()
+    /// A server of which nothing is known.
+    pub fn new(stagger: Duration) -> Passive {
+        Passive { state: State::In { failures: VecDeque::new(), last: None }, stagger }
     }
 
-    /// Whether a request may be sent: the server is up, or it is time for a trial and none is in
-    /// progress. A caller that then sends one to a server that is down says so by
-    /// [`Passive::begin_trial`].
+    /// Whether a request may be sent: the server is not ejected, or it is time for a trial and
+    /// none is in progress.
     pub fn may_try(&self, now: Duration) -> bool {
         match &self.state {
-            State::Up { .. } => true,
-            State::Down { until, trial: None, .. } => now >= *until,
-            State::Down { trial: Some(began), .. } => now >= *began + TRIAL_MAX,
+            State::In { .. } => true,
+            State::Ejected { until, trial: None, .. } => now >= *until + self.stagger,
+            State::Ejected { trial: Some(trial), .. } => now >= trial.began + TRIAL_MAX,
         }
     }
 
-    /// Whether the server is down, on trial or not.
-    pub fn is_down(&self, _now: Duration) -> bool {
-        matches!(self.state, State::Down { .. })
+    /// Whether the server is ejected, on trial or not.
+    pub fn is_ejected(&self) -> bool {
+        matches!(self.state, State::Ejected { .. })
     }
 
-    /// A request is sent to the server. Nothing changes while it is up. When all servers are down
-    /// and all are tried, a trial may begin before its time.
-    pub fn begin_trial(&mut self, now: Duration) {
-        if let State::Down { trial, .. } = &mut self.state {
-            *trial = Some(now);
+    /// The ejection, as of now.
+    pub fn ejection(&self, now: Duration) -> Option<Ejection> {
+        match &self.state {
+            State::In { .. } => None,
+            State::Ejected { until, length, trial } => Some(Ejection {
+                left: until.saturating_sub(now),
+                length: *length,
+                on_trial: trial.is_some(),
+            }),
         }
     }
 
-    /// The trial ended without a verdict, for example because the client went away: the next
-    /// request may be one.
-    pub fn abandon_trial(&mut self) {
-        if let State::Down { trial, .. } = &mut self.state {
-            *trial = None;
-        }
-    }
-
-    /// A request succeeded.
-    ///
-    /// While the server is down this counts only during a trial: a server that shuts down refuses
-    /// new connections but still answers the requests it has.
-    pub fn succeeded(&mut self, _now: Duration) {
-        if let State::Down { trial: Some(_), .. } = self.state {
-            self.state = State::default();
-        }
-    }
-
-    /// A request failed.
-    ///
-    /// While the server is down, only a trial's failure counts: the other requests that it fails
-    /// when it goes down were sent before and are the same event.
-    pub fn failed(&mut self, now: Duration, kind: FailureKind) {
+    /// A request is sent to the server.
+    pub fn begin(&mut self, now: Duration) -> Attempt {
+        let may_try = self.may_try(now);
         match &mut self.state {
-            State::Up { failures } => {
-                let oldest = failures[0];
-                failures.rotate_left(1);
-                failures[FAILURES_MAX - 2] = Some(now);
-                let third = oldest.is_some_and(|oldest| now.saturating_sub(oldest) <= WINDOW);
-                if third || kind == FailureKind::Refused {
-                    let until = now + DOWN_MIN;
-                    self.state = State::Down { until, penalty: DOWN_MIN, trial: None };
-                }
+            State::In { .. } => Attempt::Ordinary,
+            State::Ejected { trial, .. } if may_try => {
+                *trial = Some(Trial { began: now, own: true });
+                Attempt::Trial
             }
-            State::Down { until, penalty, trial } => {
-                if trial.take().is_some() {
-                    *penalty = (*penalty * 2).min(DOWN_MAX);
-                    *until = now + *penalty;
+            State::Ejected { .. } => Attempt::Early,
+        }
+    }
+
+    /// The request ended without a verdict, for example because the client went away: if it was
+    /// the trial, the next request may be one. Says whether it was.
+    pub fn abandon(&mut self, attempt: Attempt) -> bool {
+        match &mut self.state {
+            State::Ejected { trial, .. }
+                if attempt == Attempt::Trial && trial.is_some_and(|trial| trial.own) =>
+            {
+                *trial = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The request succeeded; says whether that ended an ejection.
+    ///
+    /// A request from before the ejection does not: a server that shuts down refuses new
+    /// connections but still answers the requests it has.
+    pub fn succeeded(&mut self, now: Duration, attempt: Attempt) -> bool {
+        let counts = self.is_ejected() && attempt != Attempt::Ordinary;
+        if counts {
+            self.apply(None, now);
+        }
+        counts
+    }
+
+    /// The request failed; says whether that ejected the server, anew or again.
+    ///
+    /// While the server is ejected only the trial counts: requests from before are the same event,
+    /// and early ones are sent only because there is no other server.
+    pub fn failed(
+        &mut self,
+        now: Duration,
+        kind: FailureKind,
+        attempt: Attempt,
+        plan: &PassivePlan,
+    ) -> bool {
+        match &mut self.state {
+            State::In { failures, last } => {
+                failures.push_back(now);
+                while failures.len() > plan.failures as usize
+                    || failures
+                        .front()
+                        .is_some_and(|first| now.saturating_sub(*first) > plan.window)
+                {
+                    failures.pop_front();
                 }
+                let refused = kind == FailureKind::Refused && plan.eject_refused;
+                if !refused && failures.len() < plan.failures as usize {
+                    return false;
+                }
+                let again = last.filter(|(ended, length)| now.saturating_sub(*ended) <= *length);
+                let length = again.map_or(plan.ejection, |(_, length)| longer(length, plan));
+                self.state = State::Ejected { until: now + length, length, trial: None };
+                true
+            }
+            State::Ejected { until, length, trial } => {
+                let counts = attempt == Attempt::Trial && trial.take_if(|t| t.own).is_some();
+                if counts {
+                    *length = longer(*length, plan);
+                    *until = now + *length;
+                }
+                counts
             }
         }
     }
+
+    /// Takes over what another shard found, or the control thread decided.
+    pub fn apply(&mut self, ejection: Option<Ejection>, now: Duration) {
+        match (&mut self.state, ejection) {
+            (State::In { .. }, None) => {}
+            (State::Ejected { length, .. }, None) => {
+                let last = Some((now, *length));
+                self.state = State::In { failures: VecDeque::new(), last };
+            }
+            (state, Some(Ejection { left, length, on_trial })) => {
+                let known = match state {
+                    State::Ejected { trial, .. } => *trial,
+                    State::In { .. } => None,
+                };
+                let trial = known.unwrap_or(Trial { began: now, own: false });
+                let trial = on_trial.then_some(trial);
+                *state = State::Ejected { until: now + left, length, trial };
+            }
+        }
+    }
+}
+
+/// The length of the ejection after one of `length`.
+fn longer(length: Duration, plan: &PassivePlan) -> Duration {
+    (length * 2).min(plan.max_ejection).max(plan.ejection)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-
-    fn refused(now: u64) -> Passive {
-        let mut passive = Passive::new();
-        passive.failed(at(now), FailureKind::Refused);
-        passive
-    }
-
-    #[test]
-    fn refused_is_down_at_once_for_ten_seconds() {
-        let passive = refused(500);
-        assert!(passive.is_down(at(500)));
-        assert!(!passive.may_try(at(10_499)));
-        assert!(passive.may_try(at(10_500)));
-        assert!(passive.is_down(at(10_500)), "down until a trial succeeds");
-    }
-
-    #[test]
-    fn three_failures_in_ten_seconds() {
-        let mut passive = Passive::new();
-        passive.failed(at(0), FailureKind::Other);
-        passive.failed(at(9_000), FailureKind::Other);
-        assert!(!passive.is_down(at(9_000)));
-        // The first has left the window; the second and third have not.
-        passive.failed(at(10_001), FailureKind::Other);
-        assert!(!passive.is_down(at(10_001)));
-        passive.failed(at(19_000), FailureKind::Other);
-        assert!(passive.is_down(at(19_000)));
-    }
-
-    #[test]
-    fn successes_between_do_not_excuse_failures() {
-        let mut passive = Passive::new();
-        for ms in [0, 1_000, 2_000] {
-            passive.succeeded(at(ms));
-            passive.failed(at(ms), FailureKind::Other);
-        }
-        assert!(passive.is_down(at(2_000)));
-    }
-
-    #[test]
-    fn one_trial_at_a_time() {
-        let mut passive = refused(0);
-        passive.begin_trial(at(10_000));
-        assert!(!passive.may_try(at(10_001)));
-        passive.abandon_trial();
-        assert!(passive.may_try(at(10_002)));
-        passive.begin_trial(at(10_002));
-        passive.succeeded(at(10_010));
-        assert!(!passive.is_down(at(10_010)));
-        assert!(passive.may_try(at(10_010)));
-    }
-
-    #[test]
-    fn failed_trials_double_the_time_up_to_a_minute() {
-        let mut passive = refused(0);
-        let mut now = 0;
-        for penalty in [10_000, 20_000, 40_000, 60_000, 60_000] {
-            assert!(!passive.may_try(at(now + penalty - 1)), "{penalty}");
-            now += penalty;
-            assert!(passive.may_try(at(now)));
-            passive.begin_trial(at(now));
-            passive.failed(at(now), FailureKind::Other);
-        }
-        now += 60_000;
-        passive.begin_trial(at(now));
-        passive.succeeded(at(now));
-        passive.failed(at(now), FailureKind::Refused);
-        assert!(passive.may_try(at(now + 10_000)), "a trial that succeeds starts afresh");
-    }
-
-    #[test]
-    fn requests_in_flight_do_not_count_while_down() {
-        let mut passive = refused(0);
-        for _ in 0..10 {
-            passive.failed(at(5_000), FailureKind::Refused);
-        }
-        assert!(passive.may_try(at(10_000)), "they neither extend nor double the time");
-        passive.succeeded(at(5_000));
-        assert!(passive.is_down(at(5_000)), "nor does a late success end it");
-    }
-
-    #[test]
-    fn a_trial_before_its_time_counts() {
-        let mut passive = refused(0);
-        passive.begin_trial(at(1_000));
-        passive.succeeded(at(1_001));
-        assert!(!passive.is_down(at(1_001)));
-    }
-
-    #[test]
-    fn a_lost_trial_does_not_keep_the_server_down() {
-        let mut passive = refused(0);
-        passive.begin_trial(at(10_000));
-        assert!(!passive.may_try(at(69_999)));
-        assert!(passive.may_try(at(70_000)));
-    }
-
-    proptest! {
-        /// Whatever happens, a server that is down may be tried again within two minutes.
-        #[test]
-        fn never_down_for_ever(steps in prop::collection::vec((0u8..5, 0u64..30_000), 0..50)) {
-            let mut passive = Passive::new();
-            let mut now = 0;
-            for (step, ms) in steps {
-                now += ms;
-                match step {
-                    0 => passive.failed(at(now), FailureKind::Other),
-                    1 => passive.failed(at(now), FailureKind::Refused),
-                    2 => passive.succeeded(at(now)),
-                    3 if passive.may_try(at(now)) => passive.begin_trial(at(now)),
-                    _ => passive.abandon_trial(),
-                }
-                prop_assert!(passive.is_down(at(now)) || passive.may_try(at(now)));
-            }
-            prop_assert!(passive.may_try(at(now + 60_000)));
-        }
-    }
-}
+mod tests;

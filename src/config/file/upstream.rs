@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::allowance::{BreakerTable, RetryTable};
+use super::health::{HealthTable, PassiveTable};
 use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
 use crate::balance::PolicyKind;
 use crate::config::address;
@@ -9,7 +11,7 @@ use crate::config::complaint::suggest;
 use crate::config::edits::is_token;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
-use crate::plan::{HashKey, ServerAddress};
+use crate::plan::{HashKey, ServerAddress, ServerState};
 
 /// One `[[upstream]]`.
 #[derive(Debug)]
@@ -23,16 +25,22 @@ pub(in crate::config) struct UpstreamTable {
     pub queue: QueueTable,
     pub pool: PoolTable,
     pub timeouts: TimeoutsTable,
+    pub passive: PassiveTable,
+    pub health: Option<HealthTable>,
+    pub slow_start: Option<Duration>,
+    pub retry: RetryTable,
+    pub limits: BreakerTable,
 }
 
 /// One item of `servers`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::config) struct ServerEntry {
     /// `None` if it was wrong.
     pub address: Option<Located<ServerAddress>>,
     pub weight: Option<u32>,
     pub backup: Option<bool>,
     pub max_connections: Option<u32>,
+    pub state: Option<ServerState>,
 }
 
 /// `queue` of an upstream.
@@ -66,8 +74,17 @@ impl UpstreamTable {
             timeouts: table(fields.get("timeouts"), "`timeouts` of an upstream", |fields| {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_UPSTREAM)
             }),
+            health: fields
+                .get("health")
+                .and_then(|field| field.table("`health`"))
+                .map(HealthTable::read),
+            passive: table(fields.get("passive"), "`passive`", PassiveTable::read),
+            slow_start: fields
+                .get("slow_start")
+                .and_then(|field| field.duration(Duration::ZERO..=YEAR)),
+            retry: table(fields.get("retry"), "`retry`", RetryTable::read),
+            limits: table(fields.get("limits"), "`limits` of an upstream", BreakerTable::read),
         };
-        fields.refuse_for_now("health", "[upstream.health]");
         fields.finish();
         upstream
     }
@@ -120,28 +137,35 @@ impl ServerEntry {
     fn read(item: Field<'_>) -> ServerEntry {
         if !item.is_table() {
             let address = read_address(item);
-            return ServerEntry { address, weight: None, backup: None, max_connections: None };
+            return ServerEntry { address, ..ServerEntry::default() };
         }
         let Some(mut fields) = item.table("a server") else {
-            return ServerEntry {
-                address: None,
-                weight: None,
-                backup: None,
-                max_connections: None,
-            };
+            return ServerEntry::default();
         };
         let address = fields.require("address", "address = \"127.0.0.1:3000\"");
+        let states = ServerState::ALL.map(|state| (state.name(), state));
         let server = ServerEntry {
             address: address.and_then(read_address),
-            weight: fields.get("weight").and_then(|field| field.whole32(1..=1_000_000)),
+            weight: fields.get("weight").and_then(read_weight),
             backup: fields.get("backup").and_then(Field::flag),
             max_connections: fields
                 .get("max_connections")
                 .and_then(|field| field.whole32(1..=10_000_000)),
+            state: fields.get("state").and_then(|field| field.one_of(&states)),
         };
         fields.finish();
         server
     }
+}
+
+/// No weight is a server without requests, for which there is a word.
+fn read_weight(field: Field<'_>) -> Option<u32> {
+    let weight = field.whole32(0..=1_000_000)?;
+    if weight == 0 {
+        let remedy = "write a number from 1 to 1000000, or state = \"drain\" for no new requests";
+        return field.refuse("`weight` is 0", remedy);
+    }
+    Some(weight)
 }
 
 fn read_address(field: Field<'_>) -> Option<Located<ServerAddress>> {

@@ -82,11 +82,6 @@ fn keys() {
         ),
         ("[[timeouts]]", &["1:1: there is one `timeouts` only; write it as [timeouts]"]),
     ]);
-    check(&[(
-        "[[route]]\nupstream = \"app\"\n[[listener]]\naddress = \"127.0.0.1:1\"\n[[upstream]]\n\
-         name = \"app\"\nservers = [\"a:1\"]\n[upstream.health]\npath = \"/\"\n",
-        &["8:11: `[upstream.health]` is not part of this version yet; remove the table"],
-    )]);
 }
 
 #[test]
@@ -210,7 +205,8 @@ fn upstreams() {
                 "5:57: a server has no `address`; add address = \"127.0.0.1:3000\"",
                 "5:73: an item of `servers` is a whole number; write an address in quotes, such as \
                  \"127.0.0.1:3000\"",
-                "6:29: `weight` is 0; write a number from 1 to 1000000",
+                "6:29: `weight` is 0; write a number from 1 to 1000000, or state = \"drain\" for \
+                 no new requests",
                 "6:46: the server y:2 is listed twice; remove one; a larger `weight` gives a \
                  larger \
                  share",
@@ -238,6 +234,66 @@ fn upstreams() {
             ],
         ),
         (
+            &upstream(
+                "servers = [\"a:1\"]\n\
+                 retry = { tries = 0, stale = 1, budget = 20, budget_min = -1 }\n\
+                 limits = { max_active = 0, max_pending = \"no\", retries = 3 }",
+            ),
+            &[
+                "4:19: `tries` is 0; write a number from 1 to 8",
+                "4:30: `stale` is a whole number; write true or false",
+                "4:33: unknown key `budget` in `retry`; did you mean `budget_percent`?",
+                "4:59: `budget_min` is -1; write a number from 0 to 10000000",
+                "5:25: `max_active` is 0; write a number from 1 to 10000000",
+                "5:42: `max_pending` is not understood; write a count, or \"none\"",
+                "5:48: unknown key `retries` in `limits` of an upstream; the keys here are \
+                 `max_active`, `max_pending`, `max_retries`",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [{ address = \"a:1\", state = \"drained\" }]\nslow_start = 10\n\
+                 passive = { failures = 0, window = \"0s\", ejecton = \"1s\", eject_refused = 1 }",
+            ),
+            &[
+                "3:39: unknown `state` \"drained\"; did you mean `drain`?",
+                "4:14: `slow_start` is a whole number; write a time with its unit, such as \"10s\"",
+                "5:24: `failures` is 0; write a number from 1 to 1000",
+                "5:36: `window` is \"0s\"; write a time from 1ms to 8760h",
+                "5:42: unknown key `ejecton` in `passive`; did you mean `ejection`?",
+                "5:74: `eject_refused` is a whole number; write true or false",
+            ],
+        ),
+        (
+            &upstream("servers = [\"a:1\"]\npassive = { max_ejection = \"5s\" }"),
+            &["4:28: `max_ejection` is \"5s\", but the first ejection is 10s; write at least \
+                 \"10s\""],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\nretry = { budget_percent = 0, budget_min = 0 }\n\
+                 queue = { max = 100 }\nlimits = { max_pending = 99 }",
+            ),
+            &[
+                "4:44: a budget of nothing allows no retry; raise `budget_min`, or write tries = 1 \
+                 and stale = false",
+                "6:26: max_pending = 99, but `queue` lets 100 requests wait; write at least 100, \
+                 or lower `max` of `queue`",
+            ],
+        ),
+        (
+            &upstream(
+                "servers = [\"a:1\"]\nretry = { tries = 1, stale = false, budget_min = 3 }\n\
+                 limits = { max_retries = 3 }",
+            ),
+            &[
+                "4:50: this has no effect: with tries = 1 and stale = false nothing is tried \
+                 again; remove it",
+                "5:26: this has no effect: with tries = 1 and stale = false nothing is tried \
+                 again; remove it",
+            ],
+        ),
+        (
             &upstream("servers = [\"a:1\"]\ntimeouts = { header = \"1s\" }\nhash = \"url\""),
             &[
                 "4:14: `header` cannot be set in `timeouts` of an upstream; set it in [timeouts]",
@@ -253,6 +309,73 @@ fn upstreams() {
                 "8:8: \"a b\" is not a name; use 1 to 64 letters, digits, hyphens, dots or \
                  underscores",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn active_checks() {
+    let health = |body: &str| format!("{UPSTREAM}[upstream.health]\n{body}\n{LISTENER}{ROUTE}");
+    check(&[
+        (
+            &health(
+                "type = \"htp\"\nmethod = \"POST\"\npath = \"healthz\"\nhost = \"http://a/\"\n\
+                 status = [200, \"2xx\", \"299-200\", 99, true]\nbody = \"\"\nuri = \"/\"",
+            ),
+            &[
+                "5:8: unknown `type` \"htp\"; did you mean `http`?",
+                "6:10: unknown `method` \"POST\"; it may be `GET`, `HEAD`, `OPTIONS`",
+                "7:8: `path` is \"healthz\": a path begins with `/`; did you mean \"/healthz\"?",
+                "8:8: `host` is \"http://a/\", which is no host; write a name, with a port if need \
+                 be: \"app.internal\"",
+                "9:16: `2xx` is no range of statuses; did you mean \"200-299\"?",
+                "9:23: `299-200` is no range of statuses; write a status from 200 to 599, or \
+                 a range such as \"200-299\"",
+                "9:34: `status` is 99; write a number from 200 to 599",
+                "9:38: an item of `status` is true or false; write a status such as 200, or \
+                 a range such as \"200-299\"",
+                "10:8: `body` is empty, which every answer has in it; remove it",
+                "11:1: unknown key `uri` in `health`; the keys here are `type`, `method`, `path`, \
+                 `host`, `status`, `body`, `interval`, `jitter_percent`, `timeout`, `rise`, `fall`",
+            ],
+        ),
+        (
+            &health(
+                "interval = \"1ms\"\njitter_percent = 100\ntimeout = 1\nrise = 0\nfall = 0\n\
+                 status = []\npath = \"/a b\"",
+            ),
+            &[
+                "5:12: `interval` is \"1ms\"; write a time from 10ms to 8760h",
+                "6:18: `jitter_percent` is 100; write a number from 0 to 90",
+                "7:11: `timeout` is a whole number; write a time with its unit, such as \"10s\"",
+                "8:8: `rise` is 0; write a number from 1 to 1000",
+                "9:8: `fall` is 0; write a number from 1 to 1000",
+                "10:10: `status` is empty; add at least one, such as 200",
+                "11:8: `path` holds characters that a request's target cannot; write them \
+                 percent-encoded",
+            ],
+        ),
+        (
+            &health("timeout = \"3s\""),
+            &["5:11: `timeout` is \"3s\", but a check begins every 2s; write at most \"2s\""],
+        ),
+        (
+            &health("type = \"tcp\"\npath = \"/\"\nstatus = 200"),
+            &[
+                "6:8: `path` has no effect with type = \"tcp\"; remove it, or write type = \
+                 \"http\"",
+                "7:10: `status` has no effect with type = \"tcp\"; remove it, or write type = \
+                 \"http\"",
+            ],
+        ),
+        (
+            &health("method = \"HEAD\"\nbody = \"ok\""),
+            &["6:8: an answer to HEAD has no body to look at; write method = \"GET\" or remove \
+               `body`"],
+        ),
+        (
+            &format!("{UPSTREAM}health = true\n{LISTENER}{ROUTE}"),
+            &["4:10: `health` is true or false; write a table"],
         ),
     ]);
 }

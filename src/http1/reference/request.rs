@@ -1,6 +1,6 @@
 //! Requests as the reference reads and forwards them.
 
-use super::{Head, passing, too_many_named};
+use super::{HOP_BY_HOP, Head, passing, too_many_named};
 use crate::http1::{MAX_FIELDS, RequestFacts, RequestFraming};
 
 /// A request as the reference reads it.
@@ -42,30 +42,30 @@ impl Request {
 
     /// All fields of the forwarded head, in order.
     pub(in crate::http1) fn forwarded_fields(&self) -> Vec<(String, Vec<u8>)> {
-        let mut dropped = vec![
+        let mut dropped = HOP_BY_HOP.to_vec();
+        dropped.extend([
             "host",
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "proxy-authenticate",
-            "proxy-authorization",
-            "te",
-            "transfer-encoding",
-            "content-length",
             "x-forwarded-for",
             "x-forwarded-host",
             "x-forwarded-proto",
             "content_length",
             "transfer_encoding",
-        ];
+        ]);
         if !self.facts.upgrade {
             dropped.push("upgrade");
         }
         if self.minor == 0 {
             dropped.push("expect");
         }
+        let hops = self.hops();
+        if hops.is_some() {
+            dropped.push("max-forwards");
+        }
         let mut fields = vec![("Host".into(), self.host.clone().unwrap_or_default().into())];
         fields.extend(passing(&self.head, &dropped));
+        if let Some(hops) = hops {
+            fields.push(("Max-Forwards".into(), hops.saturating_sub(1).to_string().into()));
+        }
         let mut add = |name: &str, value: &str| fields.push((name.into(), value.into()));
         match (self.facts.framing, self.head.declared(self.minor)) {
             (RequestFraming::Chunked, _) => add("Transfer-Encoding", "chunked"),
@@ -98,6 +98,16 @@ impl Request {
             add("X-Request-Id", "id-1");
         }
         fields
+    }
+
+    /// RFC 9110 §7.6.2
+    fn hops(&self) -> Option<u64> {
+        if ![&b"OPTIONS"[..], b"TRACE"].contains(&&*self.head.start[0]) {
+            return None;
+        }
+        let first = self.head.values("max-forwards").into_iter().next()?;
+        let is_number = !first.is_empty() && first.chars().all(|c| c.is_ascii_digit());
+        is_number.then(|| first.parse().unwrap_or(u64::MAX))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Responses as the reference reads and forwards them.
 
-use super::{Head, passing, too_many_named};
+use super::{HOP_BY_HOP, Head, passing, too_many_named};
 use crate::http1::{BodyOut, MAX_FIELDS, ResponseFacts, ResponseFraming, Version};
 
 /// A response as the reference reads it.
@@ -54,20 +54,12 @@ impl Response {
         client: Version,
         body: BodyOut,
     ) -> Vec<(String, Vec<u8>)> {
-        let mut fields = passing(
-            &self.head,
-            &[
-                "connection",
-                "keep-alive",
-                "proxy-connection",
-                "proxy-authenticate",
-                "proxy-authorization",
-                "te",
-                "transfer-encoding",
-                "content-length",
-                "upgrade",
-            ],
-        );
+        let mut dropped = HOP_BY_HOP.to_vec();
+        let upgrade = self.facts.status == 426 && !self.head.list("upgrade").is_empty();
+        if !upgrade {
+            dropped.push("upgrade");
+        }
+        let mut fields = passing(&self.head, &dropped);
         let mut add = |name: &str, value: &str| fields.push((name.into(), value.into()));
         match (body, self.facts.content_length) {
             (BodyOut::Chunked, _) => add("Transfer-Encoding", "chunked"),
@@ -75,6 +67,9 @@ impl Response {
                 add("Content-Length", &length.to_string());
             }
             _ => {}
+        }
+        if upgrade {
+            add("Connection", "upgrade");
         }
         match (client, body) {
             (_, BodyOut::UntilClose) => add("Connection", "close"),

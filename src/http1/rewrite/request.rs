@@ -30,13 +30,22 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
     request_line(&mut sheet, head);
     host(&mut sheet, head);
     let (upgrade, modern) = (head.facts.upgrade, head.version == Version::Http11);
+    let max_forwards = head.max_forwards();
     sheet.copy(head.lines(), head.survey.marks, |name| match name {
         Known::Upgrade => upgrade,
         // The 100 that it asks for would have no way back to an HTTP/1.0 client.
         Known::Expect => modern,
+        Known::MaxForwards => max_forwards.is_none(),
         Known::XRequestId => true,
         _ => false,
     });
+    if let Some(hops) = max_forwards
+        && sheet.owns("max-forwards")
+    {
+        sheet.put(b"Max-Forwards: ");
+        put_decimal(sheet.out, hops.saturating_sub(1));
+        sheet.put(b"\r\n");
+    }
     framing(&mut sheet, head);
     connection(&mut sheet, head);
     forwarded(&mut sheet, head, how);

@@ -4,6 +4,11 @@ use super::{RESERVE, Sheet, put_decimal};
 use crate::http1::name::Known;
 use crate::http1::{FieldEdits, ResponseHead, Version};
 
+/// A 426 must say in Upgrade to what (RFC 9110 §15.5.22). That is the server's word, and the
+/// client's next request may ask it for that through here. In any other final response Upgrade
+/// only advertises what the server's hop could speak (RFC 9110 §7.8), and stays here.
+const UPGRADE_REQUIRED: u16 = 426;
+
 /// How the body goes to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyOut {
@@ -36,8 +41,12 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, how: &Resp
     out.reserve(head.len + RESERVE);
     let mut sheet = Sheet::new(out, how.edits);
     status_line(&mut sheet, head);
-    sheet.copy(head.lines(), head.survey.marks, |_| false);
+    let upgrade = head.status == UPGRADE_REQUIRED && head.survey.upgrade;
+    sheet.copy(head.lines(), head.survey.marks, |name| upgrade && name == Known::Upgrade);
     framing(&mut sheet, head, how.body);
+    if upgrade {
+        sheet.put(b"Connection: upgrade\r\n");
+    }
     sheet.put(connection_line(how.keep_alive, how.client_version));
     sheet.via(head.version);
     sheet.finish("");

@@ -66,6 +66,22 @@ fn upgrade_and_trailers() {
     assert_eq!(request(input), format!("{expected}{ADDED}"));
 }
 
+/// One hop less for OPTIONS and TRACE; for other methods the field means nothing
+/// (RFC 9110 §7.6.2).
+#[test]
+fn hops() {
+    for (line, fields, expected) in [
+        ("OPTIONS /", "Max-Forwards: 5\nX: 1", "X: 1\nMax-Forwards: 4"),
+        ("OPTIONS *", "X: 1\nmax-forwards: 1\nMax-Forwards: 9", "X: 1\nMax-Forwards: 0"),
+        ("TRACE /", "Max-Forwards: 10", "Max-Forwards: 9"),
+        ("OPTIONS /", "Max-Forwards: many", "Max-Forwards: many"),
+        ("GET /", "Max-Forwards: 5", "Max-Forwards: 5"),
+    ] {
+        let got = request(&format!("{line} HTTP/1.1\nHost: a\n{fields}"));
+        assert_eq!(got, format!("{line} HTTP/1.1\nHost: a\n{expected}\n{ADDED}"));
+    }
+}
+
 #[test]
 fn earlier_proxies() {
     let input = "GET / HTTP/1.1\nHost: a\nX-Forwarded-For: 203.0.113.1\nVia: 1.1 b\n\
@@ -208,6 +224,35 @@ fn status_lines() {
             edits,
         };
         assert_eq!(response(input, false, |out, head| write_response(out, head, &how)), expected);
+    }
+}
+
+/// Only a 426 says what to upgrade to (RFC 9110 §15.5.22), and then Connection says so too.
+#[test]
+fn upgrade_required() {
+    let edits = &FieldEdits::default();
+    let (old, new) = (Version::Http10, Version::Http11);
+    let required = "HTTP/1.1 426 Upgrade Required\nConnection: close\nupgrade: TLS/1.2, HTTP/1.1";
+    let passed = "HTTP/1.1 426 Upgrade Required\nupgrade: TLS/1.2, HTTP/1.1\nContent-Length: 0\n\
+                  Connection: upgrade\n";
+    let stays = "HTTP/1.1 503 \nContent-Length: 0\n".to_owned();
+    for (input, client_version, keep_alive, expected) in [
+        (required, new, true, passed.to_owned()),
+        (required, new, false, format!("{passed}Connection: close\n")),
+        (required, old, true, format!("{passed}Connection: keep-alive\n")),
+        ("HTTP/1.1 503\nUpgrade: h2\nConnection: upgrade", new, true, stays),
+        (
+            "HTTP/1.1 426 X\nConnection: upgrade\nUpgrade: ,",
+            new,
+            true,
+            "HTTP/1.1 426 X\nContent-Length: 0\n".to_owned(),
+        ),
+    ] {
+        let body = BodyOut::None;
+        let how = ResponseRewrite { client_version, keep_alive, body, edits };
+        let input = format!("{input}\nContent-Length: 0");
+        let got = response(&input, false, |out, head| write_response(out, head, &how));
+        assert_eq!(got, format!("{expected}Via: 1.1 corelane"));
     }
 }
 

@@ -28,8 +28,11 @@ const SIZE: usize = HEADROOM + BUF_CAPACITY + TAILROOM + 1088;
 const RING_ENTRIES: u16 = 1024;
 /// One part in so many of all buffers is kept for receives from servers.
 const RESERVED_PART: usize = 8;
-/// Buffers published at first; doubled whenever the kernel ran out.
+/// Buffers published at first, and at least; doubled whenever the kernel ran out.
 const PUBLISHED_AT_FIRST: u16 = 32;
+/// So many rounds through all that are published without the kernel's running out halve them: the
+/// kernel takes them in turn, and the more there are, the colder is each.
+const ROUNDS_OF_PLENTY: u32 = 64;
 
 const LAYOUT: Layout = match Layout::from_size_align(SIZE, 64) {
     Ok(layout) => layout,
@@ -65,6 +68,8 @@ struct KernelRing {
     tail: u16,
     published: u16,
     target: u16,
+    /// Buffers picked since the target changed, or since the kernel ran out.
+    picked: u32,
 }
 
 impl Stock {
@@ -116,7 +121,7 @@ impl Stock {
     /// Notes that the kernel has picked a published buffer: a completion brought it.
     pub fn picked(&self) {
         if let Some(ring) = &mut self.inner.borrow_mut().ring {
-            ring.published -= 1;
+            ring.picked();
         }
     }
 
@@ -150,18 +155,29 @@ impl Stock {
         }
     }
 
-    /// Called when the kernel found no buffer: publishes more, and says whether any are published.
-    pub fn grow(&self) -> bool {
+    /// After a turn's completions: publishes buffers again, and more than before if the kernel has
+    /// used up all that were.
+    pub fn restock(&self) {
         {
             let mut inner = self.inner.borrow_mut();
             // The other half is for those who lend buffers themselves.
             let most = RING_ENTRIES.min((inner.max / 2).max(1) as u16);
+            let more_exist = inner.in_use() < inner.most();
             if let Some(ring) = &mut inner.ring
                 && ring.published == 0
             {
-                ring.target = (ring.target * 2).min(most);
+                ring.picked = 0;
+                if more_exist {
+                    ring.target = (ring.target * 2).min(most);
+                }
             }
         }
+        self.replenish();
+    }
+
+    /// Called when the kernel found no buffer: publishes what there is by now, and says whether any
+    /// is published.
+    pub fn offer(&self) -> bool {
         self.replenish();
         self.inner.borrow().ring.as_ref().is_some_and(|ring| ring.published > 0)
     }
@@ -254,7 +270,18 @@ impl KernelRing {
             std::alloc::handle_alloc_error(RING_LAYOUT)
         };
         let target = PUBLISHED_AT_FIRST.min((max / 2).max(1) as u16);
-        KernelRing { entries, tail: 0, published: 0, target }
+        KernelRing { entries, tail: 0, published: 0, target, picked: 0 }
+    }
+
+    fn picked(&mut self) {
+        self.published -= 1;
+        self.picked += 1;
+        if self.picked >= ROUNDS_OF_PLENTY * u32::from(self.target) {
+            self.picked = 0;
+            if self.target > PUBLISHED_AT_FIRST {
+                self.target = (self.target / 2).max(PUBLISHED_AT_FIRST);
+            }
+        }
     }
 
     fn publish(&mut self, index: u16, data: NonNull<u8>) {
@@ -438,6 +465,41 @@ mod tests {
         stock.trim(2);
         assert_eq!(stock.usage(), (2, 0));
         assert!(stock.lease().is_some());
+    }
+
+    #[test]
+    fn a_rush_that_uses_up_all_that_is_published_has_more_published() {
+        let stock = Stock::new(2048, true);
+        let published = || stock.inner.borrow().ring.as_ref().map(|ring| ring.published);
+        stock.replenish();
+        assert_eq!(published(), Some(PUBLISHED_AT_FIRST));
+        (0..PUBLISHED_AT_FIRST).for_each(|_| stock.picked());
+        stock.restock();
+        assert_eq!(published(), Some(2 * PUBLISHED_AT_FIRST));
+        (1..2 * PUBLISHED_AT_FIRST).for_each(|_| stock.picked());
+        stock.restock();
+        assert_eq!(published(), Some(2 * PUBLISHED_AT_FIRST), "one was left");
+        (0..2 * PUBLISHED_AT_FIRST).for_each(|_| stock.picked());
+        stock.restock();
+        assert_eq!(published(), Some(4 * PUBLISHED_AT_FIRST));
+    }
+
+    #[test]
+    fn what_a_rush_has_published_is_taken_back_in_time() {
+        let stock = Stock::new(2048, true);
+        let mut inner = stock.inner.borrow_mut();
+        let ring = inner.ring.as_mut().unwrap();
+        (ring.target, ring.published) = (4 * PUBLISHED_AT_FIRST, 1);
+        let mut pick = |times: u32| {
+            for _ in 0..times * ROUNDS_OF_PLENTY * u32::from(PUBLISHED_AT_FIRST) {
+                ring.picked();
+                ring.published += 1;
+            }
+            ring.target
+        };
+        assert_eq!(pick(3), 4 * PUBLISHED_AT_FIRST);
+        assert_eq!(pick(1), 2 * PUBLISHED_AT_FIRST);
+        assert_eq!(pick(8), PUBLISHED_AT_FIRST);
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Uring {
                 self.complete(&entry, wakers);
             }
         }
-        self.stock.replenish();
+        self.stock.restock();
     }
 
     fn complete(&mut self, entry: &cqueue::Entry, wakers: &mut Vec<Waker>) {
@@ -344,7 +344,9 @@ pub fn received(stock: &Rc<Stock>, outcome: Outcome, hold: Hold) -> io::Result<O
 
 /// Whether this kernel's ring has what `tier` needs, found by setting one up.
 pub fn probe(tier: Tier) -> io::Result<()> {
-    let uring = Uring::new(tier, 16, 8)?;
+    let mut uring = Uring::new(tier, 16, 8)?;
+    // A filter may allow io_uring_setup(2) and refuse this.
+    uring.enter(false, 0, None)?;
     let params = uring.ring.params();
     let mut probe = io_uring::Probe::new();
     uring.ring.submitter().register_probe(&mut probe)?;

@@ -1,0 +1,146 @@
+//! One check of one server.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+
+use http_body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::plan::{Address, CheckKind, CheckPlan, HttpCheck};
+
+/// So much of an answer's body is searched, bytes.
+const BODY_MAX: usize = 64 << 10;
+
+/// Who asks.
+const AGENT: &str = concat!("corelane/", env!("CARGO_PKG_VERSION"), " (health check)");
+
+/// What a check says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server is well.
+    Passed,
+    /// It is not, and why.
+    Failed(String),
+    /// We could not ask, and why; the server is not to blame.
+    Unknown(String),
+}
+
+/// Why a check did not pass.
+enum Fault {
+    Theirs(String),
+    Ours(String),
+}
+
+/// Checks the server at `address`, which is configured as `name`.
+pub async fn run(plan: &CheckPlan, address: &Address, name: &str) -> Outcome {
+    let host = match address {
+        Address::Ip(_) => name,
+        Address::Unix(_) => "localhost",
+    };
+    match tokio::time::timeout(plan.timeout, ask(&plan.kind, address, host)).await {
+        Ok(Ok(())) => Outcome::Passed,
+        Ok(Err(Fault::Theirs(why))) => Outcome::Failed(why),
+        Ok(Err(Fault::Ours(why))) => Outcome::Unknown(why),
+        Err(_) => Outcome::Failed(format!("it took longer than {:?}", plan.timeout)),
+    }
+}
+
+async fn ask(kind: &CheckKind, address: &Address, host: &str) -> Result<(), Fault> {
+    match address {
+        Address::Ip(ip) => {
+            let stream = TcpStream::connect(ip).await.map_err(not_connected)?;
+            ask_over(kind, stream, host).await
+        }
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(not_connected)?;
+            ask_over(kind, stream, host).await
+        }
+    }
+}
+
+fn not_connected(error: io::Error) -> Fault {
+    let why = format!("it cannot be connected to: {error}");
+    match Errno::from_io_error(&error) {
+        Some(Errno::ADDRNOTAVAIL | Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+            Fault::Ours(why)
+        }
+        _ => Fault::Theirs(why),
+    }
+}
+
+async fn ask_over(
+    kind: &CheckKind,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+) -> Result<(), Fault> {
+    match kind {
+        CheckKind::Tcp => Ok(()),
+        CheckKind::Http(check) => request(check, stream, host).await.map_err(Fault::Theirs),
+    }
+}
+
+async fn request(
+    check: &HttpCheck,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+) -> Result<(), String> {
+    let request = Request::builder()
+        .method(check.method)
+        .uri(&check.path)
+        .header(HOST, check.host.as_deref().unwrap_or(host))
+        .header(USER_AGENT, AGENT)
+        .header(CONNECTION, "close")
+        .body(String::new())
+        .map_err(|error| format!("the request cannot be made: {error}"))?;
+    let no_answer = |error| format!("no valid answer: {error}");
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(no_answer)?;
+        judge(check, response).await
+    };
+    // The connection moves the answer's bytes; how it ends shows in the answer.
+    let (mut connection, mut answer) = (pin!(connection), pin!(answer));
+    let mut ended = false;
+    loop {
+        tokio::select! {
+            verdict = &mut answer => return verdict,
+            _ = &mut connection, if !ended => ended = true,
+        }
+    }
+}
+
+async fn judge(check: &HttpCheck, response: hyper::Response<Incoming>) -> Result<(), String> {
+    let status = response.status().as_u16();
+    if !check.statuses.iter().any(|statuses| statuses.contains(&status)) {
+        return Err(format!("status {status}"));
+    }
+    match &check.body {
+        Some(wanted) => find(wanted, response.into_body()).await,
+        None => Ok(()),
+    }
+}
+
+/// Looks for `wanted` in the beginning of a body.
+async fn find(wanted: &str, mut body: Incoming) -> Result<(), String> {
+    let mut bytes = Vec::new();
+    while bytes.len() < BODY_MAX {
+        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| format!("its answer broke off: {error}"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        bytes.extend_from_slice(&data[..data.len().min(BODY_MAX - bytes.len())]);
+        if memchr::memmem::find(&bytes, wanted.as_bytes()).is_some() {
+            return Ok(());
+        }
+    }
+    Err(format!("its answer of {} bytes lacks {wanted:?}", bytes.len()))
+}

@@ -1,0 +1,105 @@
+//! Checks one server after each interval, for as long as the process runs.
+
+use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::check::{self, Outcome};
+use super::{Desk, now};
+use crate::plan::{CheckPlan, Plan};
+use crate::shard::Place;
+
+/// A server to check.
+pub struct Watched {
+    place: Place,
+    /// For logs.
+    upstream: String,
+    server: String,
+    plan: CheckPlan,
+}
+
+/// All servers of upstreams with checks.
+pub fn watched(plan: &Plan) -> Vec<Watched> {
+    let mut watched = Vec::new();
+    for (upstream, group) in plan.upstreams.iter().enumerate() {
+        let Some(check) = &group.check else { continue };
+        watched.extend(group.servers.iter().enumerate().map(|(server, plan)| Watched {
+            place: Place { upstream, server },
+            upstream: group.name.clone(),
+            server: plan.address.to_string(),
+            plan: check.clone(),
+        }));
+    }
+    watched
+}
+
+impl Watched {
+    /// Checks it without end.
+    pub async fn watch(self, desk: Rc<RefCell<Desk>>) {
+        let CheckPlan { interval, jitter_percent, .. } = self.plan;
+        // All begin at the same moment; their checks shall not.
+        tokio::time::sleep(interval.mul_f64(random())).await;
+        loop {
+            let next = now() + jittered(interval, jitter_percent, random());
+            let target = desk.borrow().board.target(self.place);
+            if let Some(address) = target {
+                match check::run(&self.plan, &address, &self.server).await {
+                    Outcome::Passed => desk.borrow_mut().checked(self.place, Ok(())),
+                    Outcome::Failed(why) => {
+                        self.log("check failed", &why);
+                        desk.borrow_mut().checked(self.place, Err(why));
+                    }
+                    Outcome::Unknown(why) => self.log("check not possible", &why),
+                }
+            }
+            tokio::time::sleep_until(next.into()).await;
+        }
+    }
+
+    fn log(&self, what: &str, why: &str) {
+        tracing::debug!(upstream = self.upstream, server = self.server, why, "{what}");
+    }
+}
+
+/// The interval, longer or shorter by up to so many percent; `chance` is from 0 to 1.
+fn jittered(interval: Duration, percent: u32, chance: f64) -> Duration {
+    let most = f64::from(percent) / 100.0;
+    interval.mul_f64(1.0 + most * (2.0 * chance - 1.0))
+}
+
+/// From 0 to 1. Each hasher has keys of its own.
+fn random() -> f64 {
+    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn intervals_keep_within_their_jitter(
+            ms in 10u64..100_000,
+            percent in 0u32..100,
+            chance in 0f64..=1.0,
+        ) {
+            let interval = Duration::from_millis(ms);
+            let jittered = jittered(interval, percent, chance).as_secs_f64();
+            let off = jittered / interval.as_secs_f64() - 1.0;
+            prop_assert!(off.abs() <= f64::from(percent) / 100.0 + 1e-6, "{off}");
+        }
+    }
+
+    #[test]
+    fn checks_are_spread() {
+        let interval = Duration::from_secs(2);
+        let mut tenths = [0u32; 10];
+        for _ in 0..10_000 {
+            let off = jittered(interval, 50, random()).as_secs_f64() - 1.0;
+            tenths[((off * 5.0) as usize).min(9)] += 1;
+        }
+        assert!(tenths.iter().all(|count| (800..1_200).contains(count)), "{tenths:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! The shards that run.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::StartError;
+use crate::plan::Plan;
+use crate::shard::{self, Bound, Command, Event, Notices, Sender, Setup, Thread, Tier, mailbox};
+
+/// Running shards. Dropped, they are stopped at once, and have ended afterwards.
+#[derive(Default)]
+pub struct Shards {
+    commands: Vec<Sender<Command>>,
+    threads: Vec<Thread>,
+}
+
+impl Shards {
+    /// Starts one for each CPU of the plan, with its sockets of `bound`. What they have to say
+    /// comes through `events`, with their numbers; what they find out about servers, through
+    /// `notices`.
+    ///
+    /// # Errors
+    /// Why one could not be started; the others are stopped.
+    pub fn start(
+        plan: &Arc<Plan>,
+        tier: Tier,
+        bound: Vec<Bound>,
+        events: &mpsc::Sender<(usize, Event)>,
+        notices: &Notices,
+    ) -> Result<Shards, StartError> {
+        let mut listeners: Vec<Vec<_>> = plan.shards.cpus.iter().map(|_| Vec::new()).collect();
+        for listener in bound {
+            for (shard, socket) in listeners.iter_mut().zip(listener.sockets) {
+                shard.push(socket);
+            }
+        }
+        let mut shards = Shards::default();
+        let commons = shard::commons(plan)?;
+        for (number, (listeners, commons)) in listeners.into_iter().zip(commons).enumerate() {
+            let (sender, mailbox) = mailbox()?;
+            let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
+            let notices = notices.clone();
+            let setup =
+                Setup { number, plan, tier, listeners, mailbox, events, commons, notices, seed };
+            shards.threads.push(shard::spawn(setup).map_err(StartError::Other)?);
+            shards.commands.push(sender);
+        }
+        Ok(shards)
+    }
+
+    /// Where each takes its commands.
+    pub fn commands(&self) -> &[Sender<Command>] {
+        &self.commands
+    }
+
+    /// Commands all of them.
+    pub fn tell(&self, command: impl Fn() -> Command) {
+        for shard in &self.commands {
+            shard.send(command());
+        }
+    }
+
+    /// Leaves them to the end of the process, which is near.
+    pub fn abandon(&mut self) {
+        self.threads.clear();
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        self.tell(|| Command::Stop);
+        self.threads.drain(..).for_each(Thread::join);
+    }
+}
+
+/// A number that differs from shard to shard and from start to start.
+fn seed(number: usize) -> u64 {
+    RandomState::new().hash_one(number)
+}
