@@ -37,7 +37,7 @@ fn no_dribble_extends_a_head(tier: Tier) {
         ("GET / HTTP/1.1\r\nX: ", "x"),
         ("GET /", "x"),
         ("G", "E"),
-        ("\r", "\n"),
+        ("\r\n", "G"),
         ("GET / HTTP/1.1\r\nHost: test\r\n", "X: y\r\n"),
     ] {
         let mut client = proxy.client();
@@ -52,6 +52,7 @@ fn no_dribble_extends_a_head(tier: Tier) {
                 while client.try_send(byte).is_ok() && !has_answer(&mut client) {}
             });
             assert!((ms(250)..LATE).contains(&waited), "{waited:?} for {before:?}");
+            assert_eq!(client.response().status, 408, "{before:?}");
         }
     }
     assert_eq!(origin.requests().len(), 5);

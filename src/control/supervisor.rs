@@ -64,9 +64,10 @@ enum Message {
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
-pub fn start(plan: Plan) -> Result<Running, StartError> {
+pub fn start(mut plan: Plan) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     limits::raise(shards).map_err(StartError::Other)?;
+    limits::fit(&mut plan);
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
@@ -91,7 +92,6 @@ pub fn start(plan: Plan) -> Result<Running, StartError> {
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     resolve::start(&plan, shards.commands())?;
-    limits::advise(&plan.shards);
     let (_signals, _files) = (signals, files);
     Ok(Running { addresses, tier, plan, shards, health, events: messages, _signals, _files })
 }

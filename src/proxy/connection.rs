@@ -69,7 +69,7 @@ impl Deref for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.context.connections.set(self.context.connections.get() - 1);
+        self.context.make_room();
         if let (Some(ticket), Some(turnstile)) = (self.ticket.take(), &self.context.turnstile) {
             turnstile.leave(ticket);
         }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::{Rates, Turnstile};
 use crate::plan::{Plan, SplicePlan};
@@ -61,6 +62,8 @@ pub struct Context {
     pub connections: Cell<u32>,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
+    /// Who waits until one of them is closed.
+    awaiting_room: RefCell<Vec<Waker>>,
     report: RefCell<Report>,
     scratch: RefCell<Vec<u8>>,
     id_base: u32,
@@ -85,11 +88,27 @@ impl Context {
             draining: Cell::new(false),
             connections: Cell::new(0),
             turnstile,
+            awaiting_room: RefCell::default(),
             report: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(4096)),
             id_base: (seed ^ (seed >> 32)) as u32,
             id_count: Cell::new(0),
         })
+    }
+
+    /// Has `waker` woken when a client connection is closed.
+    pub fn await_room(&self, waker: &Waker) {
+        let mut waiting = self.awaiting_room.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    /// A client connection is closed.
+    pub(super) fn make_room(&self) {
+        self.connections.set(self.connections.get() - 1);
+        let waiting = self.awaiting_room.take();
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// An id for a request that somebody may ask about.
@@ -112,6 +131,18 @@ impl Context {
     /// What was recorded so far.
     pub fn report(&self) -> Report {
         self.report.borrow().clone()
+    }
+
+    /// Descriptors or memory are short: closes what serves nobody just now, idle pipes and the
+    /// connections in the pools. Says whether there were any.
+    pub fn relieve(&self) -> bool {
+        let mut any = self.pipes.trim();
+        for group in &self.service.borrow().groups {
+            for server in group.servers() {
+                any |= server.close_idle();
+            }
+        }
+        any
     }
 
     /// Runs `action` on an empty buffer that keeps its capacity from use to use.

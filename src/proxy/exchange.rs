@@ -24,6 +24,9 @@ use crate::upstream::{ConnectError, Connected, Denied, Group, Lease, Tried, Verd
 /// After a server has closed, how long to wait for what the kernel says of the send to it.
 const SEND_VERDICT: Duration = Duration::from_secs(1);
 
+/// What was given up for want of descriptors is closed by the ring, at the end of a turn.
+const RELIEF: Duration = Duration::from_millis(5);
+
 /// Receives one request, whose first bytes are here, and answers it.
 pub async fn run(client: &Client, first: Buf) -> Next {
     let started = client.context.ring.now();
@@ -50,6 +53,8 @@ pub async fn run(client: &Client, first: Buf) -> Next {
     };
     // After a body under way, what came behind it may be lost with the upload.
     let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
+    // Its own descriptor is one that is wanted.
+    let keep_alive = keep_alive && !matches!(failure, Failure::Short);
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };
     reply::fail(client, &failure, manner).await
@@ -236,8 +241,16 @@ async fn dial(
     let group = &request.service.groups[request.group];
     let _waits = group.allowance.wait().map_err(Failed::from)?;
     let limit = request.route().timeouts.connect;
-    let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
-    let result = dialled.map_err(|Gone| Failed::ClientGone)?;
+    let mut again = true;
+    let result = loop {
+        let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
+        let result = dialled.map_err(|Gone| Failed::ClientGone)?;
+        let short = matches!(result, Err(ConnectError::Ours(_)));
+        if !short || !std::mem::take(&mut again) || !client.context.relieve() {
+            break result;
+        }
+        client.timer.sleep(RELIEF).await;
+    };
     match &result {
         Ok(_) => {
             client.context.count(|counters| counters.dialled += 1);

@@ -163,10 +163,13 @@ impl Ring {
         self.0.started.elapsed().as_nanos() as Tick
     }
 
-    /// Ends every [`Timer::idle`] wait of this ring as if its time were up.
-    pub fn end_idle_waits(&self) {
+    /// Ends every [`Timer::idle`] wait of this ring as if its time were up, if it will be up
+    /// `within` this time.
+    pub fn end_idle_waits(&self, within: Duration) {
+        let nanos = Tick::try_from(within.as_nanos()).unwrap_or(Tick::MAX);
+        let last = self.now().saturating_add(nanos);
         let mut wakers = Vec::new();
-        self.0.timers.borrow_mut().end_idle(&mut wakers);
+        self.0.timers.borrow_mut().end_idle(last, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -184,6 +187,11 @@ impl Ring {
     /// Gives idle buffer memory back to the allocator.
     pub fn trim_buffers(&self, keep: usize) {
         self.0.stock.trim(keep);
+    }
+
+    /// Whether there are no buffers to receive into, but for the reserve.
+    pub fn is_short_of_buffers(&self) -> bool {
+        !self.0.stock.can_serve()
     }
 
     /// Operations in flight.

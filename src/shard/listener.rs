@@ -18,11 +18,13 @@ use super::drain::Listening;
 use super::socket_file::SocketFile;
 use crate::plan::{Address, ListenerPlan};
 use crate::proxy::{self, Context, Counted};
-use crate::ring::Acceptor;
+use crate::ring::{Acceptor, Timer};
 
 /// How long a listener rests when descriptors or memory are short, or when its shard is full.
 const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
 const REST_WHEN_FULL: Duration = Duration::from_millis(20);
+/// A full shard lets go of clients that have been idle for so long.
+const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// The sockets of one listener, one for each shard.
 pub struct Bound {
@@ -158,7 +160,7 @@ fn backlog(plan: &ListenerPlan) -> i32 {
 }
 
 /// Accepts from the listener with this index in the plan until drained; `most` connections at once,
-/// over all listeners of the shard.
+/// over all listeners of the shard, and none while there is no buffer to receive a request into.
 pub async fn accept(
     context: Rc<Context>,
     (index, listener): (usize, OwnedFd),
@@ -167,8 +169,9 @@ pub async fn accept(
 ) {
     let mut acceptor = Acceptor::new(&context.ring, listener);
     let timer = context.ring.timer();
+    let mut short = false;
     loop {
-        if context.connections.get() >= most {
+        if is_full(&context, most) {
             // More stay in the accept queue.
             acceptor.pause();
             room(&context, &timer, most).await;
@@ -179,11 +182,20 @@ pub async fn accept(
         });
         match accepted.await {
             Some(Ok(fd)) => {
+                if std::mem::take(&mut short) {
+                    tracing::info!("connections are accepted again");
+                }
                 // Another listener of the shard may have taken the last place meanwhile.
                 room(&context, &timer, most).await;
                 serve(&context, index, fd);
             }
-            Some(Err(error)) if !context.draining.get() => rest(&context, &timer, &error).await,
+            Some(Err(error)) if !context.draining.get() => {
+                if !std::mem::replace(&mut short, true) {
+                    tracing::warn!(%error, "cannot accept connections; they wait");
+                }
+                context.relieve();
+                timer.sleep(REST_WHEN_SHORT).await;
+            }
             Some(Err(_)) | None => break,
         }
     }
@@ -192,27 +204,33 @@ pub async fn accept(
     }
 }
 
-/// Waits until there are fewer than `most` connections, or until those who wait are let in anyway.
-async fn room(context: &Context, timer: &crate::ring::Timer, most: u32) {
-    while context.connections.get() >= most && !context.draining.get() {
-        timer.sleep(REST_WHEN_FULL).await;
+fn is_full(context: &Context, most: u32) -> bool {
+    context.connections.get() >= most || context.ring.is_short_of_buffers()
+}
+
+/// Waits until there is room for one more of `most` connections, or until those who wait are let in
+/// anyway. Clients that keep a connection and do not use it make room.
+async fn room(context: &Context, timer: &Timer, most: u32) {
+    while is_full(context, most) && !context.draining.get() {
+        if context.connections.get() >= most {
+            let keepalive = context.service.borrow().plan.timeouts.keepalive;
+            context.ring.end_idle_waits(keepalive.saturating_sub(IDLE_WHEN_FULL));
+        }
+        // Buffers come back without a word.
+        let made = poll_fn(|task| {
+            if !is_full(context, most) {
+                return Poll::Ready(());
+            }
+            context.await_room(task.waker());
+            Poll::Pending
+        });
+        let _ = timer.within(REST_WHEN_FULL, made).await;
     }
 }
 
 fn serve(context: &Rc<Context>, listener: usize, fd: OwnedFd) {
     context.count(|counters| counters.accepted += 1);
     context.ring.spawn(proxy::serve(Counted::new(context.clone(), listener), fd));
-}
-
-/// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
-/// for a moment.
-async fn rest(context: &Context, timer: &crate::ring::Timer, error: &io::Error) {
-    tracing::warn!(%error, "cannot accept; resting for {REST_WHEN_SHORT:?}");
-    context.pipes.trim();
-    for group in &context.service.borrow().groups {
-        group.servers().iter().for_each(|server| server.close_idle());
-    }
-    timer.sleep(REST_WHEN_SHORT).await;
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ async fn obey(
             Command::Drain if !context.draining.get() => {
                 context.draining.set(true);
                 drain.call();
-                context.ring.end_idle_waits();
+                context.ring.end_idle_waits(Duration::MAX);
                 context.ring.spawn(stop_when_done(context.clone(), drain.clone()));
             }
             Command::Drain => {}
