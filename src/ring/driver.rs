@@ -141,6 +141,8 @@ impl Ring {
     pub fn turn(&self, wait: bool) -> io::Result<()> {
         let driver = &*self.0;
         let mut wakers = driver.wakers.take();
+        driver.stock.call(&mut wakers);
+        let wait = wait && wakers.is_empty();
         let limit = driver.timers.borrow().next().map_or(IDLE_WAIT, |look| {
             Duration::from_nanos(look.saturating_sub(self.read_clock())).min(IDLE_WAIT)
         });

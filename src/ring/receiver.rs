@@ -132,11 +132,15 @@ impl Receiver {
     /// As [`Receiver::recv`].
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Buf>>> {
         loop {
-            if self.starved && !self.ring.stock().can_serve() {
-                self.ring.stock().wait(context.waker());
-                return Poll::Pending;
+            if std::mem::take(&mut self.starved) {
+                let stock = self.ring.stock();
+                if !stock.can_serve() {
+                    self.starved = true;
+                    stock.wait(context.waker());
+                    return Poll::Pending;
+                }
+                stock.pass_on();
             }
-            self.starved = false;
             self.arm();
             let key = self.armed.expect("armed above");
             let (outcome, hold) = match self.ring.poll(key, context.waker()) {

@@ -171,11 +171,7 @@ pub async fn accept(
     let timer = context.ring.timer();
     let mut short = false;
     loop {
-        if is_full(&context, most) {
-            // More stay in the accept queue.
-            acceptor.pause();
-            room(&context, &timer, most).await;
-        }
+        room(&context, &acceptor, &timer, most).await;
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => drain.poll(task).map(|()| None),
@@ -186,7 +182,7 @@ pub async fn accept(
                     tracing::info!("connections are accepted again");
                 }
                 // Another listener of the shard may have taken the last place meanwhile.
-                room(&context, &timer, most).await;
+                room(&context, &acceptor, &timer, most).await;
                 serve(&context, index, fd);
             }
             Some(Err(error)) if !context.draining.get() => {
@@ -209,9 +205,11 @@ fn is_full(context: &Context, most: u32) -> bool {
 }
 
 /// Waits until there is room for one more of `most` connections, or until those who wait are let in
-/// anyway. Clients that keep a connection and do not use it make room.
-async fn room(context: &Context, timer: &Timer, most: u32) {
+/// anyway; more stay in the accept queue. Clients that keep a connection and do not use it make
+/// room.
+async fn room(context: &Context, acceptor: &Acceptor, timer: &Timer, most: u32) {
     while is_full(context, most) && !context.draining.get() {
+        acceptor.pause();
         if context.connections.get() >= most {
             let keepalive = context.service.borrow().plan.timeouts.keepalive;
             context.ring.end_idle_waits(keepalive.saturating_sub(IDLE_WHEN_FULL));

@@ -60,6 +60,8 @@ struct Inner {
     /// Most buffers that may exist.
     max: usize,
     starved: VecDeque<Waker>,
+    /// Some who wait may be served now.
+    to_call: bool,
 }
 
 /// The buffer ring shared with the kernel (io_uring_register_buf_ring(3)).
@@ -84,6 +86,7 @@ impl Stock {
             ring,
             max,
             starved: VecDeque::new(),
+            to_call: false,
         };
         Rc::new(Stock { inner: RefCell::new(inner) })
     }
@@ -190,6 +193,23 @@ impl Stock {
         }
     }
 
+    /// Who was called, and needs no buffer before its bytes come, passes the call on.
+    pub fn pass_on(&self) {
+        self.inner.borrow_mut().to_call = true;
+    }
+
+    /// Collects as many of those who wait as there are buffers for, if any came back, or a call was
+    /// passed on, since the last time: a buffer that comes back calls one, who may not want it.
+    pub fn call(&self, wakers: &mut Vec<Waker>) {
+        let mut inner = self.inner.borrow_mut();
+        if std::mem::take(&mut inner.to_call) && !inner.starved.is_empty() {
+            let published = inner.ring.as_ref().map_or(0, |ring| usize::from(ring.published));
+            let there = published + inner.most().saturating_sub(inner.in_use());
+            let count = there.min(inner.starved.len());
+            wakers.extend(inner.starved.drain(..count));
+        }
+    }
+
     /// Frees idle memory beyond `keep` buffers.
     pub fn trim(&self, keep: usize) {
         let mut inner = self.inner.borrow_mut();
@@ -217,6 +237,7 @@ impl Stock {
         let wakers: Vec<Waker> = {
             let mut inner = self.inner.borrow_mut();
             inner.free.push(index);
+            inner.to_call = true;
             // One waiter for each idle buffer: some that waited may be gone, or want none any more.
             let count = inner.free.len().min(inner.starved.len());
             inner.starved.drain(..count).collect()
