@@ -24,6 +24,8 @@ tiered! {
 
 /// Long enough to see a spin, in which each thread of the proxy would use all of it.
 const WATCHED: Duration = ms(700);
+/// In how long a request under way surely gets as much as in [`WATCHED`].
+const GOES_ON: Duration = ms(5_000);
 /// In how long all is well again.
 const RECOVERY: Duration = ms(1_000);
 
@@ -81,7 +83,8 @@ fn running(proxy: &Proxy, count: usize) -> Vec<Client> {
 fn assert_goes_on(running: &mut [Client]) {
     for client in running {
         let sent = client.unread().len() as u64 + WATCHED.as_millis() as u64 / 10 * PIECE;
-        client.exactly(2 * sent, &mut |_| ()).expect("more of it");
+        let (took, ()) = timed(|| client.exactly(2 * sent, &mut |_| ()).expect("more of it"));
+        assert!(took < GOES_ON, "it stood still for {took:?}");
     }
 }
 

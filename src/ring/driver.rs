@@ -193,7 +193,7 @@ impl Ring {
 
     /// Whether there are no buffers to receive into, but for the reserve.
     pub fn is_short_of_buffers(&self) -> bool {
-        !self.0.stock.can_serve()
+        !self.0.stock.can_serve(false)
     }
 
     /// Operations in flight.
@@ -211,7 +211,7 @@ impl Ring {
         std::future::poll_fn(|context| match self.0.stock.lease() {
             Some(buf) => std::task::Poll::Ready(buf),
             None => {
-                self.0.stock.wait(context.waker());
+                self.0.stock.wait(context.waker(), false);
                 std::task::Poll::Pending
             }
         })

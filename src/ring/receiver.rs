@@ -134,9 +134,9 @@ impl Receiver {
         loop {
             if std::mem::take(&mut self.starved) {
                 let stock = self.ring.stock();
-                if !stock.can_serve() {
+                if !stock.can_serve(self.from_server) {
                     self.starved = true;
-                    stock.wait(context.waker());
+                    stock.wait(context.waker(), self.from_server);
                     return Poll::Pending;
                 }
                 stock.pass_on();
@@ -193,7 +193,7 @@ impl Receiver {
         let buf = if self.from_server { stock.lease_reserved() } else { stock.lease() };
         let Some(buf) = buf else {
             self.starved = true;
-            stock.wait(context.waker());
+            stock.wait(context.waker(), self.from_server);
             return Ok(false);
         };
         let (fd, most) = (self.fd, self.traffic.most());
