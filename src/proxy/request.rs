@@ -234,8 +234,8 @@ fn find<'p>(
 
 impl Answer {
     /// To a request with this head. The connection stays if the client wishes so, and if it is
-    /// known where the request's body ends, of which at most `body_here` bytes are here, but for the
-    /// `last` request.
+    /// known where the request's body ends, of which at most `body_here` bytes are here; but not
+    /// after the `last` request.
     fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, last: bool) -> Answer {
         let facts = &head.facts;
         let body_len = match facts.framing {
