@@ -8,6 +8,7 @@
 //! | 1 | [`http1`] | bytes in, decisions out |
 //! | 1 | [`route`] | host and path to route |
 //! | 1 | [`balance`] | server states to choice |
+//! | 1 | [`guard`] | who may come in, how many, how often |
 //! | 1 | [`telemetry`] | counters and latency histograms |
 //! | 1 | [`ring`] | the kernel; all `unsafe` in `ring::sys` |
 //! | 2 | [`plan`] | validated, immutable configuration |
@@ -25,6 +26,7 @@ pub mod balance;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod guard;
 pub mod http1;
 pub mod plan;
 pub mod proxy;

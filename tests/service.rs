@@ -1,6 +1,8 @@
 //! As a service: what the manager is told (sd_notify(3)), and sockets that it opened
 //! (systemd.socket(5)).
 
+#![allow(clippy::disallowed_types, reason = "the house rules on locks are for shards")]
+
 mod support;
 
 use std::net::TcpListener;

@@ -1,5 +1,8 @@
 //! What tables say about each other and about the machine: one function for each.
 
+mod access;
+mod limits;
+mod rate;
 mod retry;
 mod sticky;
 mod trust;
@@ -21,7 +24,7 @@ const FILE: Spot = Spot { file: 0, offset: 0 };
 /// Complains of everything that does not fit together.
 pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
-    connections(file, machine, complaints);
+    limits::check(file, machine, complaints);
     listeners(&file.listeners, complaints);
     trust::all(file, complaints);
     upstream_names(&file.upstreams, complaints);
@@ -32,6 +35,14 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     sticky::all(file, complaints);
     routes(&file.routes, complaints);
     references(file, complaints);
+    rate::check(file, complaints);
+    for listener in &file.listeners {
+        let address = listener.address.as_ref().map(|address| &address.value);
+        access::check(&listener.access, address, complaints);
+    }
+    for route in &file.routes {
+        access::check(&route.access, None, complaints);
+    }
 }
 
 /// The CPUs that `shards` takes; where it asks for too much, those that there are.
@@ -111,15 +122,6 @@ fn ranges(cpus: &[usize]) -> String {
         false => format!("{first}-{last}"),
     };
     runs.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-fn connections(file: &File, machine: &Machine, complaints: &Complaints) {
-    let shards = shard_cpus(file.shards.as_ref(), machine).len();
-    let Some(connections) = &file.limits.connections else { return };
-    if (connections.value as usize) < shards {
-        let what = format!("{} connections for {shards} shards", connections.value);
-        complaints.error(connections.spot, what, format!("write at least {shards}"));
-    }
 }
 
 /// Complains of every value after its first occurrence.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, File, HealthTable, ListenerTable, RingTable, RouteTable, ServerEntry,
+    ActionWritten, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable, ServerEntry,
     SpliceTable, UpstreamTable,
 };
 use crate::balance::PolicyKind;
@@ -20,14 +20,16 @@ use crate::route::{HostPattern, Table, TableBuilder};
 pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
     let timeouts = file.timeouts.over(&Timeouts::default());
     let limits = file.limits.over(&Limits::default());
-    let compiled = file.routes.iter().filter_map(|written| {
-        route(written, &file.upstreams, &timeouts, &limits).map(|plan| (written, plan))
-    });
+    let compiled = file
+        .routes
+        .iter()
+        .filter_map(|written| route(written, file, &timeouts, &limits).map(|plan| (written, plan)));
     let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
     Plan {
         shards: shards(file, machine),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
         upstreams: upstreams(file),
+        rates: file.rates.iter().filter_map(RateTable::plan).collect(),
         table: table(&written),
         routes,
         timeouts,
@@ -56,10 +58,18 @@ fn count(number: usize, noun: &str) -> String {
 
 fn shards(file: &File, machine: &Machine) -> ShardPlan {
     let cpus = shard_cpus(file.shards.as_ref(), machine);
-    let connections = file.limits.connections.as_ref().map_or(100_000, |count| count.value);
+    let connections =
+        file.limits.connections.as_ref().map_or(ShardPlan::CONNECTIONS, |count| count.value);
     // Rounded up, so that the process as a whole serves at least what was asked for.
     let max_connections = connections.div_ceil((cpus.len() as u32).max(1));
-    ShardPlan { cpus, max_connections, ring: ring(&file.ring), splice: splice(&file.splice) }
+    let per_client = file.limits.connections_per_client.as_ref();
+    ShardPlan {
+        cpus,
+        max_connections,
+        connections_per_client: per_client.and_then(|most| most.value),
+        ring: ring(&file.ring),
+        splice: splice(&file.splice),
+    }
 }
 
 fn ring(table: &RingTable) -> RingPlan {
@@ -85,6 +95,7 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
         backlog: table.backlog.unwrap_or(4096),
         proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
         trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
+        access: table.access.plan(),
     })
 }
 
@@ -142,7 +153,7 @@ fn server(entry: &ServerEntry) -> Option<ServerPlan> {
 
 fn route(
     table: &RouteTable,
-    upstreams: &[UpstreamTable],
+    file: &File,
     timeouts: &Timeouts,
     limits: &Limits,
 ) -> Option<RoutePlan> {
@@ -153,9 +164,9 @@ fn route(
             let named = |upstream: &UpstreamTable| {
                 upstream.name.as_ref().is_some_and(|known| known.value == name.value)
             };
-            let index = upstreams.iter().position(named)?;
-            timeouts = upstreams[index].timeouts.over(&timeouts);
-            retry = upstreams[index].retry.over(&retry);
+            let index = file.upstreams.iter().position(named)?;
+            timeouts = file.upstreams[index].timeouts.over(&timeouts);
+            retry = file.upstreams[index].retry.over(&retry);
             Action::Upstream(index)
         }
         ActionWritten::Respond { status, body } => {
@@ -171,7 +182,13 @@ fn route(
         timeouts: table.timeouts.over(&timeouts),
         limits: table.limits.over(limits),
         retry: table.retry.over(&retry),
+        rates: table.rates.iter().filter_map(|name| rate_index(file, name)).collect(),
+        access: table.access.plan(),
     })
+}
+
+fn rate_index(file: &File, name: &str) -> Option<usize> {
+    file.rates.iter().position(|rate| rate.name.as_ref().is_some_and(|known| known.value == name))
 }
 
 /// `host path`, for a route without a name.

@@ -4,16 +4,22 @@
 //! judged here, what tables say about each other in `check`. `None` means that a key was absent,
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
+mod access;
 mod allowance;
 mod health;
+mod limits;
 mod listener;
+mod rate;
 mod retry;
 mod route;
 mod sticky;
 mod upstream;
 
+pub(super) use access::AccessTable;
 pub(super) use health::{HealthTable, HttpTable};
+pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, Peers, TrustedWritten};
+pub(super) use rate::RateTable;
 pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;
@@ -25,7 +31,7 @@ use super::complaint::Complaints;
 use super::fields::{Field, Fields};
 use super::source::{Located, Spot};
 use super::syntax;
-use crate::plan::{Limits, TierChoice, Timeouts};
+use crate::plan::{TierChoice, Timeouts};
 
 /// No time is longer: what is meant to be endless is not written as a number.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -35,7 +41,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) enum Role {
     /// May hold everything.
     Main,
-    /// Adds listeners, upstreams and routes.
+    /// Adds listeners, upstreams, rates and routes.
     Included,
 }
 
@@ -65,6 +71,7 @@ pub(super) struct File {
     pub log_level: Option<&'static str>,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
+    pub rates: Vec<RateTable>,
     pub routes: Vec<RouteTable>,
 }
 
@@ -91,6 +98,7 @@ impl File {
         let mut file = File {
             listeners: tables(fields.get("listener"), "[[listener]]", ListenerTable::read),
             upstreams: tables(fields.get("upstream"), "[[upstream]]", UpstreamTable::read),
+            rates: tables(fields.get("rate"), "[[rate]]", RateTable::read),
             routes: tables(fields.get("route"), "[[route]]", RouteTable::read),
             ..File::default()
         };
@@ -122,6 +130,7 @@ impl File {
     pub fn absorb(&mut self, included: File) {
         self.listeners.extend(included.listeners);
         self.upstreams.extend(included.upstreams);
+        self.rates.extend(included.rates);
         self.routes.extend(included.routes);
     }
 }
@@ -231,73 +240,6 @@ impl SpliceTable {
     }
 }
 
-/// `[limits]`, and `limits` of a route.
-#[derive(Debug, Default)]
-pub(super) struct LimitsTable {
-    pub header_bytes: Option<u64>,
-    pub header_fields: Option<u32>,
-    pub body: Option<BodyLimit>,
-    pub connections: Option<Located<u32>>,
-}
-
-/// `body` in `limits`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyLimit {
-    /// Any size.
-    None,
-    /// This many bytes.
-    Bytes(u64),
-}
-
-impl LimitsTable {
-    fn read(mut fields: Fields<'_>) -> LimitsTable {
-        let table = LimitsTable {
-            // A head must fit a receive buffer of 32 KiB and leave room for added fields.
-            header_bytes: fields
-                .get("header_bytes")
-                .and_then(|field| field.size(1 << 10..=31 << 10)),
-            header_fields: fields.get("header_fields").and_then(|field| field.whole32(1..=256)),
-            body: fields.get("body").and_then(BodyLimit::read),
-            connections: fields
-                .get("connections")
-                .and_then(|field| field.whole32(1..=10_000_000).map(|count| field.located(count))),
-        };
-        fields.finish();
-        table
-    }
-
-    /// `limits` of a route: what is still open once a route is known.
-    fn read_of_route(mut fields: Fields<'_>) -> LimitsTable {
-        let body = fields.get("body").and_then(BodyLimit::read);
-        let elsewhere = ["header_bytes", "header_fields", "connections"];
-        fields.refuse_misplaced(&elsewhere, "set it in [limits]");
-        fields.finish();
-        LimitsTable { body, ..LimitsTable::default() }
-    }
-
-    /// These limits where they are set, else those of `base`.
-    pub fn over(&self, base: &Limits) -> Limits {
-        Limits {
-            head_bytes: self.header_bytes.map_or(base.head_bytes, |bytes| bytes as usize),
-            head_fields: self.header_fields.map_or(base.head_fields, |count| count as usize),
-            body_bytes: match self.body {
-                Some(BodyLimit::None) => None,
-                Some(BodyLimit::Bytes(bytes)) => Some(bytes),
-                None => base.body_bytes,
-            },
-        }
-    }
-}
-
-impl BodyLimit {
-    fn read(field: Field<'_>) -> Option<BodyLimit> {
-        if field.as_text() == Some("none") {
-            return Some(BodyLimit::None);
-        }
-        field.size(0..=1 << 50).map(BodyLimit::Bytes)
-    }
-}
-
 /// `[timeouts]`, and `timeouts` of an upstream or a route.
 #[derive(Debug, Default)]
 pub(super) struct TimeoutsTable {
@@ -306,18 +248,20 @@ pub(super) struct TimeoutsTable {
     pub connect: Option<Duration>,
     pub response: Option<Duration>,
     pub body_idle: Option<Duration>,
+    pub body_grace: Option<Duration>,
     pub tunnel_idle: Option<Duration>,
     pub half_closed: Option<Duration>,
     pub drain: Option<Duration>,
 }
 
 /// What can be set for everything.
-const TIMEOUTS_GLOBAL: [&str; 8] = [
+const TIMEOUTS_GLOBAL: [&str; 9] = [
     "header",
     "keepalive",
     "connect",
     "response",
     "body_idle",
+    "body_grace",
     "tunnel_idle",
     "half_closed",
     "drain",
@@ -327,17 +271,17 @@ const TIMEOUTS_GLOBAL: [&str; 8] = [
 const TIMEOUTS_OF_UPSTREAM: [&str; 4] = ["connect", "response", "body_idle", "tunnel_idle"];
 
 /// What a route may override.
-const TIMEOUTS_OF_ROUTE: [&str; 3] = ["response", "body_idle", "tunnel_idle"];
+const TIMEOUTS_OF_ROUTE: [&str; 4] = ["response", "body_idle", "body_grace", "tunnel_idle"];
 
 impl TimeoutsTable {
     /// Reads the `keys` that may be set here.
     fn read(mut fields: Fields<'_>, keys: &[&'static str]) -> TimeoutsTable {
         let mut table = TimeoutsTable::default();
         for &key in keys {
-            // No time at all makes sense for the two that end something; the others would fail
-            // every request.
+            // No time at all makes sense for the two that end something and the one that something
+            // else follows; the others would fail every request.
             let least = match key {
-                "half_closed" | "drain" => Duration::ZERO,
+                "half_closed" | "drain" | "body_grace" => Duration::ZERO,
                 _ => Duration::from_millis(1),
             };
             let value = fields.get(key).and_then(|field| field.duration(least..=YEAR));
@@ -358,6 +302,7 @@ impl TimeoutsTable {
             "connect" => &mut self.connect,
             "response" => &mut self.response,
             "body_idle" => &mut self.body_idle,
+            "body_grace" => &mut self.body_grace,
             "tunnel_idle" => &mut self.tunnel_idle,
             "half_closed" => &mut self.half_closed,
             "drain" => &mut self.drain,
@@ -373,6 +318,7 @@ impl TimeoutsTable {
             connect: self.connect.unwrap_or(base.connect),
             response: self.response.unwrap_or(base.response),
             body_idle: self.body_idle.unwrap_or(base.body_idle),
+            body_grace: self.body_grace.unwrap_or(base.body_grace),
             tunnel_idle: self.tunnel_idle.unwrap_or(base.tunnel_idle),
             half_closed: self.half_closed.unwrap_or(base.half_closed),
             drain: self.drain.unwrap_or(base.drain),

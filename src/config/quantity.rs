@@ -61,7 +61,7 @@ pub fn duration_text(duration: Duration) -> String {
     text(ms, &TIMES)
 }
 
-fn size_text(bytes: u64) -> String {
+pub fn size_text(bytes: u64) -> String {
     text(bytes, &SIZES)
 }
 

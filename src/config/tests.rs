@@ -1,6 +1,7 @@
 //! Whole configurations, accepted and refused.
 
 mod edge;
+mod guards;
 mod refused;
 mod retry;
 

@@ -1,12 +1,15 @@
 //! Resource limits of the process: raised where allowed, refused where too low; and its pages.
 
-use crate::plan::ShardPlan;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that a shard needs before its first connection: rings, event descriptors, pipes.
+use crate::plan::Plan;
+
+/// Descriptors that a shard needs before its first connection: rings, event descriptors.
 const FILES_PER_SHARD: u64 = 64;
 /// Descriptors of the process: standard streams, log, control.
 const FILES_FOR_PROCESS: u64 = 64;
+/// Pipes get one part in so many of the descriptors left, where there are too few.
+const PIPES_PART: u64 = 8;
 /// Locked memory that glommio asks for in each executor, bytes.
 const MEMLOCK_PER_SHARD: u64 = 512 << 10;
 
@@ -49,19 +52,41 @@ pub fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Says so if open files may run out before there are as many clients as the plan allows.
-pub fn advise(plan: &ShardPlan) {
-    let shards = plan.cpus.len();
-    let connections = plan.max_connections.saturating_mul(shards as u32);
+/// Plans the use of descriptors: where the limit on open files is too low for what `plan` allows,
+/// says so and lowers that, lest connections be accepted for which there are no servers' then.
+pub fn fit(plan: &mut Plan) {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // A request needs the client's descriptor and a server's.
-    let wanted = files_to_start(shards) + 2 * u64::from(connections);
-    if files < wanted {
-        tracing::info!(
-            "open files are limited to {files}; {connections} connections may need {wanted} \
-             (ulimit -n, or LimitNOFILE in the service unit)"
-        );
+    if let Some(warning) = fit_to(plan, files) {
+        tracing::warn!("{warning}");
     }
+}
+
+/// As [`fit`], to this many files; returns the warning.
+fn fit_to(plan: &mut Plan, files: u64) -> Option<String> {
+    let listeners = plan.listeners.len() as u64;
+    let shard = &mut plan.shards;
+    let shards = (shard.cpus.len() as u64).max(1);
+    let fixed = files_to_start(shards as usize) + shards * listeners;
+    let pipes = if shard.splice.enabled { shard.splice.pipes as u64 } else { 0 };
+    let wanted = fixed + shards * 2 * (u64::from(shard.max_connections) + pipes);
+    if files >= wanted {
+        return None;
+    }
+    // Without a pipe a body is copied; without a descriptor for its server a request is refused.
+    let left = files.saturating_sub(fixed) / shards;
+    let pipes = pipes.min(left / PIPES_PART / 2);
+    let connections = (left.saturating_sub(2 * pipes) / 2).clamp(1, shard.max_connections.into());
+    let asked = u64::from(shard.max_connections) * shards;
+    shard.splice.pipes = pipes as usize;
+    shard.max_connections = connections as u32;
+    Some(format!(
+        "open files are limited to {files}, and {asked} connections may need {wanted}: two each, \
+         two for each pipe, {fixed} for the rest; serving {} at once, with {} pipes; raise the \
+         limit (ulimit -n {wanted}, or LimitNOFILE={wanted} in the service unit), or lower \
+         limits.connections",
+        connections * shards,
+        pipes * shards,
+    ))
 }
 
 fn files_to_start(shards: usize) -> u64 {
@@ -78,4 +103,60 @@ fn raise_one(resource: Resource, least: u64) -> u64 {
         }
     }
     limit.current.unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::control::machine;
+
+    /// A plan with one listener, as many shards as that, and so many connections in each.
+    fn plan(shards: usize, connections: u32, pipes: usize) -> Plan {
+        let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+                    [[route]]\npath = \"/\"\nrespond = { status = 200 }\n";
+        let loaded = config::from_text(text, "config.toml", &machine());
+        let mut plan = loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan;
+        plan.shards.cpus = (0..shards).collect();
+        plan.shards.max_connections = connections;
+        plan.shards.splice.pipes = pipes;
+        plan
+    }
+
+    fn fitted(mut plan: Plan, files: u64) -> (u32, usize, Option<String>) {
+        let warning = fit_to(&mut plan, files);
+        (plan.shards.max_connections, plan.shards.splice.pipes, warning)
+    }
+
+    #[test]
+    fn a_plan_that_fits_stays_as_it_is() {
+        // 64 + 2 * (64 + 1), and 2 * 2 * (100 + 10).
+        assert_eq!(fitted(plan(2, 100, 10), 634), (100, 10, None));
+        let (connections, pipes, warning) = fitted(plan(2, 100, 10), 633);
+        assert_eq!((connections, pipes), (99, 10));
+        let warning = warning.unwrap();
+        for words in [
+            "limited to 633",
+            "200 connections may need 634",
+            "194 for the rest",
+            "serving 198 at once",
+            "ulimit -n 634",
+            "LimitNOFILE=634",
+        ] {
+            assert!(warning.contains(words), "no {words:?} in: {warning}");
+        }
+    }
+
+    #[test]
+    fn what_is_planned_fits_and_pipes_come_last() {
+        for files in 129..3_000 {
+            let (connections, pipes, _) = fitted(plan(1, 1_000, 256), files);
+            let used = 129 + 2 * (u64::from(connections) + pipes as u64);
+            assert!(used <= files.max(131), "{connections} and {pipes} in {files}");
+            assert!(connections >= 1 && pipes as u64 <= (files - 129) / 8);
+        }
+        let mut copying = plan(1, 1_000, 256);
+        copying.shards.splice.enabled = false;
+        assert_eq!(fitted(copying, 2_129), (1_000, 256, None));
+    }
 }

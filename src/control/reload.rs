@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::identity::Identities;
+use super::limits;
 use super::sockets::{Inherited, OpenError, Sockets};
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
@@ -79,6 +80,7 @@ impl Configuration {
             Refused(vec!["this process was not started from a file; restart it".to_owned()])
         })?;
         let mut plan = source().map_err(Refused)?;
+        limits::fit(&mut plan);
         plan.shards = unchangeable(&self.plan.shards, plan.shards);
         let listeners = self.sockets.change(&plan.listeners);
         let listeners = listeners.map_err(|error| Refused(vec![error.to_string()]))?;
@@ -115,7 +117,8 @@ fn unchangeable(present: &ShardPlan, new: ShardPlan) -> ShardPlan {
     let kept = ShardPlan { max_connections, ..present.clone() };
     if kept != new {
         tracing::warn!(
-            "`shards`, [ring] and [splice] have changed; that takes effect at the next start"
+            "`shards`, [ring], [splice] or `connections_per_client` have changed; that takes effect at \
+             the next start"
         );
     }
     kept

@@ -31,12 +31,14 @@ impl Shards {
         notices: &Notices,
     ) -> Result<Shards, StartError> {
         let mut shards = Shards::default();
-        for (number, sockets) in sockets.into_iter().enumerate() {
+        let commons = shard::commons(plan)?;
+        for (number, (sockets, commons)) in sockets.into_iter().zip(commons).enumerate() {
             let (sender, mailbox) = mailbox()?;
             let listeners = opened(sockets);
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
             let notices = notices.clone();
-            let setup = Setup { number, plan, tier, listeners, mailbox, events, notices, seed };
+            let setup =
+                Setup { number, plan, tier, listeners, mailbox, events, commons, notices, seed };
             shards.threads.push(shard::spawn(setup).map_err(StartError::Other)?);
             shards.commands.push(sender);
         }

@@ -79,9 +79,10 @@ enum Message {
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
-pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
+pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     limits::raise(shards).map_err(StartError::Other)?;
+    limits::fit(&mut plan);
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let mut heritage = Heritage::receive().map_err(|error| {
@@ -115,7 +116,6 @@ pub fn start(plan: Plan, source: Option<Source>) -> Result<Running, StartError> 
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     let resolver = resolve(&plan, &health)?;
-    limits::advise(&plan.shards);
     if let Some(interval) = service::watchdog() {
         beat(interval / 3, messages_in.clone())?;
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::TrustedProxies;
+use crate::guard::Access;
 
 /// A listening address, or the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,4 +36,6 @@ pub struct ListenerPlan {
     pub proxy_protocol: bool,
     /// Who speaks for clients here.
     pub trusted_proxies: TrustedProxies,
+    /// Whose requests are answered; others get 403. `None`: everybody's.
+    pub access: Option<Access>,
 }

@@ -6,6 +6,7 @@
 mod allowance;
 mod health;
 mod listener;
+mod rate;
 mod retry;
 mod route;
 mod shards;
@@ -18,6 +19,7 @@ pub use crate::http1::FieldEdits;
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
+pub use rate::{RateKey, RatePlan};
 pub use retry::{RetryOn, RetryPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
@@ -39,6 +41,8 @@ pub struct Plan {
     pub listeners: Vec<ListenerPlan>,
     /// Upstream groups; routes refer to them by index.
     pub upstreams: Vec<UpstreamPlan>,
+    /// How often requests may come; routes refer to them by index.
+    pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.
     pub routes: Vec<RoutePlan>,
     /// Host and path to route index.

@@ -1,6 +1,7 @@
 //! What to do with a request once its route is known.
 
 use super::{Limits, RetryPlan, Timeouts};
+use crate::guard::Access;
 use crate::http1::FieldEdits;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -20,6 +21,11 @@ pub struct RoutePlan {
     pub limits: Limits,
     /// When its requests are tried again, resolved likewise.
     pub retry: RetryPlan,
+    /// How often requests may come: indices into `Plan::rates`. Each must let a request through, in
+    /// this order; others get 429.
+    pub rates: Vec<usize>,
+    /// Whose requests it answers; others get 403. `None`: everybody's.
+    pub access: Option<Access>,
 }
 
 /// What answers a request.

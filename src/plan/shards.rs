@@ -7,10 +7,18 @@ pub struct ShardPlan {
     pub cpus: Vec<usize>,
     /// Most client connections a shard serves at once; more wait in the accept queue.
     pub max_connections: u32,
+    /// Most connections of one client at once, over all shards; one more is closed at once.
+    /// `None`: no limit.
+    pub connections_per_client: Option<u32>,
     /// The data ring.
     pub ring: RingPlan,
     /// Forwarding bodies in the kernel.
     pub splice: SplicePlan,
+}
+
+impl ShardPlan {
+    /// Client connections of the whole process, where nothing else is said.
+    pub const CONNECTIONS: u32 = 100_000;
 }
 
 /// The data ring of a shard.

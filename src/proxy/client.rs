@@ -33,6 +33,8 @@ pub struct Client {
     pub(super) told: OnceCell<Box<Told>>,
     /// It has closed its sending side.
     pub(super) finished: Cell<bool>,
+    /// Requests that it may still begin; `u32::MAX`: any number.
+    requests_left: Cell<u32>,
 }
 
 /// What a client did while it was owed a response.
@@ -57,7 +59,21 @@ impl Client {
         let stream = Stream::client(&context.ring, fd);
         let (ip, timer) = (stream.peer_ip()?, context.ring.timer());
         let (peer, told, finished) = (Cell::new(ip), OnceCell::new(), Cell::new(false));
-        Ok(Client { context, stream, timer, listener, peer, told, finished })
+        let most = context.service.borrow().plan.limits.keepalive_requests;
+        let requests_left = Cell::new(most.unwrap_or(u32::MAX));
+        Ok(Client { context, stream, timer, listener, peer, told, finished, requests_left })
+    }
+
+    /// It begins a request.
+    pub fn begin_request(&self) {
+        if self.requests_left.get() != u32::MAX {
+            self.requests_left.set(self.requests_left.get().saturating_sub(1));
+        }
+    }
+
+    /// Whether its connection ends with the present request, whatever it wishes.
+    pub fn is_last_request(&self) -> bool {
+        self.requests_left.get() == 0 || self.context.draining.get()
     }
 
     /// Watches a client that is owed a response: what it sends is put aside for later (at most one

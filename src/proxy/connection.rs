@@ -1,6 +1,8 @@
 //! One client connection: requests one after the other.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::client::Client;
+use super::turnstile::{Crowded, Ticket};
 use super::{entrance, exchange};
 use crate::plan::ListenerPlan;
 use crate::ring::Buf;
@@ -29,13 +32,26 @@ pub enum Next {
 }
 
 /// Counts a connection for as long as it lives.
-pub struct Counted(Rc<Context>);
+pub struct Counted {
+    context: Rc<Context>,
+    ticket: Cell<Option<Ticket>>,
+}
 
 impl Counted {
     /// One more, from now on.
     pub fn new(context: Rc<Context>) -> Counted {
         context.connections.set(context.connections.get() + 1);
-        Counted(context)
+        Counted { context, ticket: Cell::new(None) }
+    }
+
+    /// Counts it for its client too, where that is limited.
+    ///
+    /// # Errors
+    /// [`Crowded`].
+    pub fn enter(&self, client: Option<IpAddr>) -> Result<(), Crowded> {
+        let Some(turnstile) = &self.context.turnstile else { return Ok(()) };
+        self.ticket.set(turnstile.enter(client)?);
+        Ok(())
     }
 }
 
@@ -43,13 +59,16 @@ impl Deref for Counted {
     type Target = Rc<Context>;
 
     fn deref(&self) -> &Rc<Context> {
-        &self.0
+        &self.context
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get() - 1);
+        self.context.make_room();
+        if let (Some(ticket), Some(turnstile)) = (self.ticket.take(), &self.context.turnstile) {
+            turnstile.leave(ticket);
+        }
     }
 }
 
@@ -69,7 +88,13 @@ pub fn serve(
         if client.listener.proxy_protocol && !Box::pin(entrance::introduce(client)).await {
             return;
         }
+        if client.context.enter(client.ip()).is_err() {
+            // Closed without a word: whatever it were owed would have to be held for it.
+            client.context.count(|counters| counters.crowded += 1);
+            return;
+        }
         while let Some(first) = next_request(client).await {
+            client.begin_request();
             // Boxed, so that a connection between two requests is small.
             match Box::pin(exchange::run(client, first)).await {
                 Next::Keep => {}

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
+use super::{Rates, Turnstile};
 use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
@@ -19,6 +21,8 @@ pub struct Service {
     pub table: Table,
     /// One for each of the plan's upstreams.
     pub groups: Vec<Rc<Group>>,
+    /// How often requests come.
+    pub rates: Rates,
     /// Which server of which group has this number.
     places: HashMap<ServerId, (usize, usize)>,
     site: Rc<Site>,
@@ -26,11 +30,11 @@ pub struct Service {
 
 impl Service {
     /// Fresh state for `plan` in shard number `shard`.
-    pub fn new(plan: Arc<Plan>, shard: usize, seed: u64) -> Rc<Service> {
+    pub fn new(plan: Arc<Plan>, shard: usize, seed: u64, rates: Rates) -> Rc<Service> {
         let shards = plan.shards.cpus.len();
         let site = Site { shard, shards, seed, news: Rc::default() };
         let groups = plan.upstreams.iter().map(|plan| Group::new(plan, &site)).collect();
-        Service::assemble(plan, groups, Rc::new(site))
+        Service::assemble(plan, groups, rates, Rc::new(site))
     }
 
     /// State for a new `plan`: upstreams and servers that the present one has too keep theirs.
@@ -44,19 +48,25 @@ impl Service {
             .map(|plan| Group::succeed(plan, known.remove(plan.name.as_str()), &self.site))
             .collect();
         known.into_values().for_each(|(_, group)| group.remove());
-        let service = Service::assemble(plan, groups, self.site.clone());
+        let rates = self.rates.succeed(&self.plan.rates, &plan.rates);
+        let service = Service::assemble(plan, groups, rates, self.site.clone());
         service.groups.iter().for_each(|group| group.look_again());
         service
     }
 
-    fn assemble(plan: Arc<Plan>, groups: Vec<Rc<Group>>, site: Rc<Site>) -> Rc<Service> {
+    fn assemble(
+        plan: Arc<Plan>,
+        groups: Vec<Rc<Group>>,
+        rates: Rates,
+        site: Rc<Site>,
+    ) -> Rc<Service> {
         let table = plan.table.clone();
         let servers = groups.iter().enumerate().flat_map(|(upstream, group)| {
             let servers = group.servers().iter().enumerate();
             servers.map(move |(index, server)| (server.id(), (upstream, index)))
         });
         let places = servers.collect();
-        Rc::new(Service { plan, table, groups, places, site })
+        Rc::new(Service { plan, table, groups, rates, places, site })
     }
 
     /// What this shard found out about servers and has not told yet.
@@ -93,6 +103,10 @@ pub struct Context {
     pub draining: Cell<bool>,
     /// Client connections open.
     pub connections: Cell<u32>,
+    /// Counts those of each client, where that is limited.
+    pub turnstile: Option<Turnstile>,
+    /// Who waits until one of them is closed.
+    awaiting_room: RefCell<Vec<Waker>>,
     report: RefCell<Report>,
     scratch: RefCell<Vec<u8>>,
     id_base: u32,
@@ -101,7 +115,12 @@ pub struct Context {
 
 impl Context {
     /// A shard's context; `seed` makes its request ids differ from other shards'.
-    pub fn new(ring: Ring, service: Rc<Service>, seed: u64) -> Rc<Context> {
+    pub fn new(
+        ring: Ring,
+        service: Rc<Service>,
+        seed: u64,
+        turnstile: Option<Turnstile>,
+    ) -> Rc<Context> {
         let splice = service.plan.shards.splice.clone();
         let pipes = Pipes::new(if splice.enabled { splice.pipes } else { 0 }, splice.pipe_size);
         Rc::new(Context {
@@ -111,11 +130,28 @@ impl Context {
             splice,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            turnstile,
+            awaiting_room: RefCell::default(),
             report: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(4096)),
             id_base: (seed ^ (seed >> 32)) as u32,
             id_count: Cell::new(0),
         })
+    }
+
+    /// Has `waker` woken when a client connection is closed.
+    pub fn await_room(&self, waker: &Waker) {
+        let mut waiting = self.awaiting_room.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    /// A client connection is closed.
+    pub(super) fn make_room(&self) {
+        self.connections.set(self.connections.get() - 1);
+        let waiting = self.awaiting_room.take();
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// An id for a request that somebody may ask about.
@@ -163,6 +199,18 @@ impl Context {
             }
         }
         gauges
+    }
+
+    /// Descriptors or memory are short: closes what serves nobody just now, idle pipes and the
+    /// connections in the pools. Says whether there were any.
+    pub fn relieve(&self) -> bool {
+        let mut any = self.pipes.trim();
+        for group in &self.service.borrow().groups {
+            for server in group.servers() {
+                any |= server.close_idle();
+            }
+        }
+        any
     }
 
     /// Runs `action` on an empty buffer that keeps its capacity from use to use.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::client::{Client, Gone};
 use super::reply::{self, Failure};
@@ -12,6 +13,9 @@ use crate::plan::RetryOn;
 use crate::ring::Tick;
 use crate::telemetry::Phases;
 use crate::upstream::{ConnectError, Connected, Counted, Denied, Exceeded, Group, Lease, Tried};
+
+/// What was given up for want of descriptors is closed by the ring, at the end of a turn.
+const RELIEF: Duration = Duration::from_millis(5);
 
 /// A request's place at a server, and a connection to it.
 pub struct Reached {
@@ -235,8 +239,16 @@ impl<'a> Course<'a> {
         let (client, ring) = (self.client, &self.client.context.ring);
         let _waits = self.group.allowance.wait()?;
         let limit = self.request.route().timeouts.connect;
-        let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
-        let result = dialled.map_err(|Gone| Stopped::Gone)?;
+        let mut again = true;
+        let result = loop {
+            let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
+            let result = dialled.map_err(|Gone| Stopped::Gone)?;
+            let short = matches!(result, Err(ConnectError::Ours(_)));
+            if !short || !std::mem::take(&mut again) || !client.context.relieve() {
+                break result;
+            }
+            client.timer.sleep(RELIEF).await;
+        };
         match &result {
             Ok(_) => {
                 client.context.count(|counters| counters.dialled += 1);

@@ -44,6 +44,8 @@ pub async fn run(client: &Client, first: Buf) -> Next {
     };
     // After a body under way, what came behind it may be lost with the upload.
     let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
+    // Its own descriptor is one that is wanted.
+    let keep_alive = keep_alive && !matches!(failure, Failure::Short);
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };
     reply::fail(client, &failure, manner).await

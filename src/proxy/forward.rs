@@ -1,5 +1,6 @@
 //! Moving a body from one connection to the other, by copy or by splice.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -9,6 +10,7 @@ use super::Context;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
 use super::splicing::{self, Splicing, Stop};
+use crate::guard::Pace;
 use crate::http1::write_chunk_size;
 use crate::ring::{BUF_CAPACITY, Buf, SendOp, Timer, Traffic};
 use crate::transport::Stream;
@@ -23,6 +25,8 @@ pub struct Flow<'a> {
     pub idle: Duration,
     /// The client to keep an eye on while bytes flow towards it.
     pub watch: Option<&'a Client>,
+    /// How slowly the body may come.
+    pub pace: Option<&'a Cell<Pace>>,
 }
 
 /// Why a body did not arrive whole.
@@ -34,6 +38,8 @@ pub enum Broken {
     Source(BodyError),
     /// The sender paused for too long.
     SourceTimeout,
+    /// It sent too little over time.
+    SourceSlow,
     /// The receiver takes no more.
     Sink,
     /// The receiver paused for too long.
@@ -79,7 +85,7 @@ impl Flow<'_> {
                 // It is copied: the guess that it would be spliced was wrong.
                 self.from.expect(Traffic::Messages);
             }
-            let received = self.within(self.from.recv(), Broken::SourceTimeout).await?;
+            let received = self.await_source(self.from.recv()).await?;
             let Ok(Some(mut buf)) = received else {
                 return match received {
                     Ok(_) => self.end_of_stream(body).await,
@@ -87,6 +93,7 @@ impl Flow<'_> {
                 };
             };
             bulk = buf.len() >= BUF_CAPACITY;
+            self.came(buf.len());
             self.copy(body, &mut buf).await?;
             let tail = body.take_tail();
             if !buf.is_empty() {
@@ -163,6 +170,7 @@ impl Flow<'_> {
         loop {
             let stop = match splicing.fill(body.unframed()) {
                 Ok(n) => {
+                    self.came(n);
                     body.skip(n as u64).map_err(Broken::Source)?;
                     if body.leaves_chunked() {
                         self.begin_chunk(n, chunk_open).await?;
@@ -179,7 +187,7 @@ impl Flow<'_> {
             match stop {
                 Stop::Enough => return Ok(SpliceEnd::Dry),
                 Stop::NotReady => {
-                    let readable = self.within(self.from.socket.readable(), Broken::SourceTimeout);
+                    let readable = self.await_source(self.from.socket.readable());
                     readable.await?.map_err(|_| Broken::CutShort)?;
                 }
                 Stop::End => return Ok(SpliceEnd::EndOfStream),
@@ -214,8 +222,44 @@ impl Flow<'_> {
         Ok(())
     }
 
+    /// So many bytes came from the source.
+    fn came(&self, bytes: usize) {
+        if let Some(shared) = self.pace {
+            let mut pace = shared.get();
+            pace.came(bytes as u64);
+            shared.set(pace);
+        }
+    }
+
+    /// Waits for the source within the idle time, and as long as its pace allows.
+    async fn await_source<F: Future>(&self, future: F) -> Result<F::Output, Broken> {
+        let Some(shared) = self.pace else {
+            return self.within(future, Broken::SourceTimeout).await;
+        };
+        let began = self.context.ring.now();
+        let mut pace = shared.get();
+        let waited = match pace.patience() {
+            Some(patience) if patience < self.idle => {
+                self.within_limit(patience, future, Broken::SourceSlow).await
+            }
+            _ => self.within(future, Broken::SourceTimeout).await,
+        };
+        pace.waited(self.context.ring.now() - began);
+        shared.set(pace);
+        waited
+    }
+
     /// Runs `future` within the idle time, and while the watched client is there.
     async fn within<F: Future>(&self, future: F, too_late: Broken) -> Result<F::Output, Broken> {
+        self.within_limit(self.idle, future, too_late).await
+    }
+
+    async fn within_limit<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+        too_late: Broken,
+    ) -> Result<F::Output, Broken> {
         let mut future = pin!(future);
         let watched = poll_fn(|context| {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
@@ -226,6 +270,6 @@ impl Flow<'_> {
                 _ => Poll::Pending,
             }
         });
-        self.timer.within(self.idle, watched).await.unwrap_or(Err(too_late))
+        self.timer.within(limit, watched).await.unwrap_or(Err(too_late))
     }
 }

@@ -5,7 +5,9 @@ use super::client::Client;
 use super::reply::Failure;
 use super::request::Request;
 use super::response::Failed;
+use crate::guard::Pace;
 use crate::http1::RequestFraming;
+use crate::ring::Buf;
 
 /// Receives the rest of `body` behind `head`, where the request may be tried again and its body is
 /// small enough. One that turns out larger is left to be forwarded as it comes. A client that
@@ -36,8 +38,10 @@ pub async fn hold(
         return Ok(true);
     }
     let (before, most) = (head.len(), usize::try_from(retry.buffer).unwrap_or(usize::MAX));
+    let mut pace = request.pace();
     while !body.ended() {
-        append(client, request, head, body).await?;
+        let buf = receive(client, request, &mut pace).await?;
+        append(client, head, body, buf)?;
         if head.len() - before > most {
             return Ok(false);
         }
@@ -45,19 +49,39 @@ pub async fn hold(
     Ok(true)
 }
 
-/// Receives some of the body, framed for the server.
-async fn append(
+/// Receives some of the body, which may come neither too late nor too slowly.
+async fn receive(
     client: &Client,
     request: &Request,
+    pace: &mut Option<Pace>,
+) -> Result<Buf, Failed> {
+    let idle = request.route().timeouts.body_idle;
+    let patience = pace.and_then(|pace| pace.patience()).filter(|patience| *patience < idle);
+    let (limit, late) = match patience {
+        Some(patience) => (patience, Failure::BodySlow),
+        None => (idle, Failure::BodyTimeout),
+    };
+    let began = client.context.ring.now();
+    match client.timer.within(limit, client.stream.recv()).await {
+        Ok(Ok(Some(buf))) => {
+            if let Some(pace) = pace {
+                pace.waited(client.context.ring.now() - began);
+                pace.came(buf.len() as u64);
+            }
+            Ok(buf)
+        }
+        Ok(_) => Err(Failed::ClientGone),
+        Err(_) => Err(Failed::Answer(late)),
+    }
+}
+
+/// Puts a part of the body behind `head`, framed for the server.
+fn append(
+    client: &Client,
     head: &mut Vec<u8>,
     body: &mut Body,
+    mut buf: Buf,
 ) -> Result<(), Failed> {
-    let idle = request.route().timeouts.body_idle;
-    let mut buf = match client.timer.within(idle, client.stream.recv()).await {
-        Ok(Ok(Some(buf))) => buf,
-        Ok(_) => return Err(Failed::ClientGone),
-        Err(_) => return Err(Failed::Answer(Failure::BodyTimeout)),
-    };
     let surplus = body.frame(&mut buf).map_err(|error| Failed::Answer(error.into()))?;
     client.context.count(|counters| counters.copied += buf.len() as u64);
     head.extend_from_slice(buf.bytes());

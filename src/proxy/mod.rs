@@ -1,5 +1,6 @@
 //! The life of one client connection.
 
+mod admission;
 mod body;
 mod client;
 mod connection;
@@ -9,6 +10,7 @@ mod entrance;
 mod exchange;
 mod forward;
 mod hold;
+mod rates;
 mod reply;
 mod request;
 mod response;
@@ -16,6 +18,9 @@ mod retry;
 mod sending;
 mod splicing;
 mod tunnel;
+mod turnstile;
 
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
+pub use rates::{Rates, Taken};
+pub use turnstile::Turnstile;

@@ -1,10 +1,12 @@
 //! Our own answers: errors, fixed responses, redirects. The only place that makes status codes.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::plan::{Redirect, RedirectPart, RoutePlan};
 use crate::telemetry::Counters;
@@ -22,12 +24,18 @@ pub enum Failure {
     HeadTimeout,
     /// Its body did not come in time.
     BodyTimeout,
+    /// Its body came too slowly.
+    BodySlow,
     /// Its body is larger than allowed.
     BodyTooLarge,
     /// A body was miscounted; a fault of ours.
     BodyMiscounted,
     /// No route matches.
     NoRoute,
+    /// The client's address is kept out here.
+    Forbidden,
+    /// There have been too many requests like it.
+    TooMany(TooMany),
     /// It is a TRACE, which is not forwarded.
     Trace,
     /// No server has room.
@@ -59,10 +67,12 @@ impl Failure {
     fn status(&self) -> u16 {
         match self {
             Failure::Refused(refusal) => refusal.status(),
-            Failure::HeadTimeout | Failure::BodyTimeout => 408,
+            Failure::HeadTimeout | Failure::BodyTimeout | Failure::BodySlow => 408,
             Failure::BodyTooLarge => 413,
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
+            Failure::Forbidden => 403,
+            Failure::TooMany(_) => 429,
             Failure::Trace => 405,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
@@ -84,6 +94,7 @@ impl Failure {
             self,
             Failure::BodyTooLarge
                 | Failure::BodyTimeout
+                | Failure::BodySlow
                 | Failure::BodyMiscounted
                 | Failure::Refused(_)
         )
@@ -91,8 +102,24 @@ impl Failure {
 
     fn count(&self, counters: &mut Counters) {
         counters.refused += 1;
-        if let Failure::Exceeded(exceeded) = self {
-            count_exceeded(*exceeded, counters);
+        match self {
+            Failure::Forbidden => counters.forbidden += 1,
+            Failure::TooMany(_) => counters.too_many += 1,
+            Failure::Exceeded(exceeded) => count_exceeded(*exceeded, counters),
+            _ => {}
+        }
+    }
+
+    /// What helps whoever asked: when it may go better (RFC 9110 §10.2.3), or what may be asked.
+    fn remedy(&self) -> Option<(&'static str, Cow<'static, str>)> {
+        match self {
+            Failure::TooMany(TooMany { wait }) => {
+                let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
+                Some(("Retry-After", seconds.to_string().into()))
+            }
+            Failure::Trace => Some((ALLOW.0, ALLOW.1.into())),
+            _ if self.status() == 503 => Some(("Retry-After", "1".into())),
+            _ => None,
         }
     }
 
@@ -102,9 +129,12 @@ impl Failure {
             Failure::Refused(refusal) => refusal.reason,
             Failure::HeadTimeout => "The request did not arrive in time.",
             Failure::BodyTimeout => "The request's body did not arrive in time.",
+            Failure::BodySlow => "The request's body came too slowly.",
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
             Failure::BodyMiscounted => "The proxy miscounted a body.",
             Failure::NoRoute => "No route matches this host and path.",
+            Failure::TooMany(_) => "There have been too many requests.",
+            Failure::Forbidden => "Requests from this address are not answered here.",
             Failure::Trace => "TRACE is not forwarded here.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
@@ -210,21 +240,17 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
     tracing::debug!(status, id, client = ?client.ip(), "{}", failure.reason());
-    let keep_alive = manner.keep_alive && !context.draining.get() && !client.finished.get();
+    let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
-    let more = match status {
-        405 => Some(ALLOW),
-        503 => Some(("Retry-After", "1")),
-        _ => None,
-    };
-    let fields =
-        [("Cache-Control", "no-store"), ("X-Request-Id", id.as_str()), more.unwrap_or_default()];
+    let remedy = failure.remedy();
+    let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
+    fields.extend(remedy.as_ref().map(|(name, value)| (*name, value.as_ref())));
     let reply = Reply {
         status,
         content_type: "text/plain; charset=utf-8",
         body: page.as_bytes(),
-        fields: &fields[..if more.is_some() { 3 } else { 2 }],
+        fields: &fields,
         edits: &FieldEdits::default(),
         manner: Manner { keep_alive, ..manner },
     };

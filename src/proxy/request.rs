@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::Service;
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
 use super::reply::{self, Failure, Manner, Reply};
+use super::{Service, admission};
 use crate::balance::hash_key;
+use crate::guard::Pace;
 use crate::http1::{
     FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming, RequestHead,
     RequestRewrite, Version, parse_request, write_request,
@@ -33,6 +34,12 @@ pub struct Request {
 impl Request {
     pub fn route(&self) -> &RoutePlan {
         &self.service.plan.routes[self.route]
+    }
+
+    /// How slowly its body may come.
+    pub fn pace(&self) -> Option<Pace> {
+        let route = self.route();
+        route.limits.body_rate.map(|rate| Pace::new(rate, route.timeouts.body_grace))
     }
 
     /// The Set-Cookie that goes with the response of this server, if the client is to come back to
@@ -206,11 +213,11 @@ fn decide(
     let mut storage = FieldStorage::new();
     let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
     let trusted = client.identify(&head);
-    let (route, group) = match find(service, &head) {
+    let (route, group) = match find(client, service, &head) {
         Ok(found) => found,
         Err(own) => {
-            let draining = client.context.draining.get();
-            return Ok(Decision::Answer(Answer::new(own, &head, body_here, draining)));
+            let last = client.is_last_request();
+            return Ok(Decision::Answer(Answer::new(own, &head, body_here, last)));
         }
     };
     let how = RequestRewrite {
@@ -227,10 +234,16 @@ fn decide(
 }
 
 /// The route of a request to forward and its upstream, or what answers it here.
-fn find<'p>(service: &'p Service, head: &RequestHead<'_, '_>) -> Result<(usize, usize), Own<'p>> {
+fn find<'p>(
+    client: &Client,
+    service: &'p Service,
+    head: &RequestHead<'_, '_>,
+) -> Result<(usize, usize), Own<'p>> {
+    admission::to_listener(client).map_err(Own::Failure)?;
     let index = service.table.find(head.host, head.path());
     let index = index.ok_or(Own::Failure(Failure::NoRoute))?;
     let route = &service.plan.routes[index];
+    admission::to_route(client, service, route, head).map_err(Own::Failure)?;
     if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
         && n > limit
     {
@@ -248,15 +261,16 @@ fn find<'p>(service: &'p Service, head: &RequestHead<'_, '_>) -> Result<(usize, 
 
 impl Answer {
     /// To a request with this head. The connection stays if the client wishes so, and if it is
-    /// known where the request's body ends, of which at most `body_here` bytes are here.
-    fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, draining: bool) -> Answer {
+    /// known where the request's body ends, of which at most `body_here` bytes are here; but not
+    /// after the `last` request.
+    fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, last: bool) -> Answer {
         let facts = &head.facts;
         let body_len = match facts.framing {
             RequestFraming::None => Some(0),
             RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
             RequestFraming::Chunked => None,
         };
-        let keep_alive = facts.keep_alive && body_len.is_some() && !draining;
+        let keep_alive = facts.keep_alive && body_len.is_some() && !last;
         let mut manner = Manner { version: head.version, to_head: facts.is_head, keep_alive };
         let content = match own {
             Own::Failure(failure) => {

@@ -160,8 +160,8 @@ impl Attempt<'_> {
     /// # Errors
     /// [`Failed`].
     pub async fn run(&self) -> Result<Answer, Failed> {
-        let draining = self.client.context.draining.get();
-        let mut exchange = Exchange::new(self.request.facts, self.request.version, draining);
+        let last = self.client.is_last_request();
+        let mut exchange = Exchange::new(self.request.facts, self.request.version, last);
         let mut ahead = None;
         loop {
             let received = self.receive_head(ahead.take()).await;
@@ -297,7 +297,7 @@ impl Attempt<'_> {
             {
                 return Ok((Judged::Unwanted(head.facts.status), Vec::new()));
             }
-            if self.client.context.draining.get() {
+            if self.client.is_last_request() {
                 exchange.drain();
             }
             if self.progress.complete.get() {
@@ -361,6 +361,7 @@ impl Attempt<'_> {
             timer: &self.client.timer,
             idle: self.request.route().timeouts.body_idle,
             watch,
+            pace: None,
         };
         // Whatever ends the connection before the body has ended must not look like its end.
         let until_close = body.lasts_until_close();
@@ -377,7 +378,9 @@ impl Attempt<'_> {
         };
         done.await.map_err(|broken| match broken {
             Broken::Sink | Broken::SinkTimeout | Broken::ClientGone => Failed::ClientGone,
-            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout => Failed::CutShort,
+            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout | Broken::SourceSlow => {
+                Failed::CutShort
+            }
         })
     }
 

@@ -115,6 +115,7 @@ impl Try<'_> {
             self.await_body(&timer, idle).await?;
             progress.body_begun.set(true);
         }
+        let pace = self.request.pace().map(Cell::new);
         let flow = Flow {
             context: &self.client.context,
             from: &self.client.stream,
@@ -122,6 +123,7 @@ impl Try<'_> {
             timer: &timer,
             idle,
             watch: None,
+            pace: pace.as_ref(),
         };
         flow.run(body).await
     }
@@ -197,6 +199,7 @@ fn failed_upload(broken: Broken, progress: &Progress) -> Failed {
         _ if progress.begun.get() => return Failed::ClientGone,
         Broken::Source(error) => error.into(),
         Broken::SourceTimeout => Failure::BodyTimeout,
+        Broken::SourceSlow => Failure::BodySlow,
         Broken::SinkTimeout => Failure::ResponseTimeout,
     };
     Failed::Answer(answer)

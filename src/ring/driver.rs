@@ -141,6 +141,8 @@ impl Ring {
     pub fn turn(&self, wait: bool) -> io::Result<()> {
         let driver = &*self.0;
         let mut wakers = driver.wakers.take();
+        driver.stock.call(&mut wakers);
+        let wait = wait && wakers.is_empty();
         let limit = driver.timers.borrow().next().map_or(IDLE_WAIT, |look| {
             Duration::from_nanos(look.saturating_sub(self.read_clock())).min(IDLE_WAIT)
         });
@@ -163,10 +165,13 @@ impl Ring {
         self.0.started.elapsed().as_nanos() as Tick
     }
 
-    /// Ends every [`Timer::idle`] wait of this ring as if its time were up.
-    pub fn end_idle_waits(&self) {
+    /// Ends every [`Timer::idle`] wait of this ring as if its time were up, if it will be up
+    /// `within` this time.
+    pub fn end_idle_waits(&self, within: Duration) {
+        let nanos = Tick::try_from(within.as_nanos()).unwrap_or(Tick::MAX);
+        let last = self.now().saturating_add(nanos);
         let mut wakers = Vec::new();
-        self.0.timers.borrow_mut().end_idle(&mut wakers);
+        self.0.timers.borrow_mut().end_idle(last, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -186,6 +191,11 @@ impl Ring {
         self.0.stock.trim(keep);
     }
 
+    /// Whether there are no buffers to receive into, but for the reserve.
+    pub fn is_short_of_buffers(&self) -> bool {
+        !self.0.stock.can_serve(false)
+    }
+
     /// Operations in flight.
     pub fn in_flight(&self) -> usize {
         self.0.uring.borrow().in_flight()
@@ -201,7 +211,7 @@ impl Ring {
         std::future::poll_fn(|context| match self.0.stock.lease() {
             Some(buf) => std::task::Poll::Ready(buf),
             None => {
-                self.0.stock.wait(context.waker());
+                self.0.stock.wait(context.waker(), false);
                 std::task::Poll::Pending
             }
         })

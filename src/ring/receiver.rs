@@ -132,11 +132,15 @@ impl Receiver {
     /// As [`Receiver::recv`].
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Buf>>> {
         loop {
-            if self.starved && !self.ring.stock().can_serve() {
-                self.ring.stock().wait(context.waker());
-                return Poll::Pending;
+            if std::mem::take(&mut self.starved) {
+                let stock = self.ring.stock();
+                if !stock.can_serve(self.from_server) {
+                    self.starved = true;
+                    stock.wait(context.waker(), self.from_server);
+                    return Poll::Pending;
+                }
+                stock.pass_on();
             }
-            self.starved = false;
             self.arm();
             let key = self.armed.expect("armed above");
             let (outcome, hold) = match self.ring.poll(key, context.waker()) {
@@ -189,7 +193,7 @@ impl Receiver {
         let buf = if self.from_server { stock.lease_reserved() } else { stock.lease() };
         let Some(buf) = buf else {
             self.starved = true;
-            stock.wait(context.waker());
+            stock.wait(context.waker(), self.from_server);
             return Ok(false);
         };
         let (fd, most) = (self.fd, self.traffic.most());

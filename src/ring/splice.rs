@@ -59,10 +59,11 @@ impl Pipes {
         (self.existing.get(), self.existing.get() - self.idle.borrow().len())
     }
 
-    /// Closes idle pipes.
-    pub fn trim(&self) {
+    /// Closes idle pipes; says whether there were any.
+    pub fn trim(&self) -> bool {
         let idle = self.idle.take();
         self.existing.set(self.existing.get() - idle.len());
+        !idle.is_empty()
     }
 }
 

@@ -366,11 +366,15 @@ fn idle_waits_end_when_asked() {
         let handle = ring.clone();
         ring.spawn(async move {
             handle.timer().sleep(Duration::from_millis(10)).await;
-            handle.end_idle_waits();
+            handle.end_idle_waits(LONG / 2);
+            handle.timer().sleep(Duration::from_millis(10)).await;
+            handle.end_idle_waits(LONG);
         });
         let start = ring.now();
         assert!(idle.idle(LONG, |_| Poll::<()>::Pending).await.is_err());
-        assert!(ring.now() - start < LONG.as_nanos() as u64 / 2);
+        let waited = ring.now() - start;
+        assert!(waited < LONG.as_nanos() as u64 / 2);
+        assert!(waited >= 20_000_000, "the first call was not meant for it");
         assert!(busy.within(Duration::from_millis(20), std::future::ready(1)).await.is_ok());
     });
 }

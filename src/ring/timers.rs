@@ -100,9 +100,10 @@ impl Timers {
         self.heap.peek().map(|Reverse((look, ..))| *look)
     }
 
-    /// Ends every wait that is marked idle.
-    pub(super) fn end_idle(&mut self, wakers: &mut Vec<Waker>) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.idle) {
+    /// Ends every wait that is marked idle and has its deadline by `last`.
+    pub(super) fn end_idle(&mut self, last: Tick, wakers: &mut Vec<Waker>) {
+        let ends = |slot: &&mut Slot| slot.idle && slot.deadline <= last;
+        for slot in self.slots.iter_mut().filter(ends) {
             slot.called = true;
             wakers.extend(slot.waker.take());
         }

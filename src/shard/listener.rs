@@ -188,7 +188,8 @@ mod tests {
 
     fn at(address: Address) -> ListenerPlan {
         let trusted_proxies = TrustedProxies::default();
-        ListenerPlan { address, backlog: 16, proxy_protocol: false, trusted_proxies }
+        let access = None;
+        ListenerPlan { address, backlog: 16, proxy_protocol: false, trusted_proxies, access }
     }
 
     #[test]

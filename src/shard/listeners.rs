@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -16,6 +15,8 @@ use crate::ring::{Acceptor, Timer};
 /// How long a listener rests when descriptors or memory are short, or when its shard is full.
 const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
 const REST_WHEN_FULL: Duration = Duration::from_millis(20);
+/// A full shard lets go of clients that have been idle for so long.
+const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// The listeners of a shard.
 #[derive(Default)]
@@ -128,28 +129,34 @@ impl Drop for Open {
     }
 }
 
-/// Accepts until told to close; as many connections at once, over all listeners of the shard, as
-/// the plan allows.
+/// Accepts until told to close: as many connections at once, over all listeners of the shard, as
+/// the plan allows, and none while there is no buffer to receive a request into.
 async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, _open: Open) {
     let mut acceptor = Acceptor::new(&context.ring, socket);
     let timer = context.ring.timer();
+    let mut short = false;
     loop {
-        if is_full(&context) {
-            // More stay in the accept queue.
-            acceptor.pause();
-            room(&context, &timer, &door).await;
-        }
+        room(&context, &acceptor, &timer, &door).await;
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => door.poll_closing(task).map(|()| None),
         });
         match accepted.await {
             Some(Ok(fd)) => {
+                if std::mem::take(&mut short) {
+                    tracing::info!("connections are accepted again");
+                }
                 // Another listener of the shard may have taken the last place meanwhile.
-                room(&context, &timer, &door).await;
+                room(&context, &acceptor, &timer, &door).await;
                 serve(&context, &door, fd);
             }
-            Some(Err(error)) if !door.closing.get() => rest(&context, &timer, &error).await,
+            Some(Err(error)) if !door.closing.get() => {
+                if !std::mem::replace(&mut short, true) {
+                    tracing::warn!(%error, "cannot accept connections; they wait");
+                }
+                context.relieve();
+                timer.sleep(REST_WHEN_SHORT).await;
+            }
             Some(Err(_)) | None => break,
         }
     }
@@ -158,14 +165,32 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, _open: Op
     }
 }
 
-fn is_full(context: &Context) -> bool {
+fn has_all_connections(context: &Context) -> bool {
     context.connections.get() >= context.service.borrow().plan.shards.max_connections.max(1)
 }
 
-/// Waits until there is room for a connection, or until those who wait are let in anyway.
-async fn room(context: &Context, timer: &Timer, door: &Door) {
+fn is_full(context: &Context) -> bool {
+    has_all_connections(context) || context.ring.is_short_of_buffers()
+}
+
+/// Waits until there is room for one more connection, or until those who wait are let in anyway;
+/// more stay in the accept queue. Clients that keep a connection and do not use it make room.
+async fn room(context: &Context, acceptor: &Acceptor, timer: &Timer, door: &Door) {
     while is_full(context) && !door.closing.get() {
-        timer.sleep(REST_WHEN_FULL).await;
+        acceptor.pause();
+        if has_all_connections(context) {
+            let keepalive = context.service.borrow().plan.timeouts.keepalive;
+            context.ring.end_idle_waits(keepalive.saturating_sub(IDLE_WHEN_FULL));
+        }
+        // Buffers come back without a word.
+        let made = poll_fn(|task| {
+            if !is_full(context) {
+                return Poll::Ready(());
+            }
+            context.await_room(task.waker());
+            Poll::Pending
+        });
+        let _ = timer.within(REST_WHEN_FULL, made).await;
     }
 }
 
@@ -173,15 +198,4 @@ fn serve(context: &Rc<Context>, door: &Door, fd: OwnedFd) {
     context.count(|counters| counters.accepted += 1);
     let plan = door.plan.borrow().clone();
     context.ring.spawn(proxy::serve(Counted::new(context.clone()), plan, fd));
-}
-
-/// Descriptors or memory are short: give back what is idle, and leave the rest in the accept queue
-/// for a moment.
-async fn rest(context: &Context, timer: &Timer, error: &io::Error) {
-    tracing::warn!(%error, "cannot accept; resting for {REST_WHEN_SHORT:?}");
-    context.pipes.trim();
-    for group in &context.service.borrow().groups {
-        group.servers().iter().for_each(|server| server.close_idle());
-    }
-    timer.sleep(REST_WHEN_SHORT).await;
 }

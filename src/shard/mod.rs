@@ -1,5 +1,6 @@
 //! One core: its executor's main task, its listeners, its state.
 
+mod commons;
 mod herald;
 mod listener;
 mod listeners;
@@ -8,6 +9,7 @@ mod message;
 mod shard;
 mod socket_file;
 
+pub use commons::{Commons, commons};
 pub use listener::{BindError, Bound, bind, bind_more, listen};
 pub use message::{Adoption, Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};

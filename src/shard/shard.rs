@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, ReactorErrorKind};
 
+use super::commons::Commons;
 use super::herald::Herald;
 use super::listeners::Listeners;
 use super::message::{Adoption, Command, Event, Notices};
@@ -42,6 +43,8 @@ pub struct Setup {
     pub mailbox: Mailbox<Command>,
     /// Where its events go, with its number.
     pub events: mpsc::Sender<(usize, Event)>,
+    /// What it has in common with the others.
+    pub commons: Commons,
     /// Where goes what it finds out about servers.
     pub notices: Notices,
     /// Differs from shard to shard and from start to start.
@@ -107,18 +110,19 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, listeners, mailbox, events, notices, seed } = setup;
+    let Setup { number, plan, tier, listeners, mailbox, events, commons, notices, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
-    let service = Service::new(plan.clone(), number, seed);
-    let context = Context::new(ring.clone(), service, seed);
+    let service = Service::new(plan.clone(), number, seed, commons.rates(&plan));
+    let context = Context::new(ring.clone(), service, seed, commons.turnstile());
     let herald = Rc::new(Herald { number, notices });
     let shard = Shard { context: context.clone(), events, herald, listeners: Rc::default() };
     shard.listeners.open_all(&context, listeners);
     let events = shard.events.clone();
     ring.spawn(sweep(context.clone()));
     ring.spawn(shard.herald.clone().tell(context.clone()));
+    commons.start(&context);
     ring.spawn(shard.obey(mailbox));
     let _ = events.send((number, Event::Ready));
     ring.pump().await.map_err(|error| error.to_string())?;
@@ -151,7 +155,7 @@ impl Shard {
                 Command::Drain if !context.draining.get() => {
                     context.draining.set(true);
                     self.listeners.close_all();
-                    context.ring.end_idle_waits();
+                    context.ring.end_idle_waits(Duration::MAX);
                     let stopping = stop_when_done(context.clone(), self.listeners.clone());
                     context.ring.spawn(stopping);
                 }

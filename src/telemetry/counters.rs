@@ -33,12 +33,18 @@ counters! {
     /// Client connections closed because they did not begin with a PROXY header of a trusted
     /// proxy.
     proxy_headers_refused: "connections without a valid PROXY header",
+    /// Connections closed at once because their client had as many as may be.
+    crowded: "connections closed, one client had too many",
     /// Requests whose head was received.
     requests: "requests",
     /// Final responses from servers.
     responses: "responses from servers",
     /// Answers of our own that say something went wrong (4xx, 5xx).
     refused: "requests refused or failed",
+    /// Of these, requests from an address that is kept out (403).
+    forbidden: "requests from where none are answered",
+    /// Of these, requests that came too often (429).
+    too_many: "requests that came too often",
     /// Upstream requests sent on a connection from the pool.
     reused: "upstream connections reused",
     /// Upstream connections made.

@@ -284,9 +284,12 @@ impl Server {
         self.pool.borrow_mut().expire(now);
     }
 
-    /// Closes all idle connections.
-    pub fn close_idle(&self) {
-        self.pool.borrow_mut().clear();
+    /// Closes all idle connections; says whether there were any.
+    pub fn close_idle(&self) -> bool {
+        let mut pool = self.pool.borrow_mut();
+        let any = pool.count() > 0;
+        pool.clear();
+        any
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::AccessTable;
 use crate::config::address;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
@@ -15,6 +16,7 @@ pub(in crate::config) struct ListenerTable {
     pub proxy_protocol: Option<Located<bool>>,
     /// Instead of those of the whole file.
     pub trusted_proxies: Option<TrustedWritten>,
+    pub access: AccessTable,
 }
 
 impl ListenerTable {
@@ -31,6 +33,7 @@ impl ListenerTable {
             backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
             proxy_protocol: fields.get("proxy_protocol").and_then(read_proxy_protocol),
             trusted_proxies: fields.get("trusted_proxies").map(TrustedWritten::read),
+            access: AccessTable::read(&mut fields),
         };
         fields.finish();
         table

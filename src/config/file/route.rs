@@ -1,6 +1,6 @@
 //! `[[route]]` as written.
 
-use super::{LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, table};
+use super::{AccessTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table};
 use crate::config::complaint::suggest;
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
@@ -22,6 +22,9 @@ pub(in crate::config) struct RouteTable {
     pub timeouts: TimeoutsTable,
     pub limits: LimitsTable,
     pub retry: RetryTable,
+    pub access: AccessTable,
+    /// The names of rates.
+    pub rates: Vec<Located<String>>,
 }
 
 /// `path`, `path_exact` or `path_regex`.
@@ -66,6 +69,8 @@ impl RouteTable {
             }),
             limits: table(fields.get("limits"), "`limits` of a route", LimitsTable::read_of_route),
             retry: table(fields.get("retry"), "`retry` of a route", RetryTable::read_of_route),
+            access: AccessTable::read(&mut fields),
+            rates: fields.get("rate").map(rate::read_names).unwrap_or_default(),
         };
         fields.finish();
         route

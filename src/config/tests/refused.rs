@@ -21,7 +21,7 @@ fn check(cases: &[(&str, &[&str])]) {
 }
 
 /// The same for a case that is only part of a file; the rest, without mistakes, follows.
-fn check_parts(cases: &[(&str, &[&str])]) {
+pub(super) fn check_parts(cases: &[(&str, &[&str])]) {
     for (part, expected) in cases {
         let text = format!("{part}\n{LISTENER}{UPSTREAM}{ROUTE}");
         assert_eq!(refuse(&text), *expected, "\n{text}");

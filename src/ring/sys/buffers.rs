@@ -60,6 +60,10 @@ struct Inner {
     /// Most buffers that may exist.
     max: usize,
     starved: VecDeque<Waker>,
+    /// Those who may use the reserve; they come first.
+    starved_of_reserve: VecDeque<Waker>,
+    /// Some who wait may be served now.
+    to_call: bool,
 }
 
 /// The buffer ring shared with the kernel (io_uring_register_buf_ring(3)).
@@ -84,6 +88,8 @@ impl Stock {
             ring,
             max,
             starved: VecDeque::new(),
+            starved_of_reserve: VecDeque::new(),
+            to_call: false,
         };
         Rc::new(Stock { inner: RefCell::new(inner) })
     }
@@ -107,10 +113,11 @@ impl Stock {
         self.lend(most)
     }
 
-    /// Whether a receive that found no buffer could find one now.
-    pub fn can_serve(&self) -> bool {
+    /// Whether a receive that found no buffer could find one now; `reserved`: in the reserve too.
+    pub fn can_serve(&self, reserved: bool) -> bool {
         let inner = self.inner.borrow();
-        inner.ring.as_ref().is_some_and(|ring| ring.published > 0) || inner.in_use() < inner.most()
+        let most = if reserved { inner.max } else { inner.most() };
+        inner.ring.as_ref().is_some_and(|ring| ring.published > 0) || inner.in_use() < most
     }
 
     fn lend(self: &Rc<Self>, most: usize) -> Option<Buf> {
@@ -182,11 +189,32 @@ impl Stock {
         self.inner.borrow().ring.as_ref().is_some_and(|ring| ring.published > 0)
     }
 
-    /// Remembers a task that waits until a buffer comes back.
-    pub fn wait(&self, waker: &Waker) {
+    /// Remembers a task that waits until a buffer comes back; `reserved`: it may use the reserve.
+    pub fn wait(&self, waker: &Waker, reserved: bool) {
+        let inner = &mut *self.inner.borrow_mut();
+        let queue = if reserved { &mut inner.starved_of_reserve } else { &mut inner.starved };
+        if !queue.iter().any(|known| known.will_wake(waker)) {
+            queue.push_back(waker.clone());
+        }
+    }
+
+    /// Who was called, and needs no buffer before its bytes come, passes the call on.
+    pub fn pass_on(&self) {
+        self.inner.borrow_mut().to_call = true;
+    }
+
+    /// Collects as many of those who wait as there are buffers for, if any came back, or a call was
+    /// passed on, since the last time: a buffer that comes back calls one, who may not want it.
+    pub fn call(&self, wakers: &mut Vec<Waker>) {
         let mut inner = self.inner.borrow_mut();
-        if !inner.starved.iter().any(|known| known.will_wake(waker)) {
-            inner.starved.push_back(waker.clone());
+        if std::mem::take(&mut inner.to_call) {
+            let reserved = inner.max.saturating_sub(inner.in_use());
+            let count = reserved.min(inner.starved_of_reserve.len());
+            wakers.extend(inner.starved_of_reserve.drain(..count));
+            let published = inner.ring.as_ref().map_or(0, |ring| usize::from(ring.published));
+            let there = published + inner.most().saturating_sub(inner.in_use());
+            let count = there.min(inner.starved.len());
+            wakers.extend(inner.starved.drain(..count));
         }
     }
 
@@ -217,9 +245,13 @@ impl Stock {
         let wakers: Vec<Waker> = {
             let mut inner = self.inner.borrow_mut();
             inner.free.push(index);
+            inner.to_call = true;
             // One waiter for each idle buffer: some that waited may be gone, or want none any more.
-            let count = inner.free.len().min(inner.starved.len());
-            inner.starved.drain(..count).collect()
+            let first = inner.free.len().min(inner.starved_of_reserve.len());
+            let then = (inner.free.len() - first).min(inner.starved.len());
+            let inner = &mut *inner;
+            let first = inner.starved_of_reserve.drain(..first);
+            first.chain(inner.starved.drain(..then)).collect()
         };
         wakers.into_iter().for_each(Waker::wake);
     }

@@ -1,0 +1,105 @@
+//! How slowly a body may come.
+//!
+//! As Apache's `RequestReadTimeout body=…,MinRate=…`: who sends has some time to begin with, and
+//! each byte earns a little more. Only the time counts in which we waited for bytes, so a slow
+//! receiver is not held against the sender; and only from the first byte on, so that neither is the
+//! wait for a 100 (Continue).
+
+use std::time::Duration;
+
+/// What a sender may still keep us waiting for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    bytes_per_second: u64,
+    /// Nanoseconds.
+    patience: u64,
+    begun: bool,
+}
+
+impl Pace {
+    /// A body that must come with so many bytes a second, once `grace` has passed. Never divides by
+    /// zero: no rate at all counts as one byte.
+    pub fn new(bytes_per_second: u64, grace: Duration) -> Pace {
+        let patience = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        Pace { bytes_per_second: bytes_per_second.max(1), patience, begun: false }
+    }
+
+    /// So many bytes came.
+    pub fn came(&mut self, bytes: u64) {
+        let earned = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
+        self.patience = self.patience.saturating_add(u64::try_from(earned).unwrap_or(u64::MAX));
+        self.begun |= bytes > 0;
+    }
+
+    /// So long, in nanoseconds, none came although we waited.
+    pub fn waited(&mut self, nanos: u64) {
+        if self.begun {
+            self.patience = self.patience.saturating_sub(nanos);
+        }
+    }
+
+    /// How long the next bytes may take; `None`: it has not begun.
+    pub fn patience(&self) -> Option<Duration> {
+        self.begun.then(|| Duration::from_nanos(self.patience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn each_byte_earns_its_time() {
+        let mut pace = Pace::new(100, Duration::from_secs(2));
+        pace.waited(60_000 * MS);
+        assert_eq!(pace.patience(), None, "waiting for the first byte is not its matter");
+        pace.came(1);
+        assert_eq!(pace.patience(), Some(Duration::from_millis(2_010)));
+        pace.waited(2_000 * MS);
+        assert_eq!(pace.patience(), Some(Duration::from_millis(10)));
+        pace.came(50);
+        pace.waited(510 * MS);
+        assert_eq!(pace.patience(), Some(Duration::ZERO));
+        pace.waited(MS);
+        assert_eq!(pace.patience(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn much_at_once_is_no_overflow() {
+        let mut pace = Pace::new(0, Duration::MAX);
+        pace.came(u64::MAX);
+        assert_eq!(pace.patience(), Some(Duration::from_nanos(u64::MAX)));
+    }
+
+    proptest! {
+        /// Patience runs out when, and only when, the average since the first byte has fallen below
+        /// the rate after the grace.
+        #[test]
+        fn patience_is_a_matter_of_the_average(
+            rate in 1u64..1_000,
+            grace in 0u64..3_000,
+            steps in prop::collection::vec((1u64..2_000, 0u64..2_000), 1..40),
+        ) {
+            let mut pace = Pace::new(rate, Duration::from_millis(grace));
+            let (mut bytes, mut waited) = (0, 0);
+            for (came, wait) in steps {
+                bytes += came;
+                pace.came(came);
+                let patience = pace.patience().unwrap().as_nanos() as i128;
+                // Times 1000: milliseconds of grace, bytes, milliseconds of waiting.
+                let due = i128::from(grace * MS) - i128::from(waited * MS)
+                    + i128::from(bytes) * 1_000_000_000 / i128::from(rate);
+                // Each step rounds down by less than a nanosecond.
+                prop_assert!((due - 41..=due).contains(&patience), "{patience} of {due}");
+                if i128::from(wait * MS) > patience {
+                    break;
+                }
+                waited += wait;
+                pace.waited(wait * MS);
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! How often requests may come.
+
+use crate::guard::Rate;
+
+/// One `[[rate]]`. Routes refer to it by index; those that name the same one share its buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RatePlan {
+    /// Its name in the file.
+    pub name: String,
+    /// Which requests count together.
+    pub key: RateKey,
+    /// How many in how long.
+    pub rate: Rate,
+    /// Most keys that a shard remembers; then it forgets the one that has waited longest.
+    pub keys: usize,
+}
+
+/// What requests that count together have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateKey {
+    /// The client's address; of IPv6 the first 64 bits, the smallest network that anybody is given.
+    Client,
+    /// Nothing: all count together.
+    All,
+    /// The value of a request field; the client's address where it is absent.
+    Field(String),
+    /// The value of a cookie; the client's address where it is absent.
+    Cookie(String),
+}

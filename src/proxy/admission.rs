@@ -1,0 +1,41 @@
+//! Whether a request is let in, before anything else is done for it.
+
+use super::Service;
+use super::client::Client;
+use super::reply::Failure;
+use crate::http1::RequestHead;
+use crate::plan::RoutePlan;
+
+/// Whether the client may use the listener that it came to.
+///
+/// # Errors
+/// The answer to its request.
+pub fn to_listener(client: &Client) -> Result<(), Failure> {
+    match &client.listener.access {
+        Some(access) if !access.allows(client.ip()) => Err(Failure::Forbidden),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a request may go to the route that was found for it.
+///
+/// # Errors
+/// The answer to it.
+pub fn to_route(
+    client: &Client,
+    service: &Service,
+    route: &RoutePlan,
+    head: &RequestHead<'_, '_>,
+) -> Result<(), Failure> {
+    if let Some(access) = &route.access
+        && !access.allows(client.ip())
+    {
+        return Err(Failure::Forbidden);
+    }
+    for &index in &route.rates {
+        let rate = (index, &service.plan.rates[index]);
+        let taken = service.rates.take(rate, client.ip(), head, client.context.ring.now());
+        taken.map_err(Failure::TooMany)?;
+    }
+    Ok(())
+}
