@@ -67,7 +67,7 @@ enum Message {
 pub fn start(mut plan: Plan) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     limits::raise(shards).map_err(StartError::Other)?;
-    limits::fit(&mut plan);
+    let warning = limits::fit(&mut plan);
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let bound = plan.listeners.iter().map(|listener| shard::bind(listener, shards));
@@ -92,6 +92,9 @@ pub fn start(mut plan: Plan) -> Result<Running, StartError> {
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     resolve::start(&plan, shards.commands())?;
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
     let (_signals, _files) = (signals, files);
     Ok(Running { addresses, tier, plan, shards, health, events: messages, _signals, _files })
 }
