@@ -53,15 +53,13 @@ pub fn use_small_pages() {
 }
 
 /// Plans the use of descriptors: where the limit on open files is too low for what `plan` allows,
-/// says so and lowers that, lest connections be accepted for which there are no servers' then.
-pub fn fit(plan: &mut Plan) {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if let Some(warning) = fit_to(plan, files) {
-        tracing::warn!("{warning}");
-    }
+/// lowers that, lest connections be accepted for which there are no servers' then. Returns what to
+/// say of it once the start has succeeded.
+pub fn fit(plan: &mut Plan) -> Option<String> {
+    fit_to(plan, getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
 }
 
-/// As [`fit`], to this many files; returns the warning.
+/// As [`fit`], to this many files.
 fn fit_to(plan: &mut Plan, files: u64) -> Option<String> {
     let listeners = plan.listeners.len() as u64;
     let shard = &mut plan.shards;

@@ -80,7 +80,9 @@ impl Configuration {
             Refused(vec!["this process was not started from a file; restart it".to_owned()])
         })?;
         let mut plan = source().map_err(Refused)?;
-        limits::fit(&mut plan);
+        if let Some(warning) = limits::fit(&mut plan) {
+            tracing::warn!("{warning}");
+        }
         plan.shards = unchangeable(&self.plan.shards, plan.shards);
         let listeners = self.sockets.change(&plan.listeners);
         let listeners = listeners.map_err(|error| Refused(vec![error.to_string()]))?;

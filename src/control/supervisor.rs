@@ -82,7 +82,7 @@ enum Message {
 pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     limits::raise(shards).map_err(StartError::Other)?;
-    limits::fit(&mut plan);
+    let warning = limits::fit(&mut plan);
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
     let mut heritage = Heritage::receive().map_err(|error| {
@@ -116,6 +116,9 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     let resolver = resolve(&plan, &health)?;
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
     if let Some(interval) = service::watchdog() {
         beat(interval / 3, messages_in.clone())?;
     }
