@@ -101,6 +101,21 @@ impl Buckets {
         Ok(())
     }
 
+    /// Whether [`Buckets::take`] would let a request with this key through.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn check(&self, key: u64, now: Tick) -> Result<(), TooMany> {
+        // Who has no place has a full bucket.
+        let Ok(place) = self.find(key.max(1)) else { return Ok(()) };
+        let full_at = self.full_at[place].max(now) + self.rate.cost;
+        let limit = now.saturating_add(self.rate.depth);
+        if full_at > limit {
+            return Err(TooMany { wait: Duration::from_nanos(full_at - limit) });
+        }
+        Ok(())
+    }
+
     /// Whether there is something to tell.
     pub fn has_news(&self) -> bool {
         !self.news.is_empty()

@@ -21,6 +21,9 @@ pub(super) enum Known {
     Te,
     TransferEncoding,
     Upgrade,
+    /// X-Forwarded-Port, -Prefix, -Scheme and -Server, and X-Real-IP: what earlier proxies say, and
+    /// this one does not.
+    XForwardedElse,
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
@@ -40,7 +43,10 @@ impl Known {
             4 => known(name, b"host", Known::Host),
             6 => known(name, b"expect", Known::Expect),
             7 => known(name, b"upgrade", Known::Upgrade),
-            9 => known(name, b"forwarded", Known::Forwarded),
+            9 => match name[0] | 0x20 {
+                b'x' => known(name, b"x-real-ip", Known::XForwardedElse),
+                _ => known(name, b"forwarded", Known::Forwarded),
+            },
             10 => match name[0] | 0x20 {
                 b'c' => known(name, b"connection", Known::Connection),
                 _ => known(name, b"keep-alive", Known::KeepAlive),
@@ -51,15 +57,23 @@ impl Known {
             },
             14 => known(name, b"content-length", Known::ContentLength),
             15 => known(name, b"x-forwarded-for", Known::XForwardedFor),
-            16 => match name[0] | 0x20 {
-                b'x' => known(name, b"x-forwarded-host", Known::XForwardedHost),
+            16 => match (name[0] | 0x20, name[12] | 0x20) {
+                (b'x', b'p') => known(name, b"x-forwarded-port", Known::XForwardedElse),
+                (b'x', _) => known(name, b"x-forwarded-host", Known::XForwardedHost),
                 _ => known(name, b"proxy-connection", Known::ProxyConnection),
             },
             17 => match name[0] | 0x20 {
                 b'x' => known(name, b"x-forwarded-proto", Known::XForwardedProto),
                 _ => known(name, b"transfer-encoding", Known::TransferEncoding),
             },
-            18 => known(name, b"proxy-authenticate", Known::ProxyAuthenticate),
+            18 => match (name[0] | 0x20, name[12] | 0x20) {
+                (b'x', b'p') => known(name, b"x-forwarded-prefix", Known::XForwardedElse),
+                (b'x', b's') => match name[13] | 0x20 {
+                    b'c' => known(name, b"x-forwarded-scheme", Known::XForwardedElse),
+                    _ => known(name, b"x-forwarded-server", Known::XForwardedElse),
+                },
+                _ => known(name, b"proxy-authenticate", Known::ProxyAuthenticate),
+            },
             19 => known(name, b"proxy-authorization", Known::ProxyAuthorization),
             _ => Known::Other,
         }
@@ -106,6 +120,7 @@ fn lookalike(name: &[u8], lower: &[u8], yes: Known) -> Known {
 const DANGEROUS_TO_MISTAKE: Names = Names::new(&[
     Known::ContentLength,
     Known::TransferEncoding,
+    Known::XForwardedElse,
     Known::XForwardedFor,
     Known::XForwardedHost,
     Known::XForwardedProto,

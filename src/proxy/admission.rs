@@ -32,10 +32,16 @@ pub fn to_route(
     {
         return Err(Failure::Forbidden);
     }
-    for &index in &route.rates {
-        let rate = (index, &service.plan.rates[index]);
-        let taken = service.rates.take(rate, client.ip(), head, client.context.ring.now());
-        taken.map_err(Failure::TooMany)?;
+    let (ip, now) = (client.ip(), client.context.ring.now());
+    let rates = || route.rates.iter().map(|&index| (index, &service.plan.rates[index]));
+    if route.rates.len() > 1 {
+        // What one rate refuses shall cost the others nothing.
+        for rate in rates() {
+            service.rates.check(rate, ip, head, now).map_err(Failure::TooMany)?;
+        }
+    }
+    for rate in rates() {
+        service.rates.take(rate, ip, head, now).map_err(Failure::TooMany)?;
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub struct Course<'a> {
     /// No try begins later.
     deadline: Tick,
     /// From the first retry that lasts until there is a response.
-    retrying: Option<Counted<'a>>,
+    retrying: Cell<Option<Counted<'a>>>,
 }
 
 impl<'a> Course<'a> {
@@ -48,7 +48,15 @@ impl<'a> Course<'a> {
             Some(limit) => client.timer.after(limit),
             None => Tick::MAX,
         };
-        Course { client, request, group, phases, tried: Tried::default(), deadline, retrying: None }
+        Course {
+            client,
+            request,
+            group,
+            phases,
+            tried: Tried::default(),
+            deadline,
+            retrying: Cell::default(),
+        }
     }
 
     /// What is followed by another try, while there may be one.
@@ -56,6 +64,25 @@ impl<'a> Course<'a> {
         let request = self.request;
         let listed = request.route().retry.listed(request.facts.idempotent);
         listed.filter(|_| self.may_go_on())
+    }
+
+    /// There is a response: the request is no retry any more, however long its body may be.
+    pub fn answered(&self) {
+        self.retrying.take();
+    }
+
+    fn is_retrying(&self) -> bool {
+        let retrying = self.retrying.take();
+        let counted = retrying.is_some();
+        self.retrying.set(retrying);
+        counted
+    }
+
+    fn count_retry(&self) -> Result<(), Exceeded> {
+        if !self.is_retrying() {
+            self.retrying.set(Some(self.group.allowance.retry()?));
+        }
+        Ok(())
     }
 
     fn may_go_on(&self) -> bool {
@@ -91,7 +118,7 @@ impl<'a> Course<'a> {
                     return Err(Failed::Answer(no_connection(&error)));
                 }
                 Err(error) => {
-                    if self.retrying.is_none() && retrying.is_none() {
+                    if !self.is_retrying() && retrying.is_none() {
                         retrying = Some(self.group.allowance.retry().map_err(Failed::from)?);
                     }
                     client.context.count(|counters| counters.connect_retries += 1);
@@ -108,9 +135,7 @@ impl<'a> Course<'a> {
     /// The same server on a fresh connection, after one from the pool proved stale; if it is gone
     /// altogether, another.
     pub async fn reach_again(&mut self, lease: Lease) -> Result<Reached, Failed> {
-        if self.retrying.is_none() {
-            self.retrying = Some(self.group.allowance.retry().map_err(Failed::from)?);
-        }
+        self.count_retry().map_err(Failed::from)?;
         let context = &self.client.context;
         context.count(|counters| counters.stale_retries += 1);
         tracing::debug!(
@@ -138,9 +163,7 @@ impl<'a> Course<'a> {
 
     /// Another server, after a connection that ended without an answer.
     pub async fn reach_next(&mut self, lease: Lease) -> Result<Reached, Failed> {
-        if self.retrying.is_none() {
-            self.retrying = Some(self.group.allowance.retry().map_err(Failed::from)?);
-        }
+        self.count_retry().map_err(Failed::from)?;
         let cause = Cause::Closed;
         self.client.context.count(|counters| cause.count(counters));
         tracing::debug!(
@@ -170,7 +193,7 @@ impl<'a> Course<'a> {
         cause: Cause,
     ) -> Result<Option<Reached>, Gone> {
         let context = &self.client.context;
-        let counted = self.retrying.is_some();
+        let counted = self.is_retrying();
         let found = match self.another().await {
             Ok(found) => found,
             Err(Stopped::Gone) => return Err(Gone),
@@ -192,7 +215,7 @@ impl<'a> Course<'a> {
             }
             None => {
                 if !counted {
-                    self.retrying = None;
+                    self.answered();
                 }
                 tracing::debug!(
                     id = self.client.request_id(),
@@ -206,9 +229,7 @@ impl<'a> Course<'a> {
 
     async fn another(&mut self) -> Result<Option<Reached>, Stopped> {
         while self.may_go_on() {
-            if self.retrying.is_none() {
-                self.retrying = Some(self.group.allowance.retry()?);
-            }
+            self.count_retry()?;
             let (wish, now) = (self.request.wish, self.client.context.ring.now());
             let Some(lease) = self.group.acquire_another(wish, &mut self.tried, now) else {
                 break;
@@ -243,7 +264,7 @@ impl<'a> Course<'a> {
         let result = loop {
             let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
             let result = dialled.map_err(|Gone| Stopped::Gone)?;
-            let short = matches!(result, Err(ConnectError::Ours(_)));
+            let short = matches!(&result, Err(error) if error.is_shortage());
             if !short || !std::mem::take(&mut again) || !client.context.relieve() {
                 break result;
             }

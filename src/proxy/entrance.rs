@@ -88,7 +88,7 @@ async fn receive_until(client: &Client, deadline: u64) -> Result<Buf, Unwelcome>
         let left = Duration::from_nanos(deadline.saturating_sub(client.context.ring.now()));
         let limit = if draining { left.min(LAST_REQUEST_WHILE_DRAINING) } else { left };
         let receive = |context: &mut TaskContext<'_>| client.stream.poll_recv(context);
-        match client.timer.idle(limit, receive).await {
+        match client.timer.until_drain(limit, receive).await {
             Ok(Ok(Some(buf))) => return Ok(buf),
             Ok(_) => return Err(Unwelcome::Left),
             Err(_) if !draining && client.context.draining.get() => {}

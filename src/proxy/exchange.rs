@@ -59,8 +59,9 @@ async fn forward(
     phases: &Cell<Phases>,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
-    let _live = group.allowance.enter().map_err(Failed::from)?;
+    // Whoever sends slowly keeps nobody from a server.
     let repeatable = hold(client, request, &mut head, body).await?;
+    let _live = group.allowance.enter().map_err(Failed::from)?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
     let mut course = Course::new(client, request, group, phases);
@@ -70,12 +71,18 @@ async fn forward(
         let Reached { lease, connected: Connected { stream: server, reused } } = reached;
         // What was sent already is being answered: that answer is the last.
         let listed = to_send.as_ref().and(course.listed()).filter(|_| repeatable);
-        let copy = listed.and(to_send.clone());
+        let copy = listed.and_then(|_| to_send.clone());
         if let (Some(head), false) = (&mut to_send, reused) {
             // Both leave in one send.
             head.splice(..0, request.announcement.iter().copied());
         }
-        let attempt = Try { client, request, lease: &lease, server: &server, phases, listed };
+        let answered = || {
+            lease.learn(Verdict::Good, client.context.ring.now());
+            course.answered();
+        };
+        let answered: &dyn Fn() = &answered;
+        let attempt =
+            Try { client, request, lease: &lease, server: &server, phases, listed, answered };
         let mut tried = attempt.run(to_send.take(), body).await;
         if let Some(verdict) = verdict(&tried.ended, reused) {
             lease.learn(verdict, client.context.ring.now());
@@ -192,7 +199,7 @@ async fn finish(
         }
         Finished::Response(verdict) => {
             if verdict.server_stays(&server) {
-                lease.server().keep(server, &request.announcement, context.ring.now());
+                lease.keep(server, &request.announcement, context.ring.now());
             }
             match (verdict.client_stays(), client.finished.get()) {
                 (true, _) => Next::Keep,

@@ -37,7 +37,9 @@ pub async fn hold(
     if request.facts.expect_continue {
         return Ok(true);
     }
-    let (before, most) = (head.len(), usize::try_from(retry.buffer).unwrap_or(usize::MAX));
+    // Some of it may have come with the head.
+    let before = memchr::memmem::find(head, b"\r\n\r\n").map_or(head.len(), |end| end + 4);
+    let most = usize::try_from(retry.buffer).unwrap_or(usize::MAX);
     let mut pace = request.pace();
     while !body.ended() {
         let buf = receive(client, request, &mut pace).await?;

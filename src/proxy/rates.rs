@@ -88,6 +88,21 @@ impl Rates {
         Ok(())
     }
 
+    /// Whether [`Rates::take`] would let it through.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn check(
+        &self,
+        (index, plan): (usize, &RatePlan),
+        client: Option<IpAddr>,
+        head: &RequestHead<'_, '_>,
+        now: Tick,
+    ) -> Result<(), TooMany> {
+        let Some(buckets) = self.buckets.get(index) else { return Ok(()) };
+        buckets.borrow().check(self.key(&plan.key, client, head), now)
+    }
+
     /// Nobody can choose values that fall together: the hash is keyed.
     fn key(&self, key: &RateKey, client: Option<IpAddr>, head: &RequestHead<'_, '_>) -> u64 {
         let value = match key {

@@ -31,6 +31,8 @@ pub struct Attempt<'a> {
     pub progress: &'a Progress,
     /// Answers that are not for the client while the request may still be sent again.
     pub listed: Option<&'a RetryOn>,
+    /// Called when the head of the final response is there.
+    pub answered: &'a dyn Fn(),
 }
 
 /// What sending a request and receiving its response tell each other.
@@ -187,6 +189,7 @@ impl Attempt<'_> {
                 }
                 Judged::Tunnel => {
                     self.progress.begun.set(true);
+                    (self.answered)();
                     self.send_head(head).await?;
                     let ended = self.client.context.ring.now();
                     self.phases.set(Phases { ended, ..self.phases.get() });
@@ -197,6 +200,7 @@ impl Attempt<'_> {
                 }
                 Judged::Final(body, surplus) => {
                     self.progress.begun.set(true);
+                    (self.answered)();
                     self.forward(body, buf, head).await?;
                     exchange.response_body_ended();
                     if self.progress.complete.get() {

@@ -34,6 +34,8 @@ pub struct Try<'a> {
     pub phases: &'a Cell<Phases>,
     /// What is not passed on to the client while the request may still be sent again.
     pub listed: Option<&'a RetryOn>,
+    /// Called when the head of the final response is there.
+    pub answered: &'a dyn Fn(),
 }
 
 /// What came of it.
@@ -68,6 +70,7 @@ impl Try<'_> {
             phases: self.phases,
             progress: &progress,
             listed: self.listed,
+            answered: self.answered,
         };
         if small && ring.tier() != Tier::V5_8 {
             // The kernel takes a small request whole and at once; to wait for its word would cost a

@@ -165,13 +165,21 @@ impl Ring {
         self.0.started.elapsed().as_nanos() as Tick
     }
 
-    /// Ends every [`Timer::idle`] wait of this ring as if its time were up, if it will be up
-    /// `within` this time.
-    pub fn end_idle_waits(&self, within: Duration) {
+    /// Ends every [`Timer::idle`] and [`Timer::until_drain`] wait of this ring as if its time were
+    /// up.
+    pub fn end_waits(&self) {
+        let mut wakers = Vec::new();
+        self.0.timers.borrow_mut().end_for_drain(&mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends the `most` [`Timer::idle`] waits whose time will be up first, as if it were up, of those
+    /// for which it will be `within` this time.
+    pub fn end_oldest_idle(&self, within: Duration, most: usize) {
         let nanos = Tick::try_from(within.as_nanos()).unwrap_or(Tick::MAX);
         let last = self.now().saturating_add(nanos);
         let mut wakers = Vec::new();
-        self.0.timers.borrow_mut().end_idle(last, &mut wakers);
+        self.0.timers.borrow_mut().end_idle(last, most, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
     }
 

@@ -366,9 +366,9 @@ fn idle_waits_end_when_asked() {
         let handle = ring.clone();
         ring.spawn(async move {
             handle.timer().sleep(Duration::from_millis(10)).await;
-            handle.end_idle_waits(LONG / 2);
+            handle.end_oldest_idle(LONG / 2, 9);
             handle.timer().sleep(Duration::from_millis(10)).await;
-            handle.end_idle_waits(LONG);
+            handle.end_oldest_idle(LONG, 9);
         });
         let start = ring.now();
         assert!(idle.idle(LONG, |_| Poll::<()>::Pending).await.is_err());

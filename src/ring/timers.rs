@@ -31,16 +31,27 @@ struct Slot {
     /// Tells the heap's entries for this slot from those for one that was here before.
     generation: u32,
     waker: Option<Waker>,
-    /// What waits is idle: `end_idle_waits` may end it.
-    idle: bool,
-    /// `end_idle_waits` has ended it.
+    /// What waits is idle, or is owed something only by somebody who may never come.
+    waits: Waits,
+    /// It was ended before its time.
     called: bool,
+}
+
+/// What may end a wait before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// Nothing.
+    Bound,
+    /// The end of all.
+    UntilDrain,
+    /// That, and want of room.
+    Idle,
 }
 
 impl Default for Slot {
     fn default() -> Self {
-        let (waker, idle, called) = (None, false, false);
-        Slot { deadline: NEVER, look: NEVER, generation: 0, waker, idle, called }
+        let (waker, waits, called) = (None, Waits::Bound, false);
+        Slot { deadline: NEVER, look: NEVER, generation: 0, waker, waits, called }
     }
 }
 
@@ -100,10 +111,23 @@ impl Timers {
         self.heap.peek().map(|Reverse((look, ..))| *look)
     }
 
-    /// Ends every wait that is marked idle and has its deadline by `last`.
-    pub(super) fn end_idle(&mut self, last: Tick, wakers: &mut Vec<Waker>) {
-        let ends = |slot: &&mut Slot| slot.idle && slot.deadline <= last;
-        for slot in self.slots.iter_mut().filter(ends) {
+    /// Ends all waits that a drain may end.
+    pub(super) fn end_for_drain(&mut self, wakers: &mut Vec<Waker>) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.waits != Waits::Bound) {
+            slot.called = true;
+            wakers.extend(slot.waker.take());
+        }
+    }
+
+    /// Ends the `most` idle waits whose deadlines come first, of those up to `last`.
+    pub(super) fn end_idle(&mut self, last: Tick, most: usize, wakers: &mut Vec<Waker>) {
+        let ends =
+            |slot: &&mut Slot| slot.waits == Waits::Idle && slot.deadline <= last && !slot.called;
+        let mut idle: Vec<&mut Slot> = self.slots.iter_mut().filter(ends).collect();
+        if idle.len() > most {
+            idle.select_nth_unstable_by_key(most, |slot| slot.deadline);
+        }
+        for slot in idle.into_iter().take(most) {
             slot.called = true;
             wakers.extend(slot.waker.take());
         }
@@ -172,13 +196,23 @@ impl Timer {
         .await
     }
 
-    /// Polls `action` for at most `limit`, or until [`Ring::end_idle_waits`]: [`Elapsed`] when the
-    /// time is up. Not an async function, so that what waits for long holds little.
+    /// Polls `action` for at most `limit`, or until [`Ring::end_waits`] or
+    /// [`Ring::end_oldest_idle`]: [`Elapsed`] when the time is up. Not an async function, so that
+    /// what waits for long holds little.
     pub fn idle<T, A>(&self, limit: Duration, action: A) -> Idle<'_, A>
     where
         A: FnMut(&mut Context<'_>) -> Poll<T> + Unpin,
     {
-        self.with_slot(|slot| slot.idle = true);
+        self.with_slot(|slot| slot.waits = Waits::Idle);
+        Idle { timer: self, deadline: self.after(limit), action }
+    }
+
+    /// As [`Timer::idle`], but only [`Ring::end_waits`] ends it early.
+    pub fn until_drain<T, A>(&self, limit: Duration, action: A) -> Idle<'_, A>
+    where
+        A: FnMut(&mut Context<'_>) -> Poll<T> + Unpin,
+    {
+        self.with_slot(|slot| slot.waits = Waits::UntilDrain);
         Idle { timer: self, deadline: self.after(limit), action }
     }
 
@@ -245,8 +279,9 @@ where
 impl<A> Drop for Idle<'_, A> {
     fn drop(&mut self) {
         // A call that came together with the result must not end a later wait.
-        let forget =
-            |slot: &mut Slot| (slot.idle, slot.called, slot.deadline) = (false, false, NEVER);
+        let forget = |slot: &mut Slot| {
+            (slot.waits, slot.called, slot.deadline) = (Waits::Bound, false, NEVER);
+        };
         self.timer.with_slot(forget);
     }
 }

@@ -15,8 +15,10 @@ use crate::ring::{Acceptor, Timer};
 /// How long a listener rests when descriptors or memory are short, or when its shard is full.
 const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
 const REST_WHEN_FULL: Duration = Duration::from_millis(20);
-/// A full shard lets go of clients that have been idle for so long.
+/// A full shard lets go of clients that have been idle for so long, the longest idle first, and so
+/// many at once: each makes room for another.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
+const IDLE_AT_ONCE: usize = 16;
 
 /// The listeners of a shard.
 #[derive(Default)]
@@ -180,7 +182,8 @@ async fn room(context: &Context, acceptor: &Acceptor, timer: &Timer, door: &Door
         acceptor.pause();
         if has_all_connections(context) {
             let keepalive = context.service.borrow().plan.timeouts.keepalive;
-            context.ring.end_idle_waits(keepalive.saturating_sub(IDLE_WHEN_FULL));
+            let within = keepalive.saturating_sub(IDLE_WHEN_FULL);
+            context.ring.end_oldest_idle(within, IDLE_AT_ONCE);
         }
         // Buffers come back without a word.
         let made = poll_fn(|task| {

@@ -155,7 +155,7 @@ impl Shard {
                 Command::Drain if !context.draining.get() => {
                     context.draining.set(true);
                     self.listeners.close_all();
-                    context.ring.end_idle_waits(Duration::MAX);
+                    context.ring.end_waits();
                     let stopping = stop_when_done(context.clone(), self.listeners.clone());
                     context.ring.spawn(stopping);
                 }

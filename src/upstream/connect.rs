@@ -32,6 +32,15 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether closing what is idle would help. It frees no local port: those stay taken for a
+    /// minute after a close of ours (TIME_WAIT).
+    pub fn is_shortage(&self) -> bool {
+        match self {
+            ConnectError::Ours(error) => Errno::from_io_error(error) != Some(Errno::ADDRNOTAVAIL),
+            ConnectError::Timeout | ConnectError::Refused(_) | ConnectError::TakenDown => false,
+        }
+    }
+
     /// What the failure says about the server; `None`: nothing.
     pub fn verdict(&self) -> Option<Verdict> {
         match self {
@@ -52,6 +61,7 @@ impl Lease {
     /// stale.
     pub fn reuse(&self, ring: &Ring, announced: &[u8], once: bool) -> Option<Connected> {
         let stream = self.server().take_idle(announced, ring.now(), once)?;
+        self.connected();
         Some(Connected { stream, reused: true })
     }
 
@@ -71,6 +81,7 @@ impl Lease {
         let Some(address) = self.server().address() else {
             return Err(ConnectError::Refused(Errno::HOSTUNREACH.into()));
         };
+        self.connected();
         let stream = Stream::server(ring, socket_for(&address).map_err(ConnectError::Ours)?.into());
         match timer.within(limit, stream.socket.connect(&address)).await {
             Err(_) => Err(ConnectError::Timeout),

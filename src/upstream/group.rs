@@ -2,7 +2,7 @@
 
 mod sticky;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use super::{News, Server, Standing, Verdict};
 use crate::balance::{Balancer, Servers};
 use crate::plan::{RetryPlan, ServerId, ServerPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
+use crate::transport::Stream;
 
 pub use sticky::Wish;
 
@@ -298,7 +299,10 @@ impl Group {
         tried.add(index);
         let server = self.servers[index].clone();
         let attempt = server.begin(now);
-        Lease { group: self.clone(), server, index, attempt }
+        {
+            let (attempt, generation) = (Cell::new(attempt), Cell::new(server.generation()));
+            Lease { group: self.clone(), server, index, attempt, generation }
+        }
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -380,13 +384,31 @@ pub struct Lease {
     group: Rc<Group>,
     server: Rc<Server>,
     index: usize,
-    attempt: Attempt,
+    attempt: Cell<Attempt>,
+    /// The server's address when the connection was made.
+    generation: Cell<u32>,
 }
 
 impl Lease {
-    /// Learns from an attempt on the server.
+    /// Learns from an attempt on the server. Once that was good, what follows is no trial.
     pub fn learn(&self, verdict: Verdict, now: Tick) {
-        self.server.learn(verdict, self.attempt, now);
+        self.server.learn(verdict, self.attempt.get(), now);
+        if verdict == Verdict::Good {
+            self.attempt.set(Attempt::Ordinary);
+        }
+    }
+
+    /// A connection is had, to the address that the server has now.
+    pub(super) fn connected(&self) {
+        self.generation.set(self.server.generation());
+    }
+
+    /// Keeps the connection, which began with this announcement, for the next request, unless the
+    /// server has moved since.
+    pub fn keep(&self, stream: Stream, announced: &[u8], now: Tick) {
+        if self.generation.get() == self.server.generation() {
+            self.server.keep(stream, announced, now);
+        }
     }
 
     /// Its server's place among those of the upstream, in the order of the plan.
@@ -402,7 +424,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.server.end(self.attempt);
+        self.server.end(self.attempt.get());
         self.group.queue.place_is_free();
     }
 }

@@ -36,6 +36,8 @@ pub struct Server {
     /// For logs: the address as configured.
     pub name: String,
     address: RefCell<Option<SockAddr>>,
+    /// How often the address has changed.
+    generation: Cell<u32>,
     active: Cell<u32>,
     pool: RefCell<Pool>,
     id: ServerId,
@@ -69,6 +71,7 @@ impl Server {
         Server {
             name: server.address.to_string(),
             address: RefCell::new(address),
+            generation: Cell::new(0),
             active: Cell::new(0),
             pool: RefCell::new(Pool::new(&plan.pool)),
             id: server.id,
@@ -114,11 +117,16 @@ impl Server {
         self.address.borrow().clone()
     }
 
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.get()
+    }
+
     /// Replaces the address after its name was resolved anew; idle connections go to the old one.
     fn set_address(&self, address: Option<&Address>) {
         let new = address.and_then(to_sockaddr);
         if *self.address.borrow() != new {
             *self.address.borrow_mut() = new;
+            self.generation.set(self.generation.get().wrapping_add(1));
             self.pool.borrow_mut().clear();
         }
     }
@@ -273,7 +281,7 @@ impl Server {
 
     /// Keeps a connection, which began with this announcement, for the next request, if one is to
     /// be expected.
-    pub fn keep(&self, stream: Stream, announced: &[u8], now: Tick) {
+    pub(super) fn keep(&self, stream: Stream, announced: &[u8], now: Tick) {
         if self.fit.get() && !self.removed.get() {
             self.pool.borrow_mut().put(stream, announced.into(), now);
         }

@@ -73,12 +73,7 @@ fn is_receive_queue(name: &str) -> bool {
     name.contains("rx") || name.contains("-input.") || name.contains("_comp")
 }
 
-fn affinity(
-    machine: &Machine,
-    interface: &str,
-    queues: usize,
-    cpus: &[usize],
-) -> Option<Finding> {
+fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -> Option<Finding> {
     let interrupts = interrupts(machine, interface);
     if interrupts.is_empty() || queues < 2 {
         return None;

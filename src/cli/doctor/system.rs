@@ -63,7 +63,8 @@ fn memlock(shards: u64) -> Finding {
     let hard = getrlimit(Resource::Memlock).maximum.unwrap_or(u64::MAX);
     let needed = MEMLOCK_PER_SHARD * shards;
     if hard >= needed || rustix::process::geteuid().is_root() {
-        let state = if hard == u64::MAX { "no limit".into() } else { format!("{} KiB", hard >> 10) };
+        let state =
+            if hard == u64::MAX { "no limit".into() } else { format!("{} KiB", hard >> 10) };
         return Finding::good("locked memory", state);
     }
     let mebibytes = ((3 * needed) >> 20).max(8);
@@ -122,8 +123,7 @@ fn pipes(machine: &Machine, shards: u64) -> Option<Finding> {
 }
 
 fn governor(machine: &Machine, cpus: &[usize]) -> Option<Finding> {
-    let file =
-        |cpu: &usize| format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+    let file = |cpu: &usize| format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
     let governors: Vec<(usize, String)> =
         cpus.iter().filter_map(|cpu| Some((*cpu, machine.read(&file(cpu))?))).collect();
     let (cpu, other) = match governors.iter().find(|(_, name)| name != "performance") {

@@ -42,6 +42,7 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
         Known::MaxForwards => max_forwards.is_none(),
         Known::XRequestId => true,
         Known::Forwarded => trusted && survey.forwarded,
+        Known::XForwardedElse => trusted,
         Known::XForwardedHost => trusted && survey.forwarded_host,
         Known::XForwardedProto => trusted && survey.forwarded_proto,
         _ => false,
