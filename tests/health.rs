@@ -15,6 +15,7 @@ tiered! {
     each_change_is_logged_and_counted_once,
     the_time_of_an_ejection_doubles,
     one_request_tries_an_ejected_server,
+    a_trial_ends_with_the_head_of_its_answer,
     all_down_means_all_are_tried,
     a_returning_server_starts_slowly,
     a_refusal_may_count_like_other_failures,
@@ -139,6 +140,31 @@ fn the_time_of_an_ejection_doubles(tier: Tier) {
         assert!((ms(length - 60)..ms(length + 3_000)).contains(gap), "{gaps:?}");
     }
     assert!(gaps[3] < gaps[2] * 2 - ms(100), "no longer than the longest: {gaps:?}");
+}
+
+fn a_trial_ends_with_the_head_of_its_answer(tier: Tier) {
+    // As with events or long downloads: the body does not end.
+    let server = Origin::scripted(|conn| {
+        conn.request()?;
+        if conn.index == 0 {
+            return Ok(());
+        }
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nevent")?;
+        conn.await_end()
+    });
+    let good = Origin::named("good");
+    let settings =
+        "retry = { unanswered = false }\npassive = { failures = 1, ejection = \"200ms\" }";
+    let servers = [server.server(), good.server()];
+    let proxy = Config::new(tier).upstream("app", &servers, settings).start();
+    let mut clients = Vec::new();
+    wait_until("several requests at a time are there", || {
+        let mut client = proxy.client();
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        let head = client.response_head("GET");
+        clients.push((client, head));
+        server.requests().len() >= 5
+    });
 }
 
 fn one_request_tries_an_ejected_server(tier: Tier) {

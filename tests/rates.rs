@@ -14,6 +14,7 @@ tiered! {
     all_requests_may_count_together,
     routes_share_a_rate,
     every_rate_of_a_route_must_agree,
+    what_one_rate_refuses_costs_the_others_nothing,
     a_refused_body_is_never_the_next_request,
     many_keys_take_no_more_memory,
     shards_keep_to_the_rate_together,
@@ -119,6 +120,23 @@ fn every_rate_of_a_route_must_agree(tier: Tier) {
     let [one, two, three] = ["1", "2", "3"].map(with);
     let mut client = proxy.client();
     assert_eq!(statuses(&mut client, &[&one, &one, &two, &three]), [200, 429, 200, 429]);
+}
+
+fn what_one_rate_refuses_costs_the_others_nothing(tier: Tier) {
+    for order in ["[\"each\", \"all\"]", "[\"all\", \"each\"]"] {
+        let proxy = Config::new(tier)
+            .toml(&scarce("each", 1, "ip"))
+            .toml(&scarce("all", 3, "all"))
+            .route(&route("/", order))
+            .start();
+        assert_eq!(statuses(&mut proxy.client(), &[GET; 4]), [200, 429, 429, 429], "{order}");
+        for other in ["127.0.0.2", "127.0.0.3"] {
+            let mut other = Client::connect_from(other, &proxy.address());
+            assert_eq!(other.get("/").status, 200, "{order}");
+        }
+        let mut last = Client::connect_from("127.0.0.4", &proxy.address());
+        assert_eq!(last.get("/").status, 429, "{order}");
+    }
 }
 
 fn a_refused_body_is_never_the_next_request(tier: Tier) {

@@ -17,6 +17,7 @@ tiered! {
     a_removed_server_finishes_and_is_left,
     pools_and_health_survive,
     who_waits_for_room_is_let_in_by_the_new_plan,
+    a_new_server_does_not_wait_for_old_requests,
     listeners_come_and_go,
     a_listener_that_stays_is_never_reopened,
     what_waits_at_a_removed_listener_is_served,
@@ -170,6 +171,32 @@ fn who_waits_for_room_is_let_in_by_the_new_plan(tier: Tier) {
     gate.open();
     for client in &mut clients {
         assert_eq!(client.response().status, 200);
+    }
+}
+
+fn a_new_server_does_not_wait_for_old_requests(tier: Tier) {
+    let gate = Gate::shut();
+    let (full, new) = (origin_waits_for(&gate), Origin::named("new"));
+    let first = full.server_with("max_connections = 1");
+    let config = |servers: &[String]| {
+        Config::new(tier).upstream("app", servers, "queue = { timeout = \"60s\" }")
+    };
+    let proxy = config(&[first.clone()]).start();
+    let ask = || {
+        let mut client = proxy.client();
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        client
+    };
+    let mut old = vec![ask()];
+    full.await_requests(1);
+    old.push(ask());
+    proxy.reload(&config(&[first, new.server()]));
+    for _ in 0..5 {
+        assert_eq!(proxy.get("/").text(), "new");
+    }
+    gate.open();
+    for client in &mut old {
+        assert_eq!(client.response().text(), "late");
     }
 }
 

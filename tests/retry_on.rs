@@ -108,7 +108,8 @@ fn nothing_is_repeated_unless_it_is_listed(tier: Tier) {
     let (silent, closing) = (origin_never_answers(), origin_closes_before_answer());
     let settings = "retry = { on = [504] }\ntimeouts = { response = \"100ms\" }";
     assert_eq!(before(tier, &silent, &good, settings).get("/").status, 504);
-    assert_eq!(before(tier, &closing, &good, "retry = { on = [502] }").get("/").status, 502);
+    let settings = "retry = { on = [502], unanswered = false }";
+    assert_eq!(before(tier, &closing, &good, settings).get("/").status, 502);
     assert_eq!(good.connections(), 0);
 }
 

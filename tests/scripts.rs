@@ -65,7 +65,7 @@ fn an_installation_may_be_repeated_and_removed() {
     assert_eq!(files(&root), installed);
     let unit = fs::read_to_string(root.join(installed[1])).expect("the unit");
     assert!(unit.contains("ExecStart=/opt/corelane/bin/corelane run -c /etc/corelane/config.toml"));
-    assert!(!unit.contains('@'), "nothing is left to fill in: {unit}");
+    assert!(!unit.contains("@PREFIX") && !unit.contains("@CONFIG"), "{unit}");
     // What an administrator wrote stays, whatever else is brought up to date.
     fs::write(root.join(installed[0]), "# mine").expect("the configuration");
     fs::write(root.join(installed[1]), "# old").expect("the unit");

@@ -19,7 +19,18 @@ tiered! {
 }
 
 const TOLD: &str = "X-Forwarded-For: 192.0.2.1, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\
-                    X-Forwarded-Host: shop.test\r\nForwarded: for=192.0.2.1;proto=https\r\n";
+                    X-Forwarded-Host: shop.test\r\nForwarded: for=192.0.2.1;proto=https\r\n\
+                    X-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /a\r\nX-Real-IP: 192.0.2.1\r\n\
+                    X-Forwarded-Server: a\r\nX-Forwarded-Scheme: https\r\n";
+
+/// What only earlier proxies set.
+const ELSE: [&str; 5] = [
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-real-ip",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+];
 
 /// What the origin receives when a client of this address tells that.
 fn told(address: &Address, origin: &Origin) -> Request {
@@ -33,6 +44,7 @@ fn told(address: &Address, origin: &Origin) -> Request {
 fn assert_replaced(request: &Request, client: Option<&str>) {
     let expected = [client.as_slice(), &["http"], &["here.test"], &[]];
     assert_eq!(fields(request), expected.map(<[&str]>::to_vec));
+    assert_eq!(ELSE.map(|name| request.fields.all(name).len()), [0; 5]);
 }
 
 #[track_caller]
@@ -49,6 +61,7 @@ fn assert_extended(request: &Request, client: Option<(&str, &str)>) {
         vec!["for=192.0.2.1;proto=https", element.as_str()],
     ];
     assert_eq!(fields(request), expected);
+    assert_eq!(ELSE.map(|name| request.fields.all(name).len()), [1; 5]);
 }
 
 fn fields(request: &Request) -> [Vec<&str>; 4] {

@@ -10,10 +10,11 @@
     reason = "control waits by the clock, and its threads may share"
 )]
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,21 +34,26 @@ struct Names {
     waiting: Mutex<Vec<Name>>,
     /// Nobody wants to know any more.
     over: AtomicBool,
+    /// Wakes those who wait for a name's time.
+    ended: Condvar,
 }
 
 impl Resolver {
-    /// Starts to look up the names of `plan`. `tell` passes on what a server's address is, and says
-    /// whether anybody wants to know.
+    /// Starts to look up the names of `plan`; what an earlier resolver found out about them is
+    /// known already. `tell` passes on what a server's address is, and says whether anybody wants
+    /// to know.
     ///
     /// # Errors
     /// When no thread can be started; then none runs.
     pub fn start(
         plan: &Plan,
+        before: Option<Resolver>,
         tell: impl Fn(ServerId, SocketAddr) -> bool + Clone + Send + 'static,
     ) -> io::Result<Resolver> {
-        let waiting = names(plan, Instant::now());
+        let known = before.map(|before| std::mem::take(&mut *before.0.lock())).unwrap_or_default();
+        let waiting = names(plan, known, Instant::now());
         let lookups = waiting.len().min(LOOKUPS_MAX);
-        let names = Arc::new(Names { waiting: Mutex::new(waiting), over: AtomicBool::new(false) });
+        let names = Arc::new(Names::new(waiting));
         for number in 0..lookups {
             let (shared, tell) = (names.clone(), tell.clone());
             let thread = thread::Builder::new().name(format!("resolve-{number}"));
@@ -65,18 +71,40 @@ impl Drop for Resolver {
     fn drop(&mut self) {
         self.0.over.store(true, Ordering::Relaxed);
         self.0.lock().clear();
+        self.0.ended.notify_all();
     }
 }
 
 impl Names {
+    fn new(waiting: Vec<Name>) -> Names {
+        let (over, ended) = (AtomicBool::new(false), Condvar::new());
+        Names { waiting: Mutex::new(waiting), over, ended }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Name>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_first(&self) -> Option<Name> {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a name is due; `None` when all is over.
+    fn take_due(&self) -> Option<Name> {
         let mut names = self.lock();
-        let first = (0..names.len()).min_by_key(|&at| names[at].due)?;
-        Some(names.swap_remove(first))
+        while !self.is_over() {
+            let now = Instant::now();
+            let first = (0..names.len()).min_by_key(|&at| names[at].due);
+            let left = match first {
+                Some(first) if names[first].due <= now => return Some(names.swap_remove(first)),
+                Some(first) => names[first].due - now,
+                // Others look them up, and will put them back.
+                None => REFRESH,
+            };
+            let waited = self.ended.wait_timeout(names, left);
+            (names, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        None
     }
 }
 
@@ -106,32 +134,31 @@ enum Change {
     Address(SocketAddr),
 }
 
-fn names(plan: &Plan, due: Instant) -> Vec<Name> {
+/// The names of a plan: those that are `known` go on as they are, new ones are due now.
+fn names(plan: &Plan, known: Vec<Name>, due: Instant) -> Vec<Name> {
+    let mut known: HashMap<ServerId, Name> =
+        known.into_iter().map(|name| (name.id, name)).collect();
     let servers = plan.upstreams.iter().flat_map(|upstream| &upstream.servers);
     let name = |server: &ServerPlan| match &server.address {
         ServerAddress::Fixed(_) => None,
-        ServerAddress::Name { host, port } => {
+        ServerAddress::Name { host, port } => Some(known.remove(&server.id).unwrap_or_else(|| {
             let (id, host, port) = (server.id, host.clone(), *port);
-            Some(Name { id, host, port, last: None, failing: false, due })
-        }
+            Name { id, host, port, last: None, failing: false, due }
+        })),
     };
     servers.filter_map(name).collect()
 }
 
-/// Takes the name that is due first, waits for that, looks it up, puts it back, and so on, while
-/// `tell` says that somebody wants to know.
-///
-/// With no more threads than names, each holding one, nobody finds none. Whoever waits holds a name
-/// that is due before all that lie here.
+/// Takes the name that is due first, when it is, looks it up, puts it back, and so on, while `tell`
+/// says that somebody wants to know.
 fn look_after(
     names: &Names,
     look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
     tell: impl Fn(&Name, SocketAddr) -> bool,
 ) {
-    while let Some(mut name) = names.take_first() {
-        thread::sleep(name.due.saturating_duration_since(Instant::now()));
+    while let Some(mut name) = names.take_due() {
         let found = look_up(&name.host, name.port);
-        if names.over.load(Ordering::Relaxed) {
+        if names.is_over() {
             return;
         }
         let error = found.as_ref().err().map(ToString::to_string);
@@ -214,8 +241,7 @@ mod tests {
     }
 
     fn shared(names: impl IntoIterator<Item = Name>) -> Names {
-        let waiting = Mutex::new(names.into_iter().collect());
-        Names { waiting, over: AtomicBool::new(false) }
+        Names::new(names.into_iter().collect())
     }
 
     fn address(text: &str) -> SocketAddr {

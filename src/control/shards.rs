@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::StartError;
-use super::sockets::opened;
 use crate::plan::Plan;
-use crate::shard::{self, Command, Event, Notices, Sender, Setup, Socket, Thread, Tier, mailbox};
+use crate::shard::{self, Command, Event, Notices, Sender, Setup, Thread, Tier, mailbox};
 
 /// Running shards. Dropped, they are stopped at once, and have ended afterwards.
 #[derive(Default)]
@@ -17,28 +16,25 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Starts one for each CPU of the plan, with its `sockets`. What they have to say
-    /// comes through `events`, with their numbers; what they find out about servers, through
-    /// `notices`.
+    /// Starts one for each CPU of the plan; it accepts nothing before it is given sockets. What
+    /// they have to say comes through `events`, with their numbers; what they find out about
+    /// servers, through `notices`.
     ///
     /// # Errors
     /// Why one could not be started; the others are stopped.
     pub fn start(
         plan: &Arc<Plan>,
         tier: Tier,
-        sockets: Vec<Vec<Socket>>,
         events: &mpsc::Sender<(usize, Event)>,
         notices: &Notices,
     ) -> Result<Shards, StartError> {
         let mut shards = Shards::default();
         let commons = shard::commons(plan)?;
-        for (number, (sockets, commons)) in sockets.into_iter().zip(commons).enumerate() {
+        for (number, commons) in commons.into_iter().enumerate() {
             let (sender, mailbox) = mailbox()?;
-            let listeners = opened(sockets);
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
             let notices = notices.clone();
-            let setup =
-                Setup { number, plan, tier, listeners, mailbox, events, commons, notices, seed };
+            let setup = Setup { number, plan, tier, mailbox, events, commons, notices, seed };
             shards.threads.push(shard::spawn(setup).map_err(StartError::Other)?);
             shards.commands.push(sender);
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
@@ -24,6 +25,20 @@ pub struct Listening(Handle);
 impl Drop for Listening {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+/// Asks another process for the same.
+pub fn pass_on(process: u32, request: Request) {
+    let signal = match request {
+        Request::Stop => Signal::TERM,
+        Request::Report => Signal::USR1,
+        Request::Reload => Signal::HUP,
+        Request::Upgrade => Signal::USR2,
+    };
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if let Some(Err(error)) = process.map(|process| kill_process(process, signal)) {
+        tracing::warn!(%error, "the new process cannot be told");
     }
 }
 

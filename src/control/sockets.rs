@@ -94,8 +94,9 @@ impl Sockets {
                 Some(index) => Step::Keep(index),
                 None if let Some(step) = self.inherit(plan) => step,
                 None => {
-                    let own: Vec<Address> =
-                        self.addresses().into_iter().chain(new(&steps)).collect();
+                    let inherited = self.inherited.iter().map(|other| other.bound.clone());
+                    let open = self.addresses().into_iter().chain(inherited);
+                    let own: Vec<Address> = open.chain(new(&steps)).collect();
                     Step::Open(shard::bind(plan, self.shards, &own)?, false)
                 }
             });
@@ -122,7 +123,7 @@ impl Sockets {
     fn inherit(&mut self, plan: &ListenerPlan) -> Option<Step> {
         let same = |other: &Inherited| other.configured == plan.address;
         let index = self.inherited.iter().position(same)?;
-        let inherited = self.inherited.swap_remove(index);
+        let inherited = self.inherited.remove(index);
         let Inherited { bound: address, mut sockets, with_file, .. } = inherited;
         while sockets.len() < self.shards {
             // Else two shards accept from the same.
@@ -150,6 +151,10 @@ impl Sockets {
     /// sockets that another process made.
     pub fn settle(&mut self) {
         for unused in self.inherited.drain(..) {
+            if let (Address::Unix(path), true) = (&unused.bound, unused.with_file) {
+                // It goes with the last who listens there.
+                drop(SocketFile::bound_at(path));
+            }
             let address = unused.bound;
             tracing::warn!(%address, "no listener has this inherited socket: closed");
         }
@@ -217,13 +222,4 @@ fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
         Step::Open(bound, _) => Some(bound.address.clone()),
         Step::Keep(_) => None,
     })
-}
-
-/// The sockets of a shard that starts.
-pub fn opened(sockets: Vec<Socket>) -> Vec<Vec<OwnedFd>> {
-    let opened = |socket| match socket {
-        Socket::Opened(sockets) => Some(sockets),
-        Socket::Kept(_) => None,
-    };
-    sockets.into_iter().filter_map(opened).collect()
 }

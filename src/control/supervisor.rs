@@ -54,7 +54,8 @@ pub struct Running {
     configuration: Configuration,
     shards: Shards,
     health: health::Handle,
-    resolver: Resolver,
+    /// `None` when it could not go on.
+    resolver: Option<Resolver>,
     events: mpsc::Receiver<Message>,
     /// For who is started later.
     messages: mpsc::Sender<Message>,
@@ -103,7 +104,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     // From here on, whatever was started ends when it is dropped.
     let (events_in, events_out) = mpsc::channel();
     let (notices_in, notices) = shard::notices(plan.shards.cpus.len());
-    let shards = Shards::start(&plan, tier, sockets, &events_in, &notices_in)?;
+    let shards = Shards::start(&plan, tier, &events_in, &notices_in)?;
     drop(notices_in);
     drop(events_in);
     await_ready(shards.commands().len(), &events_out)?;
@@ -115,13 +116,16 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         let _ = from_signals.send(Message::Signal(request));
     })?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
-    let resolver = resolve(&plan, &health)?;
+    let resolver = resolve(&plan, None, &health)?;
+    let resolver = Some(resolver);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
     if let Some(interval) = service::watchdog() {
         beat(interval / 3, messages_in.clone())?;
     }
+    // Nothing is accepted before all of it runs.
+    health.adopt(plan.clone(), sockets);
     heritage.report_ready();
     configuration.sockets.settle();
     let _signals = signals;
@@ -140,9 +144,10 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     })
 }
 
-fn resolve(plan: &Plan, health: &health::Handle) -> io::Result<Resolver> {
+fn resolve(plan: &Plan, before: Option<Resolver>, health: &health::Handle) -> io::Result<Resolver> {
     let health = health.clone();
-    Resolver::start(plan, move |server, address| health.set_address(server, Address::Ip(address)))
+    let tell = move |server, address| health.set_address(server, Address::Ip(address));
+    Resolver::start(plan, before, tell)
 }
 
 /// Sends [`Message::Beat`] once in each interval.
@@ -195,97 +200,156 @@ fn await_ready(shards: usize, events: &mpsc::Receiver<(usize, Event)>) -> Result
     Ok(())
 }
 
+/// What is told to the service manager while all is well.
+const SERVING: &str = "serving";
+
+/// How far the process is.
+struct State {
+    reports: Reports,
+    /// It drains.
+    stopping: bool,
+    /// It ends at once.
+    over: bool,
+    /// Asked for during an upgrade.
+    stop_wanted: bool,
+    reload_wanted: bool,
+    failure: Option<String>,
+}
+
+impl State {
+    fn new(shards: usize) -> State {
+        State {
+            reports: Reports::new(shards),
+            stopping: false,
+            over: false,
+            stop_wanted: false,
+            reload_wanted: false,
+            failure: None,
+        }
+    }
+}
+
 impl Running {
     /// Serves until a signal asks to stop and every shard has ended; prints what was recorded.
     ///
     /// # Errors
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
-        service::ready("serving");
-        let mut reports = Reports::new(self.shards.commands().len());
-        let mut stopping = false;
-        let mut failure = None;
-        while reports.any_running() {
+        service::ready(SERVING);
+        let mut state = State::new(self.shards.commands().len());
+        while state.reports.any_running() && !state.over {
             let Ok(message) = self.events.recv() else { break };
-            let complete = match message {
-                Message::Signal(Request::Stop) if stopping => {
-                    self.shards.abandon();
-                    break;
-                }
-                Message::Signal(Request::Stop) => {
-                    stopping = true;
-                    tracing::info!("draining; a second signal ends at once");
-                    service::stopping();
-                    self.drain();
-                    None
-                }
-                Message::Signal(Request::Report) => {
-                    reports.ask();
-                    self.shards.tell(|| Command::Report);
-                    None
-                }
-                Message::Signal(Request::Reload | Request::Upgrade) if stopping => None,
+            match message {
+                Message::Signal(request) => self.obey(request, &mut state),
+                Message::Shard(shard, event) => self.hear(shard, event, &mut state),
+                Message::Successor(result) => self.succeeded(result, &mut state),
                 Message::Beat => {
-                    if reports.all_alive() {
+                    if state.reports.all_alive() {
                         service::alive();
                     }
                     self.shards.tell(|| Command::Ping);
-                    None
                 }
-                Message::Shard(shard, Event::Alive) => {
-                    reports.alive(shard);
-                    None
-                }
-                Message::Signal(Request::Reload) => {
-                    self.reload();
-                    None
-                }
-                Message::Signal(Request::Upgrade) => {
-                    self.upgrade();
-                    None
-                }
-                Message::Successor(Ok(process)) => {
-                    tracing::info!(process, "another process has taken over; draining");
-                    service::taken_over_by(process);
-                    self.configuration.sockets.leave_files();
-                    stopping = true;
-                    self.drain();
-                    None
-                }
-                Message::Successor(Err(error)) => {
-                    tracing::error!("no upgrade: {error}; this process serves on");
-                    self.upgrading = false;
-                    None
-                }
-                Message::Shard(_, Event::Ready) => None,
-                Message::Shard(_, Event::Adopted) => {
-                    if self.configuration.adopted() && !stopping {
-                        self.reload();
-                    }
-                    if !self.configuration.is_changing() {
-                        service::ready("serving");
-                    }
-                    None
-                }
-                Message::Shard(shard, Event::Report(part)) => reports.take(shard, *part),
-                Message::Shard(shard, Event::Ended(part)) => reports.end(shard, Some(*part)),
-                Message::Shard(shard, Event::Failed(error)) => {
-                    tracing::error!("a shard cannot go on: {error}");
-                    failure = Some(error);
-                    stopping = true;
-                    self.drain();
-                    reports.end(shard, None)
-                }
-            };
-            if let Some(report) = complete {
-                self.print(report);
             }
         }
-        self.print(reports.sum());
-        failure.map_or(Ok(()), Err)
+        self.print(state.reports.sum());
+        state.failure.map_or(Ok(()), Err)
     }
 
-    fn drain(&mut self) {
+    fn obey(&mut self, request: Request, state: &mut State) {
+        match request {
+            Request::Stop if state.stopping || state.stop_wanted => {
+                self.shards.abandon();
+                state.over = true;
+            }
+            // The new process is told as well, once it can be.
+            Request::Stop if self.upgrading => state.stop_wanted = true,
+            Request::Stop => {
+                tracing::info!("draining; a second signal ends at once");
+                service::stopping();
+                self.drain(state);
+            }
+            Request::Report => {
+                state.reports.ask();
+                self.shards.tell(|| Command::Report);
+            }
+            Request::Reload if self.upgrading => state.reload_wanted = true,
+            Request::Reload | Request::Upgrade if state.stopping => {}
+            Request::Reload => self.reload(),
+            Request::Upgrade => self.upgrade(),
+        }
+    }
+
+    fn hear(&mut self, shard: usize, event: Event, state: &mut State) {
+        let complete = match event {
+            Event::Ready => None,
+            Event::Adopted => {
+                self.adopted(state);
+                None
+            }
+            Event::Alive => {
+                state.reports.alive(shard);
+                None
+            }
+            Event::Report(part) => state.reports.take(shard, *part),
+            Event::Ended(part) => state.reports.end(shard, Some(*part)),
+            Event::Failed(error) => {
+                tracing::error!("a shard cannot go on: {error}");
+                state.failure = Some(error);
+                self.drain(state);
+                state.reports.end(shard, None)
+            }
+        };
+        if let Some(report) = complete {
+            self.print(report);
+        }
+    }
+
+    /// A shard serves by the plan in force.
+    fn adopted(&mut self, state: &State) {
+        // The first plan is no reload.
+        if !self.configuration.is_changing() {
+            return;
+        }
+        let again = self.configuration.adopted();
+        if state.stopping {
+            return;
+        }
+        if again {
+            self.reload();
+        } else if !self.configuration.is_changing() {
+            service::ready(SERVING);
+        }
+    }
+
+    /// The new process serves, or it does not.
+    fn succeeded(&mut self, result: io::Result<u32>, state: &mut State) {
+        self.upgrading = false;
+        match result {
+            Ok(process) => {
+                tracing::info!(process, "another process has taken over; draining");
+                service::taken_over_by(process);
+                self.configuration.sockets.leave_files();
+                if state.reload_wanted {
+                    signals::pass_on(process, Request::Reload);
+                }
+                if state.stop_wanted {
+                    signals::pass_on(process, Request::Stop);
+                }
+                self.drain(state);
+            }
+            Err(error) => {
+                tracing::error!("no upgrade: {error}; this process serves on");
+                if std::mem::take(&mut state.stop_wanted) {
+                    self.obey(Request::Stop, state);
+                } else if std::mem::take(&mut state.reload_wanted) {
+                    self.reload();
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, state: &mut State) {
+        state.stopping = true;
         self.configuration.sockets.let_go();
         self.shards.tell(|| Command::Drain);
     }
@@ -316,10 +380,6 @@ impl Running {
 
     /// Changes to the plan that the source has now, or tells why not.
     fn reload(&mut self) {
-        if self.upgrading {
-            tracing::warn!("no reload: a new process is about to take over, and reads the file");
-            return;
-        }
         service::reloading();
         match self.configuration.next() {
             Ok(None) => tracing::info!("another reload follows the one under way"),
@@ -331,8 +391,8 @@ impl Running {
                     tracing::info!("listening on {address}");
                 }
                 self.health.adopt(plan.clone(), listeners);
-                match resolve(&plan, &self.health) {
-                    Ok(resolver) => self.resolver = resolver,
+                match resolve(&plan, self.resolver.take(), &self.health) {
+                    Ok(resolver) => self.resolver = Some(resolver),
                     Err(error) => tracing::error!(%error, "names are no longer looked up"),
                 }
             }

@@ -14,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -173,7 +174,13 @@ impl Successor {
     pub fn wait(self) -> io::Result<u32> {
         let limit = Timespec::try_from(START_MAX).map_err(io::Error::other)?;
         let mut descriptors = [PollFd::new(&self.socket, PollFlags::IN)];
-        let outcome = match poll(&mut descriptors, Some(&limit)) {
+        let polled = loop {
+            match poll(&mut descriptors, Some(&limit)) {
+                Err(Errno::INTR) => {}
+                other => break other,
+            }
+        };
+        let outcome = match polled {
             Ok(0) => Err(io::Error::from(io::ErrorKind::TimedOut)),
             Ok(_) => receive(self.socket.as_fd()).and_then(|(text, _)| match text == READY {
                 true => Ok(self.child.id()),

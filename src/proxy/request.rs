@@ -38,8 +38,9 @@ impl Request {
 
     /// How slowly its body may come.
     pub fn pace(&self) -> Option<Pace> {
-        let route = self.route();
-        route.limits.body_rate.map(|rate| Pace::new(rate, route.timeouts.body_grace))
+        let (limits, timeouts) = (&self.route().limits, &self.route().timeouts);
+        let pace = |rate| Pace::new(rate, timeouts.body_grace, timeouts.body_idle);
+        limits.body_rate.map(pace)
     }
 
     /// The Set-Cookie that goes with the response of this server, if the client is to come back to

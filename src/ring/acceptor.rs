@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -12,17 +13,23 @@ use super::sys::table::{Key, Progress};
 use super::sys::uring;
 use super::{Ring, Tier};
 
+/// How often, and after what rest, connections that wait are tried again when a socket closes.
+const ERRORS_MAX: usize = 200;
+const REST: Duration = Duration::from_millis(5);
+
 /// Accepts connections of one listening socket.
 pub struct Acceptor {
     ring: Ring,
     listener: OwnedFd,
     armed: Option<Key>,
+    /// A wait for somebody to come, where accept(2) itself does not wait.
+    readable: Option<Key>,
 }
 
 impl Acceptor {
     /// Accepts from `listener`, a socket in listening state.
     pub fn new(ring: &Ring, listener: OwnedFd) -> Acceptor {
-        Acceptor { ring: ring.clone(), listener, armed: None }
+        Acceptor { ring: ring.clone(), listener, armed: None, readable: None }
     }
 
     /// The next connection.
@@ -37,6 +44,13 @@ impl Acceptor {
     pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
         loop {
             let fd = self.listener.as_raw_fd();
+            if let Some(key) = self.readable {
+                match self.ring.poll(key, context.waker()) {
+                    Progress::Pending => return Poll::Pending,
+                    Progress::More(_) => continue,
+                    Progress::Last(..) => self.readable = None,
+                }
+            }
             let multi = self.ring.tier() == Tier::V6_1;
             let key =
                 *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
@@ -49,6 +63,12 @@ impl Acceptor {
                 }
             };
             match uring::accepted(outcome) {
+                // Another process made the socket non-blocking when it emptied the queue, and
+                // kernels before 5.19 take that for a wish not to wait.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => {
+                    let request = Request::Poll { fd, events: libc::POLLIN as u32 };
+                    self.readable = Some(self.ring.start(request));
+                }
                 Err(error) if is_passing(&error) => {}
                 done => return Poll::Ready(done),
             }
@@ -88,8 +108,17 @@ impl Acceptor {
         let mut accepted = self.stop().await;
         if rustix::io::ioctl_fionbio(&self.listener, true).is_ok() {
             let flags = rustix::net::SocketFlags::CLOEXEC;
-            while let Ok(fd) = rustix::net::accept_with(&self.listener, flags) {
-                accepted.push(fd);
+            let mut errors = 0;
+            while errors < ERRORS_MAX {
+                match rustix::net::accept_with(&self.listener, flags) {
+                    Ok(fd) => accepted.push(fd),
+                    Err(Errno::AGAIN) => break,
+                    // Of that connection, or for want of descriptors, which others give back.
+                    Err(_) => {
+                        errors += 1;
+                        self.ring.timer().sleep(REST).await;
+                    }
+                }
             }
         }
         accepted
@@ -107,7 +136,7 @@ fn is_passing(error: &io::Error) -> bool {
 
 impl Drop for Acceptor {
     fn drop(&mut self) {
-        if let Some(key) = self.armed {
+        for key in [self.armed, self.readable].into_iter().flatten() {
             self.ring.abandon(key);
         }
     }

@@ -173,8 +173,8 @@ impl Ring {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends the `most` [`Timer::idle`] waits whose time will be up first, as if it were up, of those
-    /// for which it will be `within` this time.
+    /// Ends the `most` [`Timer::idle`] waits whose time will be up first, as if it were up, of
+    /// those for which it will be `within` this time.
     pub fn end_oldest_idle(&self, within: Duration, most: usize) {
         let nanos = Tick::try_from(within.as_nanos()).unwrap_or(Tick::MAX);
         let last = self.now().saturating_add(nanos);

@@ -68,11 +68,6 @@ impl Door {
 }
 
 impl Listeners {
-    /// Accepts from these sockets of each of the plan's listeners.
-    pub fn open_all(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Vec<OwnedFd>>) {
-        self.adopt(context, sockets.into_iter().map(Socket::Opened).collect());
-    }
-
     /// Accepts for the listeners of the plan that the context has now; the sockets that it has no
     /// use for are closed.
     pub fn adopt(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Socket>) {

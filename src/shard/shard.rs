@@ -1,6 +1,5 @@
 //! A shard from start to end.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -37,8 +36,6 @@ pub struct Setup {
     pub plan: Arc<Plan>,
     /// The ring tier that was probed.
     pub tier: Tier,
-    /// Its listening sockets, for each of the plan's listeners.
-    pub listeners: Vec<Vec<OwnedFd>>,
     /// Commands.
     pub mailbox: Mailbox<Command>,
     /// Where its events go, with its number.
@@ -110,7 +107,7 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, listeners, mailbox, events, commons, notices, seed } = setup;
+    let Setup { number, plan, tier, mailbox, events, commons, notices, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
@@ -118,7 +115,6 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let context = Context::new(ring.clone(), service, seed, commons.turnstile());
     let herald = Rc::new(Herald { number, notices });
     let shard = Shard { context: context.clone(), events, herald, listeners: Rc::default() };
-    shard.listeners.open_all(&context, listeners);
     let events = shard.events.clone();
     ring.spawn(sweep(context.clone()));
     ring.spawn(shard.herald.clone().tell(context.clone()));

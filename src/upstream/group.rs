@@ -226,6 +226,11 @@ impl Group {
         let mut round = 0;
         loop {
             let turn = Turn::join(&self.queue, round);
+            if round == 0 && self.has_room(ring.now()) {
+                // Those before may wait for servers of an earlier plan only, or for one that has no
+                // room while another has.
+                self.queue.place_is_free();
+            }
             timer
                 .until(deadline, turn.called())
                 .await
@@ -336,7 +341,9 @@ impl Group {
 
     /// Whether a server that takes requests has room for more.
     fn has_room(&self, now: Tick) -> bool {
-        self.servers.iter().any(|server| !server.is_full() && server.may_try(now))
+        let takes_more =
+            |server: &Rc<Server>| server.is_resolved() && !server.is_full() && server.may_try(now);
+        self.servers.iter().any(takes_more)
     }
 
     /// Closes idle connections that have had their time.

@@ -39,7 +39,7 @@ const SEEN: &[Seen] = &[
         "Connection names what proxies add",
         b"Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, \
               X-Real-IP, Via, Forwarded\r\nX-Real-IP: 192.0.2.1",
-        &["GET /\nhost: t\nx-real-ip: 192.0.2.1"],
+        &["GET /\nhost: t"],
     ),
     (
         "7.6.1",

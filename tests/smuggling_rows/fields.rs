@@ -81,17 +81,12 @@ const SEEN: &[Seen] = &[
         &["GET /\nhost: t\na: 1\nb: x\na: 2"],
     ),
     // What earlier proxies may have written; an underscore for a hyphen is none of theirs.
-    (
-        "5.3",
-        "X-Forwarded-For from outside",
-        b"X-Forwarded-For: 192.0.2.1",
-        &["GET /\nhost: t\nx-forwarded-for: 192.0.2.1, 127.0.0.1"],
-    ),
+    ("5.3", "X-Forwarded-For from outside", b"X-Forwarded-For: 192.0.2.1", &["GET /\nhost: t"]),
     (
         "5.3",
         "several X-Forwarded-For",
         b"X-Forwarded-For: 192.0.2.1\r\nx-forwarded-for:\r\nX-FORWARDED-FOR: 192.0.2.2",
-        &["GET /\nhost: t\nx-forwarded-for: 192.0.2.1, 192.0.2.2, 127.0.0.1"],
+        &["GET /\nhost: t"],
     ),
     (
         "5.1",

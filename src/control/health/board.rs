@@ -124,7 +124,9 @@ impl Server {
         }
         if self.check != upstream.check {
             self.check = upstream.check.clone();
-            self.checks = Checks::default();
+            // What is known to fail stays out until new checks succeed.
+            let pass = self.checks.pass || self.check.is_none();
+            self.checks = Checks { pass, ..Checks::default() };
         }
         self
     }
