@@ -181,7 +181,7 @@ fn a_new_server_does_not_wait_for_old_requests(tier: Tier) {
     let config = |servers: &[String]| {
         Config::new(tier).upstream("app", servers, "queue = { timeout = \"60s\" }")
     };
-    let proxy = config(&[first.clone()]).start();
+    let proxy = config(std::slice::from_ref(&first)).start();
     let ask = || {
         let mut client = proxy.client();
         client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");

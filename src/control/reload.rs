@@ -119,8 +119,8 @@ fn unchangeable(present: &ShardPlan, new: ShardPlan) -> ShardPlan {
     let kept = ShardPlan { max_connections, ..present.clone() };
     if kept != new {
         tracing::warn!(
-            "`shards`, [ring], [splice] or `connections_per_client` changed; that takes effect at the \
-             next start"
+            "`shards`, [ring], [splice] or `connections_per_client` changed; that takes effect at \
+             the next start"
         );
     }
     kept
