@@ -194,7 +194,7 @@ async fn finish(
         Finished::Tunnel => {
             context.count(|counters| counters.tunnels += 1);
             let idle = request.route().timeouts.tunnel_idle;
-            tunnel::run(context, &client.stream, &server, idle).await;
+            Box::pin(tunnel::run(context, &client.stream, &server, idle)).await;
             Next::Close
         }
         Finished::Response(verdict) => {

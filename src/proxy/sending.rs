@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -90,8 +90,9 @@ impl Try<'_> {
         }
         let (mut sent, has_head) = (None, sending.is_some());
         let ended = {
-            let uploading = self.upload(&mut sending, &mut sent, body, &progress);
-            both(uploading, attempt.run(), &progress, ring).await
+            // Boxed: most requests have no body, and need no room for this.
+            let uploading = Box::pin(self.upload(&mut sending, &mut sent, body, &progress));
+            both(uploading, Box::pin(attempt.run()), &progress, ring).await
         };
         let cut = has_head && sent.as_ref().is_none_or(|sent| sent.result.is_err());
         Tried { ended, sent, cut, repeatable: progress.may_repeat() }
@@ -150,13 +151,11 @@ impl Try<'_> {
 /// told that their connections stay, the rest of the request is sent after an early response too:
 /// what follows on the connection could not be told from it otherwise.
 async fn both(
-    uploading: impl Future<Output = Result<(), Broken>>,
-    receiving: impl Future<Output = Result<Answer, Failed>>,
+    mut uploading: Pin<Box<impl Future<Output = Result<(), Broken>>>>,
+    mut receiving: Pin<Box<impl Future<Output = Result<Answer, Failed>>>>,
     progress: &Progress,
     ring: &Ring,
 ) -> Result<Answer, Failed> {
-    let mut uploading = pin!(uploading);
-    let mut receiving = pin!(receiving);
     let mut uploaded = false;
     let mut early = None;
     poll_fn(|context| {
