@@ -107,7 +107,12 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     let shards = Shards::start(&plan, tier, &events_in, &notices_in)?;
     drop(notices_in);
     drop(events_in);
-    await_ready(shards.commands().len(), &events_out)?;
+    let count = shards.commands().len();
+    await_all(count, &events_out, |event| matches!(event, Event::Ready))?;
+    let health = health::start(&plan, shards.commands().to_vec(), notices)?;
+    // Nothing is accepted before all of it runs.
+    health.adopt(plan.clone(), sockets);
+    await_all(count, &events_out, |event| matches!(event, Event::Adopted))?;
     let (messages_in, messages) = mpsc::channel();
     let from_signals = messages_in.clone();
     pass_on(events_out, messages_in.clone())?;
@@ -115,7 +120,6 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         // Without a receiver all is over.
         let _ = from_signals.send(Message::Signal(request));
     })?;
-    let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     let resolver = resolve(&plan, None, &health)?;
     let resolver = Some(resolver);
     if let Some(warning) = warning {
@@ -124,8 +128,6 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     if let Some(interval) = service::watchdog() {
         beat(interval / 3, messages_in.clone())?;
     }
-    // Nothing is accepted before all of it runs.
-    health.adopt(plan.clone(), sockets);
     heritage.report_ready();
     configuration.sockets.settle();
     let _signals = signals;
@@ -184,11 +186,16 @@ fn ceiling(choice: TierChoice) -> Option<Tier> {
     }
 }
 
-fn await_ready(shards: usize, events: &mpsc::Receiver<(usize, Event)>) -> Result<(), StartError> {
-    let mut ready = 0;
-    while ready < shards {
+/// Waits until each shard has sent such an event.
+fn await_all(
+    shards: usize,
+    events: &mpsc::Receiver<(usize, Event)>,
+    awaited: impl Fn(&Event) -> bool,
+) -> Result<(), StartError> {
+    let mut left = shards;
+    while left > 0 {
         match events.recv() {
-            Ok((_, Event::Ready)) => ready += 1,
+            Ok((_, event)) if awaited(&event) => left -= 1,
             Ok((number, Event::Failed(error))) => {
                 let text = format!("shard {number} cannot start: {error}");
                 return Err(StartError::Other(text));
