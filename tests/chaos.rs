@@ -11,7 +11,6 @@
 #[macro_use]
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,9 +40,9 @@ fn no_request_that_may_be_repeated_fails_while_a_server_lives(tier: Tier) {
     let entries: Vec<_> = servers.iter().map(Mortal::server).collect();
     // Those who return shall be used, and die again.
     let settings = "passive = { ejection = \"200ms\", max_ejection = \"1s\" }";
-    let proxy = Config::new(tier).upstream("app", &entries, settings).shards(2).start();
+    let proxy = Config::new(tier).upstream("app", &entries, settings).shards(2).endless().start();
     let before = proxy.usage();
-    let (seed, over) = (seed(), AtomicBool::new(false));
+    let (seed, over) = (seed(), Over::default());
     let (deaths, done) = thread::scope(|scope| {
         let client = |number| {
             let (proxy, over) = (&proxy, &over);
@@ -51,8 +50,9 @@ fn no_request_that_may_be_repeated_fails_while_a_server_lives(tier: Tier) {
             scope.spawn(move || send_at_a_rate(proxy, number, rng, over))
         };
         let clients: Vec<_> = (0..CLIENTS).map(client).collect();
+        let end = over.at_the_end();
         let deaths = live_and_die(&mut servers, &mut Rng::new(seed));
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         let done: Vec<_> = clients.into_iter().map(|client| client.join().expect("it")).collect();
         (deaths, done)
     });
@@ -102,19 +102,12 @@ fn live_and_die(servers: &mut [Mortal; 3], rng: &mut Rng) -> usize {
 }
 
 /// Sends requests at this client's part of the rate; gives how many, and what failed.
-fn send_at_a_rate(
-    proxy: &Proxy,
-    number: u32,
-    mut rng: Rng,
-    over: &AtomicBool,
-) -> (usize, Vec<String>) {
+fn send_at_a_rate(proxy: &Proxy, number: u32, mut rng: Rng, over: &Over) -> (usize, Vec<String>) {
     let interval = Duration::from_secs(1) * CLIENTS / RATE;
     let begin = Instant::now() + interval * number / CLIENTS;
     let mut client = proxy.client();
     let (mut sent, mut failed) = (0, Vec::new());
-    // Nor for ever if the servers' part of the test fails.
-    let longest = Duration::from_secs(seconds()) + PATIENCE;
-    while !over.load(Ordering::Relaxed) && begin.elapsed() < longest {
+    while !over.is_so() {
         pause((begin + interval * sent).saturating_duration_since(Instant::now()));
         sent += 1;
         let method = rng.pick(&METHODS);

@@ -209,7 +209,7 @@ fn assert_checked(answer: Vec<u8>, health: &str, words: Option<&str>) {
             assert!(line.contains(words), "{line}");
         }
         None => {
-            origin.await_requests(4);
+            origin.await_requests(6);
             assert!(!proxy.stderr().contains("taken out"), "{}", proxy.stderr());
         }
     }

@@ -222,9 +222,7 @@ fn a_returning_server_starts_slowly(tier: Tier) {
     let (refusing, good) = (origin_refuses(), Origin::named("good"));
     let servers = [refusing.server(), good.server()];
     let settings = "passive = { ejection = \"100ms\" }\nslow_start = \"3s\"";
-    // One connection asks far more than is usual.
-    let unlimited = "[limits]\nkeepalive_requests = \"none\"";
-    let proxy = Config::new(tier).upstream("app", &servers, settings).toml(unlimited).start();
+    let proxy = Config::new(tier).upstream("app", &servers, settings).endless().start();
     wait_until("it is ejected", || {
         proxy.get("/");
         proxy.stderr().contains("server taken out")

@@ -154,8 +154,7 @@ fn a_refused_body_is_never_the_next_request(tier: Tier) {
 
 fn many_keys_take_no_more_memory(tier: Tier) {
     let rate = scarce("a", 3, "field:X-Key").replace("burst", "keys = 1024\nburst");
-    let unlimited = "[limits]\nkeepalive_requests = \"none\"";
-    let config = Config::new(tier).toml(&rate).toml(unlimited);
+    let config = Config::new(tier).toml(&rate).endless();
     let proxy = config.route(&route("/", "\"a\"")).start();
     let mut client = proxy.client();
     let mut send = |keys: std::ops::Range<u32>| {

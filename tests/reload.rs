@@ -3,7 +3,7 @@
 #[macro_use]
 mod support;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
@@ -288,17 +288,18 @@ fn no_request_fails_while_plans_change(tier: Tier) {
             .upstream("app", &servers, &policy)
             .route("path = \"/\"\nupstream = \"app\"")
             .toml(&routes)
+            .endless()
     };
     let proxy = config(0).start();
-    let (stop, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (over, served) = (Over::default(), AtomicU64::new(0));
     thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|number| {
-                let (stop, served, proxy) = (&stop, &served, &proxy);
+                let (over, served, proxy) = (&over, &served, &proxy);
                 scope.spawn(move || {
                     let mut client = proxy.client();
                     let mut count = 0;
-                    while !stop.load(Ordering::Relaxed) {
+                    while !over.is_so() {
                         // Some on one connection for ever, some on new ones.
                         if number % 2 == 1 && count % 20 == 19 {
                             client = proxy.client();
@@ -310,6 +311,7 @@ fn no_request_fails_while_plans_change(tier: Tier) {
                 })
             })
             .collect();
+        let _end = over.at_the_end();
         for round in 1..=RELOADS {
             let before = served.load(Ordering::Relaxed);
             proxy.reload(&config(round));
@@ -317,7 +319,6 @@ fn no_request_fails_while_plans_change(tier: Tier) {
                 served.load(Ordering::Relaxed) > before || clients.iter().any(|c| c.is_finished())
             });
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(proxy.stderr().matches("reloaded: all shards").count(), RELOADS as usize);
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
@@ -138,13 +138,13 @@ fn no_request_fails_while_processes_change(tier: Tier) {
     let config = Config::new(tier).shards(2).origin("app", &origin);
     let proxy = config.start();
     let address = proxy.address();
-    let (stop, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (over, served) = (Over::default(), AtomicU64::new(0));
     let last = thread::scope(|scope| {
         for number in 0..4 {
-            let (stop, served, address) = (&stop, &served, &address);
+            let (over, served, address) = (&over, &served, &address);
             scope.spawn(move || {
                 let mut client = Client::connect(address);
-                while !stop.load(Ordering::Relaxed) {
+                while !over.is_so() {
                     let response = client.get("/");
                     assert_eq!(response.status, 200);
                     served.fetch_add(1, Ordering::Relaxed);
@@ -155,6 +155,7 @@ fn no_request_fails_while_processes_change(tier: Tier) {
                 }
             });
         }
+        let _end = over.at_the_end();
         let mut latest = Some(upgrade(&proxy));
         for _ in 1..UPGRADES {
             let before = proxy.stderr().matches("another process has taken over").count();
@@ -169,7 +170,6 @@ fn no_request_fails_while_processes_change(tier: Tier) {
         }
         let count = served.load(Ordering::Relaxed);
         wait_until("requests go on", || served.load(Ordering::Relaxed) > count + 50);
-        stop.store(true, Ordering::Relaxed);
         latest.expect("the last")
     });
     last.terminate();

@@ -16,9 +16,9 @@ import sys
 
 # Normal p99 beside the slow heads, as a multiple of what it is without them.
 RATIO_MAX = 1.5
-# Resident memory after the warm-up, from the lowest to the highest median of a tenth of that time.
-# Single samples show what the load has in its hands at that moment: buffers and pipes come and go.
+# Resident memory after the warm-up, from the lowest to the highest sample.
 SPREAD_MAX_KIB = 2048
+# The medians of so many parts of that time tell growth from coming and going.
 PARTS = 10
 
 
@@ -65,7 +65,7 @@ def soak(raw: list[dict]) -> tuple[str, bool, dict]:
     part = max(1, len(warm) // PARTS)
     medians = [statistics.median(warm[at:at + part])
                for at in range(0, len(warm) - part + 1, part)]
-    spread = max(medians) - min(medians)
+    spread = max(warm) - min(warm)
     growth = statistics.median(warm[-2 * part:]) - statistics.median(warm[:2 * part])
     loads = [line for line in raw if line.get("what") == "load"]
     failed = sum(line["errors"] for line in loads)
@@ -79,10 +79,9 @@ def soak(raw: list[dict]) -> tuple[str, bool, dict]:
                    f"{line['errors']:.0f}"] for line in loads])
     aborted = sum(line["visits"] for line in raw if line.get("what") == "aborts")
     text = (f"{series}\n\n{work}\n\nAborted at random: {aborted:.0f} visits.\n\n"
-            f"Resident after warm-up: medians of its tenths from {min(medians):.0f} to "
-            f"{max(medians):.0f} KiB, spread {spread:.0f} KiB (at most {SPREAD_MAX_KIB}); last "
-            f"fifth less first fifth: {growth:+.0f} KiB. Single samples from {min(warm):.0f} to "
-            f"{max(warm):.0f} KiB. "
+            f"Resident after warm-up: {min(warm):.0f} to {max(warm):.0f} KiB, spread {spread:.0f} "
+            f"KiB (at most {SPREAD_MAX_KIB}); medians of its tenths from {min(medians):.0f} to "
+            f"{max(medians):.0f} KiB; last fifth less first fifth: {growth:+.0f} KiB. "
             f"Requests failed: {failed:.0f} (none may). {'pass' if met else 'FAIL'}")
     return text, met, {"spread_kib": spread, "growth_kib": growth, "failed": failed}
 

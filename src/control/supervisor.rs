@@ -111,17 +111,18 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     await_all(count, &events_out, |event| matches!(event, Event::Ready))?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     // Nothing is accepted before all of it runs.
-    health.adopt(plan.clone(), sockets);
-    await_all(count, &events_out, |event| matches!(event, Event::Adopted))?;
+    for (shard, sockets) in shards.commands().iter().zip(sockets) {
+        shard.send(Command::Listen(sockets));
+    }
+    await_all(count, &events_out, |event| matches!(event, Event::Listening))?;
     let (messages_in, messages) = mpsc::channel();
     let from_signals = messages_in.clone();
     pass_on(events_out, messages_in.clone())?;
-    let signals = signals::listen(move |request| {
+    let _signals = signals::listen(move |request| {
         // Without a receiver all is over.
         let _ = from_signals.send(Message::Signal(request));
     })?;
-    let resolver = resolve(&plan, None, &health)?;
-    let resolver = Some(resolver);
+    let resolver = Some(resolve(&plan, None, &health)?);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
@@ -130,7 +131,6 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     }
     heritage.report_ready();
     configuration.sockets.settle();
-    let _signals = signals;
     Ok(Running {
         addresses,
         tier,
@@ -288,7 +288,7 @@ impl Running {
 
     fn hear(&mut self, shard: usize, event: Event, state: &mut State) {
         let complete = match event {
-            Event::Ready => None,
+            Event::Ready | Event::Listening => None,
             Event::Adopted => {
                 self.adopted(state);
                 None
@@ -313,10 +313,6 @@ impl Running {
 
     /// A shard serves by the plan in force.
     fn adopted(&mut self, state: &State) {
-        // The first plan is no reload.
-        if !self.configuration.is_changing() {
-            return;
-        }
         let again = self.configuration.adopted();
         if state.stopping {
             return;

@@ -44,6 +44,11 @@ impl Pace {
         }
     }
 
+    /// How long the next bytes may take, where that is shorter than they may take anyway.
+    pub fn limit(&self, idle: Duration) -> Option<Duration> {
+        self.patience().filter(|patience| *patience < idle)
+    }
+
     /// How long the next bytes may take; `None`: it has not begun.
     pub fn patience(&self) -> Option<Duration> {
         self.begun.then(|| Duration::from_nanos(self.patience))

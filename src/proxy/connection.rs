@@ -1,8 +1,6 @@
 //! One client connection: requests one after the other.
 
-use std::cell::Cell;
 use std::future::Future;
-use std::net::IpAddr;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -11,7 +9,6 @@ use std::time::Duration;
 
 use super::Context;
 use super::client::Client;
-use super::turnstile::{Crowded, Ticket};
 use super::{entrance, exchange};
 use crate::plan::ListenerPlan;
 use crate::ring::Buf;
@@ -32,26 +29,13 @@ pub enum Next {
 }
 
 /// Counts a connection for as long as it lives.
-pub struct Counted {
-    context: Rc<Context>,
-    ticket: Cell<Option<Ticket>>,
-}
+pub struct Counted(Rc<Context>);
 
 impl Counted {
     /// One more, from now on.
     pub fn new(context: Rc<Context>) -> Counted {
         context.connections.set(context.connections.get() + 1);
-        Counted { context, ticket: Cell::new(None) }
-    }
-
-    /// Counts it for its client too, where that is limited.
-    ///
-    /// # Errors
-    /// [`Crowded`].
-    pub fn enter(&self, client: Option<IpAddr>) -> Result<(), Crowded> {
-        let Some(turnstile) = &self.context.turnstile else { return Ok(()) };
-        self.ticket.set(turnstile.enter(client)?);
-        Ok(())
+        Counted(context)
     }
 }
 
@@ -59,16 +43,13 @@ impl Deref for Counted {
     type Target = Rc<Context>;
 
     fn deref(&self) -> &Rc<Context> {
-        &self.context
+        &self.0
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.context.make_room();
-        if let (Some(ticket), Some(turnstile)) = (self.ticket.take(), &self.context.turnstile) {
-            turnstile.leave(ticket);
-        }
+        self.0.make_room();
     }
 }
 
@@ -88,7 +69,7 @@ pub fn serve(
         if client.listener.proxy_protocol && !Box::pin(entrance::introduce(client)).await {
             return;
         }
-        if client.context.enter(client.ip()).is_err() {
+        if client.enter().is_err() {
             // Closed without a word: whatever it were owed would have to be held for it.
             client.context.count(|counters| counters.crowded += 1);
             return;
@@ -142,6 +123,6 @@ mod tests {
     #[test]
     fn a_connection_between_two_requests_is_small() {
         let bytes = size(serve);
-        assert!(bytes <= 264, "{bytes} bytes");
+        assert!(bytes <= 256, "{bytes} bytes");
     }
 }

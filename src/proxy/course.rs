@@ -1,6 +1,6 @@
 //! The course of one request: the servers it is tried on, one after the other.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Course<'a> {
     /// No try begins later.
     deadline: Tick,
     /// From the first retry that lasts until there is a response.
-    retrying: Cell<Option<Counted<'a>>>,
+    retrying: RefCell<Option<Counted<'a>>>,
 }
 
 impl<'a> Course<'a> {
@@ -55,7 +55,7 @@ impl<'a> Course<'a> {
             phases,
             tried: Tried::default(),
             deadline,
-            retrying: Cell::default(),
+            retrying: RefCell::default(),
         }
     }
 
@@ -72,15 +72,12 @@ impl<'a> Course<'a> {
     }
 
     fn is_retrying(&self) -> bool {
-        let retrying = self.retrying.take();
-        let counted = retrying.is_some();
-        self.retrying.set(retrying);
-        counted
+        self.retrying.borrow().is_some()
     }
 
     fn count_retry(&self) -> Result<(), Exceeded> {
         if !self.is_retrying() {
-            self.retrying.set(Some(self.group.allowance.retry()?));
+            *self.retrying.borrow_mut() = Some(self.group.allowance.retry()?);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::connection::LAST_REQUEST_WHILE_DRAINING;
+use super::turnstile::{Crowded, Ticket};
 use crate::http1::RequestHead;
 use crate::plan::ProxyVersion;
 use crate::ring::Buf;
@@ -22,6 +23,8 @@ pub struct Told {
     client: Cell<Option<IpAddr>>,
     /// The id of the present request, once asked for.
     request_id: RefCell<Option<String>>,
+    /// That the connection is counted for its client.
+    ticket: Cell<Option<Ticket>>,
 }
 
 /// Why a connection is closed before it has begun.
@@ -100,9 +103,21 @@ async fn receive_until(client: &Client, deadline: u64) -> Result<Buf, Unwelcome>
 impl Client {
     /// The peer is this client.
     fn announce(&self, endpoints: Endpoints) {
-        self.peer.set(Some(endpoints.source.ip()));
+        self.peer.set(Some(endpoints.source.ip().to_canonical()));
         // The header comes before whoever might ask.
         let _ = self.told.get_or_init(Box::default).endpoints.set(Some(endpoints));
+    }
+
+    /// Counts the connection for its client, where that is limited.
+    ///
+    /// # Errors
+    /// [`Crowded`].
+    pub(super) fn enter(&self) -> Result<(), Crowded> {
+        let Some(turnstile) = &self.context.turnstile else { return Ok(()) };
+        if let Some(ticket) = turnstile.enter(self.ip())? {
+            self.told.get_or_init(Box::default).ticket.set(Some(ticket));
+        }
+        Ok(())
     }
 
     /// What a connection to a server begins with that wants to know whose it is.

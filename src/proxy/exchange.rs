@@ -133,8 +133,9 @@ async fn forward(
 /// What an attempt says about the server; `None`: nothing.
 fn verdict(ended: &Result<Answer, Failed>, reused: bool) -> Option<Verdict> {
     match ended {
-        // Wanted or not.
-        Ok(_) => Some(Verdict::Good),
+        // Told when its head was there.
+        Ok(Answer::Given(_)) => None,
+        Ok(Answer::Unwanted(_)) => Some(Verdict::Good),
         // The usual end of a connection that was idle for too long.
         Err(Failed::NoByte) if reused => None,
         Err(Failed::NoByte | Failed::CutShort) => Some(Verdict::Failed),

@@ -238,11 +238,9 @@ impl Flow<'_> {
         };
         let began = self.context.ring.now();
         let mut pace = shared.get();
-        let waited = match pace.patience() {
-            Some(patience) if patience < self.idle => {
-                self.within_limit(patience, future, Broken::SourceSlow).await
-            }
-            _ => self.within(future, Broken::SourceTimeout).await,
+        let waited = match pace.limit(self.idle) {
+            Some(limit) => self.within_limit(limit, future, Broken::SourceSlow).await,
+            None => self.within(future, Broken::SourceTimeout).await,
         };
         pace.waited(self.context.ring.now() - began);
         shared.set(pace);

@@ -37,14 +37,12 @@ pub async fn hold(
     if request.facts.expect_continue {
         return Ok(true);
     }
-    // Some of it may have come with the head.
-    let before = memchr::memmem::find(head, b"\r\n\r\n").map_or(head.len(), |end| end + 4);
     let most = usize::try_from(retry.buffer).unwrap_or(usize::MAX);
     let mut pace = request.pace();
     while !body.ended() {
         let buf = receive(client, request, &mut pace).await?;
         append(client, head, body, buf)?;
-        if head.len() - before > most {
+        if head.len() - request.head_len > most {
             return Ok(false);
         }
     }
@@ -58,9 +56,8 @@ async fn receive(
     pace: &mut Option<Pace>,
 ) -> Result<Buf, Failed> {
     let idle = request.route().timeouts.body_idle;
-    let patience = pace.and_then(|pace| pace.patience()).filter(|patience| *patience < idle);
-    let (limit, late) = match patience {
-        Some(patience) => (patience, Failure::BodySlow),
+    let (limit, late) = match pace.and_then(|pace| pace.limit(idle)) {
+        Some(limit) => (limit, Failure::BodySlow),
         None => (idle, Failure::BodyTimeout),
     };
     let began = client.context.ring.now();

@@ -81,8 +81,9 @@ impl Rates {
     ) -> Result<(), TooMany> {
         let Some(buckets) = self.buckets.get(index) else { return Ok(()) };
         let key = self.key(&plan.key, client, head);
-        buckets.borrow_mut().take(key, now)?;
-        if buckets.borrow().has_news() && !self.bell.has_news.replace(true) {
+        let mut buckets = buckets.borrow_mut();
+        buckets.take(key, now)?;
+        if buckets.has_news() && !self.bell.has_news.replace(true) {
             self.bell.teller.take().into_iter().for_each(Waker::wake);
         }
         Ok(())

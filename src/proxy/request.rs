@@ -22,6 +22,8 @@ pub struct Request {
     pub service: Rc<Service>,
     pub facts: RequestFacts,
     pub version: Version,
+    /// How much of what goes to the server is its head.
+    pub head_len: usize,
     /// Index into the plan's routes, and of its upstream.
     pub route: usize,
     pub group: usize,
@@ -68,7 +70,8 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
     // What is sent may wait long for its answer: it holds the memory it needs, and no buffer.
     let mut out = Vec::new();
     let decision = decide(client, &service, head, behind, &mut out);
-    let to_head = head.starts_with(b"HEAD ");
+    // A refused head says no more than that.
+    let to_head = decision.is_err() && head.starts_with(b"HEAD ");
     if apart.is_none() {
         buf.advance(len);
     }
@@ -80,7 +83,7 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
         }
         Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
         Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish })) => {
-            let limit = service.plan.routes[route].limits.body_bytes;
+            let (head_len, limit) = (out.len(), service.plan.routes[route].limits.body_bytes);
             let mut body = Body::of_request(facts.framing, hop_trailers, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
                 let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
@@ -88,7 +91,8 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
             }
             let announced = service.plan.upstreams[group].proxy_protocol;
             let announcement = announced.map(|v| client.announcement(v)).unwrap_or_default();
-            let request = Request { service, facts, version, route, group, wish, announcement };
+            let request =
+                Request { service, facts, version, head_len, route, group, wish, announcement };
             Ok((request, out, body))
         }
     }

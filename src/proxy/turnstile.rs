@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::guard::{Entry, Tally, client_bits};
@@ -14,9 +13,17 @@ pub struct Turnstile {
     hasher: RandomState,
 }
 
-/// A connection that was counted: to be handed back.
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket(NonZeroU64);
+/// A connection that is counted for its client, until this is dropped.
+pub struct Ticket {
+    tally: Arc<Tally>,
+    key: u64,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.tally.leave(self.key);
+    }
+}
 
 /// There are as many connections of this client as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +44,11 @@ impl Turnstile {
         if client.is_none() {
             return Ok(None);
         }
-        let key = NonZeroU64::MIN | self.hasher.hash_one(client_bits(client));
-        match self.tally.enter(key.get()) {
-            Entry::Counted => Ok(Some(Ticket(key))),
+        let key = self.hasher.hash_one(client_bits(client));
+        match self.tally.enter(key) {
+            Entry::Counted => Ok(Some(Ticket { tally: self.tally.clone(), key })),
             Entry::Uncounted => Ok(None),
             Entry::Full => Err(Crowded),
         }
-    }
-
-    /// The connection has ended.
-    pub fn leave(&self, ticket: Ticket) {
-        self.tally.leave(ticket.0.get());
     }
 }

@@ -112,12 +112,14 @@ impl Acceptor {
             while errors < ERRORS_MAX {
                 match rustix::net::accept_with(&self.listener, flags) {
                     Ok(fd) => accepted.push(fd),
-                    Err(Errno::AGAIN) => break,
-                    // Of that connection, or for want of descriptors, which others give back.
-                    Err(_) => {
+                    Err(error) if is_passing(&error.into()) => errors += 1,
+                    // Others give back what is short.
+                    Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                         errors += 1;
                         self.ring.timer().sleep(REST).await;
                     }
+                    // EAGAIN: there are no more.
+                    Err(_) => break,
                 }
             }
         }

@@ -18,6 +18,8 @@ pub enum Command {
     Report,
     /// Send an `Event::Alive`.
     Ping,
+    /// Accept for each of the plan's listeners, and send an `Event::Listening`.
+    Listen(Vec<Socket>),
     /// Serve by this plan from the next request on, and send an `Event::Adopted`.
     Adopt(Adoption),
     /// What holds for these servers now. There is at most one of these under way to each shard:
@@ -48,8 +50,10 @@ pub enum Socket {
 
 /// From a shard.
 pub enum Event {
-    /// It serves.
+    /// It serves, and accepts nothing yet.
     Ready,
+    /// It accepts.
+    Listening,
     /// It serves by the plan that it was sent last.
     Adopted,
     /// It works off its tasks.

@@ -142,6 +142,10 @@ impl Shard {
             match command {
                 Command::Report => self.tell(Event::Report(Box::new(context.report()))),
                 Command::Ping => self.tell(Event::Alive),
+                Command::Listen(sockets) => {
+                    self.listeners.adopt(context, sockets);
+                    self.tell(Event::Listening);
+                }
                 Command::Adopt(adoption) => {
                     self.adopt(adoption);
                     self.tell(Event::Adopted);

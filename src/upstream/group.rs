@@ -303,22 +303,15 @@ impl Group {
     fn lease(self: &Rc<Self>, index: usize, tried: &mut Tried, now: Tick) -> Lease {
         tried.add(index);
         let server = self.servers[index].clone();
-        let attempt = server.begin(now);
-        {
-            let (attempt, generation) = (Cell::new(attempt), Cell::new(server.generation()));
-            Lease { group: self.clone(), server, index, attempt, generation }
-        }
+        let attempt = Cell::new(server.begin(now));
+        let generation = Cell::new(server.generation());
+        Lease { group: self.clone(), server, index, attempt, generation }
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
     fn is_full(&self, tried: &Tried, now: Tick) -> bool {
-        [
-            Among::Healthy { backup: false },
-            Among::All { backup: false },
-            Among::All { backup: true },
-        ]
-        .into_iter()
-        .any(|among| any_full(&View { servers: &self.servers, tried, among, now }))
+        let any_full = |among| any_full(&View { servers: &self.servers, tried, among, now });
+        Among::ANY.into_iter().any(any_full)
     }
 
     /// Takes over what holds for a server in the whole process.

@@ -95,7 +95,6 @@ impl Server {
     pub(super) fn adopt(&self, plan: &UpstreamPlan, server: &ServerPlan, site: &Site) {
         self.settings.adopt(plan, server, site);
         self.pool.borrow_mut().resize(&plan.pool);
-        self.removed.set(false);
     }
 
     /// No plan names it any more: requests that have it finish, and then nothing is left of it.

@@ -67,6 +67,12 @@ impl Config {
         self
     }
 
+    /// Lets a connection carry any number of requests, for clients that never look whether theirs
+    /// is about to be closed.
+    pub fn endless(self) -> Config {
+        self.toml("[limits]\nkeepalive_requests = \"none\"")
+    }
+
     /// Adds a listener.
     pub fn listener(self, address: &str) -> Config {
         self.toml(&format!("[[listener]]\naddress = {address:?}"))

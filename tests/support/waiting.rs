@@ -2,6 +2,7 @@
 //!
 //! The only place in the tests that sleeps; `tests/tidy.rs` sees to it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest wait for anything that should happen at once.
@@ -59,6 +60,32 @@ pub fn wait_until_steady(what: &str, count: impl Fn() -> u64) -> u64 {
 /// proxy is tested with. Never a way to wait for something to happen.
 pub fn pause(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// Tells clients that go on and on that it is over.
+#[derive(Default)]
+pub struct Over(AtomicBool);
+
+/// See [`Over::at_the_end`].
+pub struct Ending<'a>(&'a Over);
+
+impl Over {
+    /// It is over when the result is dropped: the clients are waited for, also where the test fails
+    /// before its end.
+    #[must_use]
+    pub fn at_the_end(&self) -> Ending<'_> {
+        Ending(self)
+    }
+
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// How long `action` took, and what it gave.
