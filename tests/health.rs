@@ -82,7 +82,8 @@ fn what_one_shard_finds_all_know(tier: Tier) {
     assert_eq!(tried, [1; 5], "one failure each, whichever shard had it");
     delays.sort();
     println!("known to all shards after {delays:?}");
-    assert!(delays[delays.len() / 2] < ms(100), "{delays:?}");
+    // But for one, on a machine that is busy with something else.
+    assert!(delays[3] < ms(100), "{delays:?}");
     assert_eq!(statuses(&proxy, 40), [200; 40]);
     let tried: Vec<_> = bad.iter().map(Origin::connections).collect();
     assert_eq!(tried, [1; 5], "nobody tries them again");

@@ -505,10 +505,7 @@ fn each_retry_is_named_in_the_log(tier: Tier) {
     let good = Origin::named("good");
     let servers = [bad.server(), other, good.server_with("backup = true")];
     let settings = "balance = \"round_robin\"\nretry = { on = [503], tries = 4 }";
-    let proxy = Config::new(tier)
-        .upstream("app", &servers, settings)
-        .toml("[log]\nlevel = \"debug\"")
-        .start();
+    let proxy = Config::new(tier).upstream("app", &servers, settings).start();
     // The backups take turns.
     wait_until("one came to the backup that refuses", || {
         assert_eq!(proxy.get("/").text(), "good");

@@ -19,6 +19,7 @@ tiered! {
     a_plan_for_few_files_has_clients_wait,
     what_runs_goes_on_when_files_run_out,
     idle_connections_to_servers_make_room,
+    bodies_that_get_no_pipe_are_copied,
     uploads_that_hold_all_buffers_hold_up_new_clients_only,
 }
 
@@ -242,6 +243,31 @@ fn idle_connections_to_servers_make_room(tier: Tier) {
     limit_files(&proxy, before);
     proxy.signal(Signal::USR1);
     proxy.await_stderr("upstream connections made: 3");
+}
+
+fn bodies_that_get_no_pipe_are_copied(tier: Tier) {
+    let _alone = alone();
+    let origin = origin_that_serves();
+    let splice = "[splice]\nenabled = true\nthreshold = \"4KiB\"\npipes = 2";
+    let proxy = Config::new(tier).origin("app", &origin).toml(splice).start();
+    let before = proxy.usage();
+    let mut crowd = running(&proxy, 8);
+    assert_goes_on(&mut crowd);
+    let usage = proxy.usage();
+    for held in ["pipes in use", "pipes open"] {
+        assert_eq!(usage.of(held), 2, "{held}");
+    }
+    for moved in ["body bytes copied", "body bytes spliced"] {
+        assert!(usage.of(moved) > before.of(moved), "{moved}");
+    }
+    proxy.assert_does_not_spin(WATCHED);
+    assert_answered_soon(newcomers(&proxy, 10, GET));
+    drop(crowd);
+    wait_until("the pipes are free", || proxy.usage().of("pipes in use") == 0);
+    let copied = proxy.usage().of("body bytes copied");
+    assert_goes_on(&mut running(&proxy, 2));
+    // But for what came with the heads.
+    assert!(proxy.usage().of("body bytes copied") < copied + 2 * (4 << 10), "spliced again");
 }
 
 const UPLOADS: usize = 24;

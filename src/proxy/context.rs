@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::journal::Journal;
 use super::{Rates, Turnstile};
 use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
@@ -103,6 +104,8 @@ pub struct Context {
     pub draining: Cell<bool>,
     /// Client connections open.
     pub connections: Cell<u32>,
+    /// What is logged about single requests.
+    pub journal: Journal,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -130,6 +133,7 @@ impl Context {
             splice,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            journal: Journal::default(),
             turnstile,
             awaiting_room: RefCell::default(),
             report: RefCell::default(),

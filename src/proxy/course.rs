@@ -1,6 +1,7 @@
 //! The course of one request: the servers it is tried on, one after the other.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -135,11 +136,7 @@ impl<'a> Course<'a> {
         self.count_retry().map_err(Failed::from)?;
         let context = &self.client.context;
         context.count(|counters| counters.stale_retries += 1);
-        tracing::debug!(
-            id = self.client.request_id(),
-            server = lease.server().name,
-            "the connection was stale: trying again on a new one"
-        );
+        self.note(&lease, &"the connection was stale: trying again on a new one");
         match self.dial(&lease).await? {
             Ok(connected) => Ok(Reached { lease, connected }),
             Err(error) if self.has_tried_all() || !self.may_go_on() => {
@@ -163,12 +160,7 @@ impl<'a> Course<'a> {
         self.count_retry().map_err(Failed::from)?;
         let cause = Cause::Closed;
         self.client.context.count(|counters| cause.count(counters));
-        tracing::debug!(
-            id = self.client.request_id(),
-            server = lease.server().name,
-            attempt = self.tried.count(),
-            "{cause}: trying another"
-        );
+        self.note(&lease, &format_args!("{cause}: trying another"));
         // A request has one place at a time.
         drop(lease);
         self.reach().await.map_err(|failed| match failed {
@@ -190,7 +182,7 @@ impl<'a> Course<'a> {
         cause: Cause,
     ) -> Result<Option<Reached>, Gone> {
         let context = &self.client.context;
-        let counted = self.is_retrying();
+        let (counted, attempt) = (self.is_retrying(), self.tried.count());
         let found = match self.another().await {
             Ok(found) => found,
             Err(Stopped::Gone) => return Err(Gone),
@@ -202,23 +194,15 @@ impl<'a> Course<'a> {
         match &found {
             Some(reached) => {
                 context.count(|counters| cause.count(counters));
-                tracing::debug!(
-                    id = self.client.request_id(),
-                    server = from.server().name,
-                    next = reached.lease.server().name,
-                    attempt = self.tried.count(),
-                    "{cause}: trying again"
-                );
+                let what = format_args!("{cause}: trying again");
+                self.note_attempt(attempt, from, Some(&reached.lease), &what);
             }
             None => {
                 if !counted {
                     self.answered();
                 }
-                tracing::debug!(
-                    id = self.client.request_id(),
-                    server = from.server().name,
-                    "{cause}: there is no other try"
-                );
+                let what = format_args!("{cause}: there is no other try");
+                self.note_attempt(attempt, from, None, &what);
             }
         }
         Ok(found)
@@ -240,6 +224,43 @@ impl<'a> Course<'a> {
             self.client.context.count(|counters| counters.connect_retries += 1);
         }
         Ok(None)
+    }
+
+    /// Names the present attempt in the log, which did not bring the answer.
+    fn note(&self, lease: &Lease, what: &dyn fmt::Display) {
+        self.note_attempt(self.tried.count(), lease, None, what);
+    }
+
+    fn note_attempt(
+        &self,
+        attempt: usize,
+        lease: &Lease,
+        next: Option<&Lease>,
+        what: &dyn fmt::Display,
+    ) {
+        let context = &self.client.context;
+        if !context.journal.admits(context.ring.now()) {
+            return;
+        }
+        tracing::info!(
+            id = self.client.request_id(),
+            attempt,
+            server = lease.server().name,
+            next = next.map(|next| &*next.server().name),
+            "{what}"
+        );
+    }
+
+    /// The last attempt has failed, and the request with it.
+    pub fn failed(&self, lease: &Lease, failed: &Failed) {
+        match failed {
+            Failed::Answer(failure) if failure.is_of_server() => {
+                self.note(lease, &failure.reason());
+            }
+            Failed::NoByte => self.note(lease, &Cause::Closed),
+            Failed::CutShort => self.note(lease, &"the server broke off its response"),
+            Failed::Answer(_) | Failed::ClientGone => {}
+        }
     }
 
     fn reuse(&self, lease: &Lease) -> Option<Connected> {
@@ -273,12 +294,7 @@ impl<'a> Course<'a> {
                 self.phases.set(Phases { connected: ring.now(), ..self.phases.get() });
             }
             Err(error) => {
-                tracing::debug!(
-                    id = client.request_id(),
-                    server = lease.server().name,
-                    ?error,
-                    "cannot connect"
-                );
+                self.note(lease, &format_args!("cannot connect: {error}"));
                 if let Some(verdict) = error.verdict() {
                     lease.learn(verdict, ring.now());
                 }

@@ -125,7 +125,10 @@ async fn forward(
                 cut_before = tried.cut;
                 reached = Reached { lease, connected: Connected { stream: server, reused } };
             }
-            Err(failed) => return Err(failed),
+            Err(failed) => {
+                course.failed(&lease, &failed);
+                return Err(failed);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod entrance;
 mod exchange;
 mod forward;
 mod hold;
+mod journal;
 mod rates;
 mod reply;
 mod request;

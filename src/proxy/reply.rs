@@ -100,6 +100,11 @@ impl Failure {
         )
     }
 
+    /// Whether it is what a server did.
+    pub fn is_of_server(&self) -> bool {
+        matches!(self, Failure::BadResponse(_) | Failure::ResponseTimeout)
+    }
+
     fn count(&self, counters: &mut Counters) {
         counters.refused += 1;
         match self {
@@ -124,7 +129,7 @@ impl Failure {
     }
 
     /// One sentence, for the page and the log.
-    fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Failure::Refused(refusal) => refusal.reason,
             Failure::HeadTimeout => "The request did not arrive in time.",
@@ -239,7 +244,12 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
-    tracing::debug!(status, id, client = ?client.ip(), "{}", failure.reason());
+    let told = client.ip().map(tracing::field::display);
+    if status >= 500 && context.journal.admits(context.ring.now()) {
+        tracing::warn!(status, id, client = told, "{}", failure.reason());
+    } else {
+        tracing::debug!(status, id, client = told, "{}", failure.reason());
+    }
     let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());

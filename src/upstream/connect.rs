@@ -1,5 +1,6 @@
 //! A connection to a server: an idle one, or a new one.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -29,6 +30,16 @@ pub enum ConnectError {
     TakenDown,
     /// We are short of descriptors, ports or memory; the server is not to blame.
     Ours(io::Error),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Timeout => f.write_str("no answer in time"),
+            ConnectError::TakenDown => f.write_str("taken down by hand"),
+            ConnectError::Refused(error) | ConnectError::Ours(error) => error.fmt(f),
+        }
+    }
 }
 
 impl ConnectError {
