@@ -34,6 +34,9 @@ const PUBLISHED_AT_FIRST: u16 = 32;
 /// kernel takes them in turn, and the more there are, the colder is each.
 const ROUNDS_OF_PLENTY: u32 = 64;
 
+/// One part in so many of what lies idle is freed at a time.
+const TRIMMED_PART: usize = 32;
+
 const LAYOUT: Layout = match Layout::from_size_align(SIZE, 64) {
     Ok(layout) => layout,
     Err(_) => panic!("a buffer has a valid layout"),
@@ -54,6 +57,8 @@ struct Inner {
     memory: Vec<Option<NonNull<u8>>>,
     /// Ids whose memory is idle; the warmest last.
     free: Vec<u16>,
+    /// The fewest of them since the last trim.
+    idle: usize,
     /// Ids without memory.
     vacant: Vec<u16>,
     ring: Option<KernelRing>,
@@ -84,6 +89,7 @@ impl Stock {
         let inner = Inner {
             memory: Vec::new(),
             free: Vec::new(),
+            idle: 0,
             vacant: Vec::new(),
             ring,
             max,
@@ -218,12 +224,16 @@ impl Stock {
         }
     }
 
-    /// Frees idle memory beyond `keep` buffers.
+    /// Frees a part of the buffers that nobody wanted since the last time, beyond `keep`. Demand
+    /// comes and goes from second to second: memory that went with it would have to be found, and
+    /// faulted in, over and over.
     pub fn trim(&self, keep: usize) {
         let mut inner = self.inner.borrow_mut();
-        while inner.free.len() > keep {
-            // The coldest first.
-            let index = inner.free.remove(0);
+        let surplus = inner.idle.saturating_sub(keep).div_ceil(TRIMMED_PART);
+        // The coldest first.
+        let surplus: Vec<u16> = inner.free.drain(..surplus).collect();
+        inner.idle = inner.free.len();
+        for index in surplus {
             if let Some(data) = inner.memory[usize::from(index)].take() {
                 // SAFETY: allocated with this layout in `take_free`; an id on the free list is
                 // neither lent nor published, so nothing else points to it.
@@ -274,6 +284,7 @@ impl Inner {
             return None;
         }
         if let Some(index) = self.free.pop() {
+            self.idle = self.idle.min(self.free.len());
             return Some((index, self.memory[usize::from(index)]?));
         }
         let index = match self.vacant.pop() {
@@ -494,8 +505,23 @@ mod tests {
         assert!(reserved.is_some() && stock.lease_reserved().is_none());
         drop((leased, reserved));
         assert_eq!(stock.usage(), (8, 0));
-        stock.trim(2);
-        assert_eq!(stock.usage(), (2, 0));
+        assert!(stock.lease().is_some());
+    }
+
+    #[test]
+    fn what_lies_idle_is_freed_bit_by_bit() {
+        let stock = Stock::new(640, false);
+        let rush = || drop((0..500).map(|_| stock.lease().expect("one")).collect::<Vec<_>>());
+        rush();
+        stock.trim(4);
+        assert_eq!(stock.usage(), (500, 0), "all were wanted until now");
+        stock.trim(4);
+        assert_eq!(stock.usage(), (500 - 496_usize.div_ceil(TRIMMED_PART), 0));
+        rush();
+        stock.trim(4);
+        assert_eq!(stock.usage(), (500, 0), "wanted again");
+        (0..200).for_each(|_| stock.trim(4));
+        assert_eq!(stock.usage(), (4, 0));
         assert!(stock.lease().is_some());
     }
 
