@@ -47,12 +47,17 @@ fn a_dribbled_head_is_408(tier: Tier) {
     let origin = Origin::named("origin");
     let proxy = patient(tier, &origin, "header = \"300ms\"");
     let mut client = proxy.client();
-    let (waited, ()) = timed(|| {
+    let (waited, response) = timed(|| {
         client.send("GET / HTTP/1.1\r\nX: ");
-        while client.try_send("x").is_ok() {
+        client.socket().set_nonblocking(true).expect("a socket");
+        while let Err(End::Silent) = client.fill() {
+            client.send("x");
             pause(ms(20));
         }
+        client.socket().set_nonblocking(false).expect("a socket");
+        client.response()
     });
+    assert_eq!(response.status, 408);
     assert!((ms(300)..LATE).contains(&waited), "{waited:?}");
     assert_eq!(origin.connections(), 0);
 }

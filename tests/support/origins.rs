@@ -88,16 +88,6 @@ pub fn origin_waits_for(gate: &Gate) -> Origin {
     })
 }
 
-/// Answers, and sends bytes after the end of its response.
-pub fn origin_sends_extra_bytes() -> Origin {
-    Origin::scripted(|conn| {
-        loop {
-            conn.request()?;
-            conn.send([ok("right"), ok("wrong")].concat())?;
-        }
-    })
-}
-
 /// Answers as soon as it has a request's head, then reads the body.
 pub fn origin_early_response() -> Origin {
     Origin::scripted(|conn| {
