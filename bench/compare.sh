@@ -40,6 +40,9 @@ rounds=3 seconds=5 only="" out="" write=yes extras=yes
 proxies=(nginx haproxy corelane)
 proxy_cpu=0 load_cpu=1 port_base=18480
 
+# Options that are a number.
+numbers=(rounds seconds)
+
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
 # shellcheck source=load/peers.sh
@@ -52,54 +55,39 @@ rows() {
 }
 
 read_options() {
+    local taken
     while (($#)); do
+        taken=2
         case $1 in
-            --quick) rounds=3 seconds=1 extras=no write=no ;;
-            --no-write) write=no ;;
+            --quick) rounds=3 seconds=1 extras=no write=no taken=1 ;;
             --list)
                 rows | awk -F'\t' '{ printf "%-14s %-42s nginx %-5s haproxy %s\n", $1, $7, $5, $6 }'
                 exit
                 ;;
-            -h | --help)
-                usage
-                exit
-                ;;
-            --rounds | --seconds | --only | --proxies | --out | \
-                --proxy-cpu | --load-cpu | --port-base)
-                (($# > 1)) || usage_error "$1 needs a value"
-                set_option "$1" "$2"
-                shift
-                ;;
-            *) usage_error "unknown option $1" ;;
+            --only) set_rows "${2-}" ;;
+            --proxies) set_proxies "${2-}" ;;
+            *) read_option "$@" ;;
         esac
-        shift
+        shift "$taken"
     done
 }
 
-set_option() {
-    case $1 in
-        --only)
-            only=,$2,
-            local row
-            for row in ${2//,/ }; do
-                rows | cut -f1 | grep -xF -- "$row" >/dev/null || usage_error "no workload $row"
-            done
-            ;;
-        --proxies)
-            IFS=, read -r -a proxies <<<"$2"
-            local proxy
-            for proxy in "${proxies[@]}"; do
-                [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] ||
-                    usage_error "no proxy $proxy"
-            done
-            ;;
-        --out) out=$2 ;;
-        *)
-            [[ $2 =~ ^[0-9]+$ ]] || usage_error "$1 needs a number, not $2"
-            local name=${1#--}
-            printf -v "${name//-/_}" '%d' "$2"
-            ;;
-    esac
+set_rows() {
+    only=,$1,
+    local row
+    [[ -n $1 ]] || usage_error "--only needs a value"
+    for row in ${1//,/ }; do
+        rows | cut -f1 | grep -xF -- "$row" >/dev/null || usage_error "no workload $row"
+    done
+}
+
+set_proxies() {
+    [[ -n $1 ]] || usage_error "--proxies needs a value"
+    IFS=, read -r -a proxies <<<"$1"
+    local proxy
+    for proxy in "${proxies[@]}"; do
+        [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] || usage_error "no proxy $proxy"
+    done
 }
 
 wanted() {

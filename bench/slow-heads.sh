@@ -37,6 +37,9 @@ load_dir=$bench_dir/load
 passes=7 seconds=5 rate="" slow=1000 every=1 out="" write=yes connections=32 bytes=12
 proxy_cpu=0 load_cpu=1 port_base=18480
 
+# Options that are a number.
+numbers=(passes seconds rate slow every)
+
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
 # shellcheck source=load/peers.sh
@@ -45,29 +48,14 @@ source "$load_dir/peers.sh"
 source "$load_dir/measure.sh"
 
 read_options() {
+    local taken
     while (($#)); do
-        case $1 in
-            --quick) passes=3 seconds=2 write=no ;;
-            --no-write) write=no ;;
-            -h | --help)
-                usage
-                exit
-                ;;
-            --passes | --seconds | --rate | --slow | --every | --proxy-cpu | --load-cpu | \
-                --port-base)
-                [[ ${2-} =~ ^[0-9]+$ ]] || usage_error "$1 needs a number"
-                local name=${1#--}
-                printf -v "${name//-/_}" '%d' "$2"
-                shift
-                ;;
-            --out)
-                (($# > 1)) || usage_error "$1 needs a value"
-                out=$2
-                shift
-                ;;
-            *) usage_error "unknown option $1" ;;
-        esac
-        shift
+        if [[ $1 == --quick ]]; then
+            passes=3 seconds=2 write=no taken=1
+        else
+            read_option "$@"
+        fi
+        shift "$taken"
     done
 }
 
@@ -130,14 +118,8 @@ main() {
         fi
     done
     if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
-    local -a options=(slow-heads --run "$run")
-    if [[ $write == yes ]]; then options+=(--out "${out:-$bench_dir/results}"); fi
-    if [[ -n $out ]]; then options+=(--exact); fi
-    local status=0
-    python3 "$load_dir/verdict.py" "${options[@]}" --settings "passes=$passes of $seconds s" \
-        "rate=$rate/s over $connections connections" "slow=$slow, a byte every $every s" ||
-        status=$?
-    exit "$status"
+    judge slow-heads "passes=$passes of $seconds s" \
+        "rate=$rate/s over $connections connections" "slow=$slow, a byte every $every s"
 }
 
 main "$@"

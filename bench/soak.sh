@@ -32,6 +32,9 @@ load_dir=$bench_dir/load
 seconds=600 warm_up="" seed=1 out="" write=yes
 proxy_cpu=0 load_cpu=1 port_base=18480
 
+# Options that are a number.
+numbers=(seconds warm-up seed)
+
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
 # shellcheck source=load/peers.sh
@@ -40,27 +43,10 @@ source "$load_dir/peers.sh"
 source "$load_dir/measure.sh"
 
 read_options() {
+    local taken
     while (($#)); do
-        case $1 in
-            --no-write) write=no ;;
-            -h | --help)
-                usage
-                exit
-                ;;
-            --seconds | --warm-up | --seed | --proxy-cpu | --load-cpu | --port-base)
-                [[ ${2-} =~ ^[0-9]+$ ]] || usage_error "$1 needs a number"
-                local name=${1#--}
-                printf -v "${name//-/_}" '%d' "$2"
-                shift
-                ;;
-            --out)
-                (($# > 1)) || usage_error "$1 needs a value"
-                out=$2
-                shift
-                ;;
-            *) usage_error "unknown option $1" ;;
-        esac
-        shift
+        read_option "$@"
+        shift "$taken"
     done
     if [[ -z $warm_up ]]; then
         warm_up=$((seconds / 5))
@@ -85,12 +71,12 @@ begin_load() {
 }
 
 sample_memory() {
-    local pid began=$EPOCHSECONDS at warm
+    local pid began=$EPOCHSECONDS at warm memory
     pid=${pid_of[corelane]}
     while at=$((EPOCHSECONDS - began)) && ((at < seconds)); do
         warm=$((at >= warm_up))
-        printf 'what=rss\tat=%s\twarm=%s\t%s\n' "$at" "$warm" "$(memory_of "$pid")" >>"$raw" ||
-            die "the proxy has died"
+        memory=$(memory_of "$pid" 2>/dev/null) || die "the proxy has died"
+        printf 'what=rss\tat=%s\twarm=%s\t%s\n' "$at" "$warm" "$memory" >>"$raw"
         if [[ -t 2 ]]; then printf '\r\033[K%s of %s s' "$at" "$seconds" >&2; fi
         sleep 1
     done
@@ -128,13 +114,8 @@ main() {
         printf 'what=load\trow=%s\t%s\n' "$name" "$result" >>"$raw"
     done
     kill -0 "${pid_of[corelane]}" 2>/dev/null || die "the proxy has died"
-    local -a options=(soak --run "$run")
-    if [[ $write == yes ]]; then options+=(--out "${out:-$bench_dir/results}"); fi
-    if [[ -n $out ]]; then options+=(--exact); fi
-    local status=0
-    python3 "$load_dir/verdict.py" "${options[@]}" --settings "$seconds s, $warm_up s of them warm-up" \
-        "seed $seed" || status=$?
-    exit "$status"
+    judge soak "$seconds s, $warm_up s of them warm-up" \
+        "seed $seed"
 }
 
 main "$@"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # What the scripts of this directory's parent do before they measure. Sourced by them; uses their
 # settings: bench_dir, load_dir, proxy_cpu, load_cpu.
 
@@ -10,6 +10,45 @@ die() {
 usage_error() {
     echo "${0##*/}: $* (--help explains)" >&2
     exit 2
+}
+
+# Reads an option that all scripts have, or one of `numbers`, a list of the script's own; `taken` is
+# how many arguments that was.
+read_option() {
+    local name=${1#--}
+    taken=2
+    case $1 in
+        --no-write) write=no taken=1 ;;
+        -h | --help)
+            usage
+            exit
+            ;;
+        --out)
+            (($# > 1)) || usage_error "$1 needs a value"
+            out=$2
+            ;;
+        --proxy-cpu | --load-cpu | --port-base) set_number "$@" ;;
+        *)
+            [[ $1 == --* && " ${numbers[*]} " == *" $name "* ]] || usage_error "unknown option $1"
+            set_number "$@"
+            ;;
+    esac
+}
+
+set_number() {
+    [[ ${2-} =~ ^[0-9]+$ ]] || usage_error "$1 needs a number"
+    local name=${1#--}
+    printf -v "${name//-/_}" '%d' "$2"
+}
+
+# KIND SETTING...: says whether what is required was met, writes it down if it should be, and exits.
+judge() {
+    local -a options=("$1" --run "$run")
+    if [[ $write == yes ]]; then options+=(--out "${out:-$bench_dir/results}"); fi
+    if [[ -n $out ]]; then options+=(--exact); fi
+    local status=0
+    python3 "$load_dir/verdict.py" "${options[@]}" --settings "${@:2}" || status=$?
+    exit "$status"
 }
 
 # One measurement at a time on a machine: two would measure each other.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Judges a run of slow-heads.sh or soak.sh, prints it, and writes it down.
+"""Judges a run of latency.sh, slow-heads.sh or soak.sh, prints it, and writes it down.
 
-Usage: verdict.py slow-heads|soak --run DIR [--out DIR [--exact]] [--settings TEXT ...]
+Usage: verdict.py latency|slow-heads|soak --run DIR [--out DIR [--exact]] [--settings TEXT ...]
 
 DIR of --run holds raw.tsv and conditions.json. With --out, README.md and results.json go to
 DIR/<date>-<machine>-<kind>, or with --exact to DIR itself. The settings of the run are kept with
@@ -58,6 +58,33 @@ def slow_heads(raw: list[dict]) -> tuple[str, bool, dict]:
     return text, met, {"ratio": ratio, "medians": medians, "failed": failed}
 
 
+def latency(raw: list[dict]) -> tuple[str, bool, dict]:
+    keys = ("p50_us", "p90_us", "p99_us", "p999_us", "late_p99_us")
+    passes = {}
+    for line in raw:
+        if line.get("what") == "pace":
+            passes.setdefault(line["proxy"], []).append(line)
+    medians = {name: {key: statistics.median(line[key] for line in lines) for key in keys}
+               for name, lines in passes.items()}
+    # Both nginx serve this work alike, so how far they lie apart is what the run can tell.
+    peers = [name for name in ("nginx", "nginx-stock", "haproxy") if name in medians]
+    better = min(peers, key=lambda name: medians[name]["p99_us"])
+    of_round = {name: {line["round"]: line["p99_us"] for line in lines}
+                for name, lines in passes.items()}
+    ratios = [p99 / of_round[better][round_] for round_, p99 in of_round["corelane"].items()]
+    ratio = statistics.median(ratios)
+    met = ratio <= 1
+    text = table(["proxy", "p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "sent late, p99 µs",
+                  "p99 of each round"],
+                 [[name, *(f"{medians[name][key]:.0f}" for key in keys),
+                   ", ".join(f"{p99:.0f}" for p99 in of_round[name].values())]
+                  for name in passes])
+    text += (f"\n\np99 of Corelane / {better}, the better peer, in the same round: median "
+             f"{ratio:.2f}, {min(ratios):.2f} to {max(ratios):.2f} (at most 1). "
+             f"{'pass' if met else 'FAIL'}")
+    return text, met, {"ratio": ratio, "better": better, "medians": medians}
+
+
 def soak(raw: list[dict]) -> tuple[str, bool, dict]:
     samples = [(line["at"], line["rss_kib"], line["warm"] == 1) for line in raw
                if line.get("what") == "rss"]
@@ -86,9 +113,12 @@ def soak(raw: list[dict]) -> tuple[str, bool, dict]:
     return text, met, {"spread_kib": spread, "growth_kib": growth, "failed": failed}
 
 
+JUDGES = {"latency": latency, "slow-heads": slow_heads, "soak": soak}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["slow-heads", "soak"])
+    parser.add_argument("kind", choices=list(JUDGES))
     parser.add_argument("--run", required=True)
     parser.add_argument("--out")
     parser.add_argument("--exact", action="store_true")
@@ -97,8 +127,7 @@ def main() -> int:
     raw = read(os.path.join(options.run, "raw.tsv"))
     with open(os.path.join(options.run, "conditions.json"), encoding="utf-8") as file:
         conditions = json.load(file)
-    judge = slow_heads if options.kind == "slow-heads" else soak
-    text, met, numbers = judge(raw)
+    text, met, numbers = JUDGES[options.kind](raw)
     about = (f"{conditions['cpu']['model']}, {conditions['cpu']['count']} CPUs, "
              f"{conditions['kernel']}; {', '.join(options.settings)}.")
     print(f"{about}\n\n{text}")

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Compares the latency of Corelane with that of its peers at a fixed rate, beyond doubt.
+set -euo pipefail
+
+usage() {
+    cat <<'END'
+Usage: bench/latency.sh [OPTION]...
+
+Sends requests for 12 bytes at a fixed rate to nginx, nginx with its defaults, HAProxy, Corelane,
+and to the origin itself, in turn. Clients and origin are one thread (load/pace.c), which never
+sleeps and never waits for another on its CPU; in compare.sh, oha and the origin wait for each
+other's time slices there. Required: the median over the rounds of p99 divided by that of the
+better peer in the same round is at most 1.
+
+  --rounds N        rounds (11)
+  --seconds S       length of a pass (3)
+  --rate N          requests a second (half of what nginx does in a short closed loop)
+  --connections N   connections of clients (64)
+  --quick           3 rounds of 1 second, nothing written
+  --no-write        write no files
+  --out DIR         where to write (bench/results/<date>-<machine>-latency)
+  --proxy-cpu N     CPU of the proxies (0)
+  --load-cpu N      CPU of clients and origin (1)
+  --port-base N     first of five ports on 127.0.0.1 (18480)
+  -h, --help        this text
+
+CORELANE names the binary to measure; otherwise it is target/release/corelane (under
+CARGO_TARGET_DIR if that is set), built when it is missing.
+
+Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
+END
+}
+
+bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+load_dir=$bench_dir/load
+rounds=11 seconds=3 rate="" connections=64 out="" write=yes
+proxy_cpu=0 load_cpu=1 port_base=18480
+proxies=(nginx nginx-stock haproxy corelane)
+
+# Options that are a number.
+numbers=(rounds seconds rate connections)
+
+# shellcheck source=load/setup.sh
+source "$load_dir/setup.sh"
+# shellcheck source=load/peers.sh
+source "$load_dir/peers.sh"
+# shellcheck source=load/measure.sh
+source "$load_dir/measure.sh"
+
+read_options() {
+    local taken
+    while (($#)); do
+        if [[ $1 == --quick ]]; then
+            rounds=3 seconds=1 write=no taken=1
+        else
+            read_option "$@"
+        fi
+        shift "$taken"
+    done
+}
+
+main() {
+    read_options "$@"
+    need_tools nginx haproxy wrk taskset flock curl python3 awk cc
+    find_corelane
+    take_turns
+    prepare_run
+    cc -O2 -o "$run/pace" "$load_dir/pace.c" -lm
+    start origin
+    local proxy
+    local -a targets=()
+    for proxy in "${proxies[@]}"; do
+        start "$proxy"
+        verify "$proxy"
+        targets+=("$proxy=$(port_of "$proxy")")
+    done
+    if [[ -z $rate ]]; then
+        rate=$(($(load get 12 64 "$(port_of nginx)" 3 | median_rate) / 2))
+    fi
+    # From here on the origin is part of the load.
+    stop origin
+    "$run/pace" "$(port_of origin)" "$rate" "$connections" "$seconds" "$rounds" \
+        "${targets[@]}" "no-proxy=$(port_of origin)" >>"$raw" || die "the load failed"
+    judge latency "$rounds rounds of $seconds s" \
+        "$rate requests/s over $connections connections"
+}
+
+main "$@"
