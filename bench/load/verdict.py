@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Judges a run of latency.sh, slow-heads.sh or soak.sh, prints it, and writes it down.
+"""Judges a run of latency.sh, operations.sh, slow-heads.sh or soak.sh, prints it, and writes it down.
 
-Usage: verdict.py latency|slow-heads|soak --run DIR [--out DIR [--exact]] [--settings TEXT ...]
+Usage: verdict.py latency|operations|slow-heads|soak --run DIR [--out DIR [--exact]] [--settings TEXT ...]
 
 DIR of --run holds raw.tsv and conditions.json. With --out, README.md and results.json go to
 DIR/<date>-<machine>-<kind>, or with --exact to DIR itself. The settings of the run are kept with
@@ -18,6 +18,11 @@ import sys
 RATIO_MAX = 1.5
 # Resident memory after the warm-up, from the lowest to the highest sample.
 SPREAD_MAX_KIB = 2048
+# A reload of 1000 routes, and what it may do to p99.
+RELOAD_MAX_MS = 100
+RISE_MAX_MS = 5
+# What 100 reloads may leave behind.
+GROWTH_MAX_KIB = 1024
 # The medians of so many parts of that time tell growth from coming and going.
 PARTS = 10
 
@@ -113,7 +118,37 @@ def soak(raw: list[dict]) -> tuple[str, bool, dict]:
     return text, met, {"spread_kib": spread, "growth_kib": growth, "failed": failed}
 
 
-JUDGES = {"latency": latency, "slow-heads": slow_heads, "soak": soak}
+def operations(raw: list[dict]) -> tuple[str, bool, dict]:
+    loads = [line for line in raw if line.get("what") == "load"]
+    states = {(line["part"], line["when"]): line for line in raw if line.get("what") == "state"}
+    before, after = states["reloads", "before"], states["reloads", "after"]
+    passes = {name: [line["p99_us"] / 1000 for line in raw if line.get("reloads") == name]
+              for name in ("no", "yes")}
+    rise = statistics.median(passes["yes"]) - statistics.median(passes["no"])
+    took = [line["milliseconds"] for line in raw if line.get("what") == "reload"]
+    failed = sum(line["errors"] for line in loads)
+    growth = after["rss_kib"] - before["rss_kib"]
+    met = (failed == 0 and max(took) < RELOAD_MAX_MS and rise <= RISE_MAX_MS
+           and growth <= GROWTH_MAX_KIB
+           and all(after[key] == before[key] for key in ("files", "threads")))
+    text = table(["under full load", "times", "requests", "failed"],
+                 [[line["part"], f"{line['count']:.0f}", f"{line['requests']:.0f}",
+                   f"{line['errors']:.0f}"] for line in loads])
+    text += "\n\n" + table(
+        ["", "RSS KiB", "descriptors", "threads"],
+        [[f"{when} the reloads", *(f"{line[key]:.0f}" for key in ("rss_kib", "files", "threads"))]
+         for when, line in (("before", before), ("after", after))])
+    text += (f"\n\nA large reload took {statistics.median(took):.1f} ms in the median and "
+             f"{max(took):.1f} ms at most, of {len(took)} (less than {RELOAD_MAX_MS}). p99 with a "
+             f"large reload a second, ms: {', '.join(f'{p99:.2f}' for p99 in passes['yes'])}; "
+             f"without: {', '.join(f'{p99:.2f}' for p99 in passes['no'])}; it rose by {rise:.2f} "
+             f"(at most {RISE_MAX_MS}). Resident memory grew by {growth:.0f} KiB (at most "
+             f"{GROWTH_MAX_KIB}). {'pass' if met else 'FAIL'}")
+    return text, met, {"failed": failed, "rise_ms": rise, "slowest_ms": max(took),
+                       "growth_kib": growth}
+
+
+JUDGES = {"latency": latency, "operations": operations, "slow-heads": slow_heads, "soak": soak}
 
 
 def main() -> int:
