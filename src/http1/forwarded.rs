@@ -93,10 +93,12 @@ fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
 
 /// Where the quoted string begins that ends behind `text`; at its beginning if nowhere.
 fn opening_quote(text: &[u8]) -> usize {
-    let is_opening = |at: &usize| {
-        let escapes = text[..*at].iter().rev().take_while(|byte| **byte == b'\\').count();
-        text[*at] == b'"' && escapes % 2 == 0
+    let is_escaped = |at: usize| {
+        let escapes = text[..at].iter().rev().take_while(|byte| **byte == b'\\');
+        escapes.count() % 2 == 1
     };
+    // Only quotes are looked at more closely, or a row of backslashes would be counted each time.
+    let is_opening = |at: &usize| text[*at] == b'"' && !is_escaped(*at);
     (0..text.len()).rev().find(is_opening).unwrap_or(0)
 }
 

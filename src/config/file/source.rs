@@ -24,11 +24,11 @@ fn remedy(text: &str, error: NetworkError) -> String {
             format!("write \"{meant}\" for the network, or \"{address}\" for the address alone")
         }
         NetworkError::Mapped(meant) => format!("did you mean \"{meant}\"?"),
-        NetworkError::Address if let Ok(address) = text.parse::<SocketAddr>() => {
-            format!("did you mean \"{}\"?", address.ip())
-        }
-        NetworkError::Length(_) | NetworkError::Address => {
-            "write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"".to_owned()
-        }
+        NetworkError::Length(_) | NetworkError::Address => match text.parse::<SocketAddr>() {
+            Ok(address) => format!("did you mean \"{}\"?", address.ip()),
+            Err(_) => {
+                "write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"".to_owned()
+            }
+        },
     }
 }
