@@ -19,6 +19,7 @@ tiered! {
     somebody_who_only_looks_does_no_harm,
     a_drain_does_not_wait_for_headers,
     an_announced_proxy_is_believed_if_it_is_trusted,
+    lists_know_ipv4_in_the_form_of_ipv6,
     a_unix_socket_may_have_headers,
     other_listeners_want_none,
 }
@@ -229,6 +230,34 @@ fn an_announced_proxy_is_believed_if_it_is_trusted(tier: Tier) {
     };
     assert_eq!(told("192.0.2.1"), ("192.0.2.1".into(), "http".into()));
     assert_eq!(told("203.0.113.7"), ("192.0.2.9, 203.0.113.7".into(), "https".into()));
+}
+
+fn lists_know_ipv4_in_the_form_of_ipv6(tier: Tier) {
+    let listener = |lists: &str| {
+        format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = true\n\
+             trusted_proxies = \"127.0.0.1\"\n{lists}"
+        )
+    };
+    let proxy = Config::new(tier)
+        .toml(&listener("deny = \"192.0.2.0/24\""))
+        .toml(&listener("allow = \"192.0.2.0/24\""))
+        .route("path = \"/\"\nrespond = { status = 200 }")
+        .start();
+    let statuses = |header: &[u8]| {
+        let status = |address| {
+            let request = [header, GET.as_bytes()].concat();
+            Client::connect(address).request(request).status
+        };
+        proxy.addresses().iter().map(status).collect::<Vec<_>>()
+    };
+    // Where the destination is of IPv6, the header's addresses stay as they are.
+    for line in ["PROXY TCP6 ::ffff:192.0.2.5 ::1 1 2", "PROXY TCP4 192.0.2.5 192.0.2.6 1 2"] {
+        assert_eq!(statuses(format!("{line}\r\n").as_bytes()), [403, 200], "{line}");
+    }
+    assert_eq!(statuses(&v2_tcp6("::ffff:192.0.2.5")), [403, 200]);
+    assert_eq!(statuses(&v2_tcp6("::ffff:192.0.3.5")), [200, 403]);
+    assert_eq!(statuses(&v2_tcp6("2001:db8::1")), [200, 403]);
 }
 
 fn a_unix_socket_may_have_headers(tier: Tier) {

@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::Command;
@@ -14,6 +14,7 @@ use std::thread;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 use support::*;
 
 /// A service manager, as far as it listens.
@@ -145,6 +146,33 @@ fn sockets_of_the_manager_are_used() {
     let proxy = manager.start(&saying("two").listener(&address.to_string()), &variables);
     assert_eq!(late.response().text(), "two");
     proxy.terminate();
+}
+
+/// Our own listeners of IPv6 take no IPv4; one of the manager's may take both.
+#[test]
+fn lists_know_ipv4_clients_of_a_socket_for_both() {
+    let manager = Manager::new();
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
+    socket.set_only_v6(false).expect("a socket for both");
+    let mapped: SocketAddr = "[::ffff:127.0.0.1]:0".parse().expect("an address");
+    socket.bind(&mapped.into()).expect("a local address");
+    socket.listen(16).expect("a listener");
+    let local = socket.local_addr().expect("an address").as_socket().expect("TCP");
+    let socket = OwnedFd::from(socket);
+    let variables =
+        [("LISTEN_FDS", "1".to_owned()), ("LISTEN_FDS_FIRST_FD", passed_on(&socket).to_string())];
+    let v4 = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], local.port())));
+    for (lists, expected) in [
+        ("deny = \"127.0.0.2\"", [200, 403]),
+        ("allow = \"127.0.0.2\"", [403, 200]),
+        ("allow = \"127.0.0.0/8\"\ndeny = \"::/0\"", [200, 200]),
+    ] {
+        let listener = format!("[[listener]]\naddress = \"{local}\"\n{lists}");
+        let proxy = manager.start(&saying("one").toml(&listener), &variables);
+        let status = |source: &str| Client::connect_from(source, &v4).get("/").status;
+        assert_eq!([status("127.0.0.1"), status("127.0.0.2")], expected, "{lists}");
+        proxy.terminate();
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ tiered! {
     a_unix_socket_is_trusted_by_name,
     the_client_behind_trusted_proxies_is_hashed,
     each_request_has_its_own_client,
+    a_client_may_be_known_by_forwarded_alone,
     a_route_has_the_last_word,
 }
 
@@ -167,6 +168,10 @@ fn each_request_has_its_own_client(tier: Tier) {
         ("X-Forwarded-For: 192.0.2.4, junk\r\n", "client=Some(127.0.0.1)"),
         ("X-Forwarded-For: 192.0.2.5, 127.0.0.1\r\n", "client=Some(192.0.2.5)"),
         ("", "client=Some(127.0.0.1)"),
+        ("Forwarded: for=192.0.2.6;proto=https\r\n", "client=Some(192.0.2.6)"),
+        ("Forwarded: for=\"[2001:db8::7]:80\", for=127.0.0.1\r\n", "client=Some(2001:db8::7)"),
+        ("Forwarded: for=192.0.2.8, for=_hidden\r\n", "client=Some(127.0.0.1)"),
+        ("Forwarded: for=192.0.2.9\r\nX-Forwarded-For: 192.0.2.10\r\n", "client=Some(192.0.2.10)"),
     ] {
         let response = client.request(format!("GET / HTTP/1.1\r\nHost: test\r\n{line}\r\n"));
         let id = response.field("x-request-id").expect("an id").to_owned();
@@ -175,6 +180,24 @@ fn each_request_has_its_own_client(tier: Tier) {
         let logged = log.lines().find(|logged| logged.contains(&id)).expect("a line");
         assert!(logged.contains(expected), "{line}: {logged}");
     }
+}
+
+fn a_client_may_be_known_by_forwarded_alone(tier: Tier) {
+    let guarded =
+        "path = \"/\"\nrespond = { status = 200 }\ndeny = \"192.0.2.66\"\nrate = \"each\"";
+    let rate = "[[rate]]\nname = \"each\"\nrequests = 1\nper = \"1h\"\nkey = \"ip\"";
+    let proxy = trusting(tier, "\"127.0.0.1\"").toml(rate).route(guarded).start();
+    let ask = |source: &str, element: &str| {
+        let get = format!("GET / HTTP/1.1\r\nHost: test\r\nForwarded: {element}\r\n\r\n");
+        Client::connect_from(source, &proxy.address()).request(get).status
+    };
+    let ours = |element: &str| ask("127.0.0.1", element);
+    assert_eq!(ours("for=192.0.2.66"), 403);
+    assert_eq!([ours("for=192.0.2.1"), ours("for=\"192.0.2.1:80\"")], [200, 429], "one client");
+    assert_eq!(ours("for=192.0.2.1, for=192.0.2.2"), 200, "another");
+    assert_eq!([ours("for=unknown"), ours("for=_a")], [200, 429], "the proxy itself");
+    let stranger = |element: &str| ask("127.0.0.2", element);
+    assert_eq!([stranger("for=192.0.2.66"), stranger("for=192.0.2.3")], [200, 429], "no proxy");
 }
 
 fn a_route_has_the_last_word(tier: Tier) {

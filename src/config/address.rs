@@ -1,9 +1,7 @@
 //! Addresses of listeners and servers.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-
-use ipnet::{IpNet, Ipv4Net};
 
 use crate::plan::{Address, ServerAddress};
 use crate::route::HostPattern;
@@ -140,47 +138,6 @@ fn host_name(text: &str) -> Option<String> {
     (!number && !name.starts_with('[')).then_some(name)
 }
 
-/// A network, or one address, which is the smallest.
-pub(super) fn network(text: &str) -> Result<IpNet, AddressError> {
-    let whole = |address: IpAddr| IpNet::from(address.to_canonical());
-    let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
-        (Ok(network), _) => network,
-        (_, Ok(address)) => return Ok(whole(address)),
-        _ => return not_a_network(text),
-    };
-    // IPv4 in the form of IPv6: addresses are compared in their own form.
-    if let IpNet::V6(v6) = network
-        && let Some(v4) = v6.addr().to_ipv4_mapped()
-        && let Some(meant) = v6.prefix_len().checked_sub(96).and_then(|n| Ipv4Net::new(v4, n).ok())
-    {
-        let meant = meant.trunc();
-        return error(format!("`{text}` is IPv4"), format!("did you mean \"{meant}\"?"));
-    }
-    if network.trunc() != network {
-        return error(
-            format!("`{text}` is not the beginning of a network"),
-            format!("did you mean \"{}\"?", network.trunc()),
-        );
-    }
-    Ok(network)
-}
-
-fn not_a_network(text: &str) -> Result<IpNet, AddressError> {
-    let what = format!("`{text}` is not a network");
-    match text.split_once('/') {
-        Some((address, _)) if address.parse::<Ipv4Addr>().is_ok() => {
-            error(what, format!("write a number of bits up to 32, such as \"{address}/24\""))
-        }
-        Some((address, _)) if address.parse::<Ipv6Addr>().is_ok() => {
-            error(what, format!("write a number of bits up to 128, such as \"{address}/64\""))
-        }
-        _ => match text.parse::<SocketAddr>() {
-            Ok(address) => error(what, format!("did you mean \"{}\"?", address.ip())),
-            Err(_) => error(what, "write \"10.0.0.0/8\", \"2001:db8::/32\" or one address"),
-        },
-    }
-}
-
 fn unix(path: &str) -> Result<Address, AddressError> {
     if !path.starts_with('/') {
         return error(
@@ -240,35 +197,6 @@ mod tests {
             let error = server(text).unwrap_err();
             assert_eq!(error.what, what);
             assert!(remedy.is_empty() || error.remedy == remedy, "{}", error.remedy);
-        }
-    }
-
-    #[test]
-    fn networks() {
-        let good = [
-            ("10.0.0.0/8", "10.0.0.0/8"),
-            ("2001:db8::/32", "2001:db8::/32"),
-            ("0.0.0.0/0", "0.0.0.0/0"),
-            ("192.0.2.1", "192.0.2.1/32"),
-            ("::1", "::1/128"),
-            ("::ffff:192.0.2.1", "192.0.2.1/32"),
-        ];
-        for (text, expected) in good {
-            assert_eq!(network(text).unwrap().to_string(), expected);
-        }
-        let table = [
-            ("10.1.0.0/8", "did you mean \"10.0.0.0/8\"?"),
-            ("2001:db8::1/32", "did you mean \"2001:db8::/32\"?"),
-            ("::ffff:10.0.0.0/104", "did you mean \"10.0.0.0/8\"?"),
-            ("10.0.0.0/33", "write a number of bits up to 32, such as \"10.0.0.0/24\""),
-            ("10.0.0.0/255.0.0.0", "write a number of bits up to 32, such as \"10.0.0.0/24\""),
-            ("2001:db8::/129", "write a number of bits up to 128, such as \"2001:db8::/64\""),
-            ("10.0.0.1:80", "did you mean \"10.0.0.1\"?"),
-            ("proxy.test", "write \"10.0.0.0/8\", \"2001:db8::/32\" or one address"),
-            ("", "write \"10.0.0.0/8\", \"2001:db8::/32\" or one address"),
-        ];
-        for (text, remedy) in table {
-            assert_eq!(network(text).unwrap_err().remedy, remedy, "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use std::hash::Hash;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
-use super::file::{ActionWritten, File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
+use super::file::{File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
 use super::source::{Located, Spot};
 use crate::plan::Address;
 use crate::route::HostPattern;
@@ -195,14 +195,24 @@ fn shown(path: &str) -> String {
 
 /// Routes name upstreams, and each upstream should be named.
 fn references(file: &File, complaints: &Complaints) {
-    let names: Vec<&str> = file
-        .upstreams
-        .iter()
-        .filter_map(|upstream| upstream.name.as_ref().map(|name| name.value.as_str()))
-        .collect();
+    let upstreams = file.upstreams.iter().filter_map(|upstream| upstream.name.as_ref());
+    let named = file.routes.iter().filter_map(RouteTable::upstream);
+    let remedy = "add a route or remove it";
+    all_named("upstream", upstreams, named, remedy, complaints);
+}
+
+/// Complains of what routes name that there is not, and warns of what none of them names. `noun`:
+/// what it is, and its table. `remedy`: of the warning.
+fn all_named<'f>(
+    noun: &str,
+    defined: impl Iterator<Item = &'f Located<String>> + Clone,
+    named: impl Iterator<Item = &'f Located<String>>,
+    remedy: &str,
+    complaints: &Complaints,
+) {
+    let names: Vec<&str> = defined.clone().map(|name| name.value.as_str()).collect();
     let mut used = Vec::new();
-    for route in &file.routes {
-        let Some(ActionWritten::Upstream(name)) = &route.action else { continue };
+    for name in named {
         if names.contains(&name.value.as_str()) {
             used.push(name.value.as_str());
             continue;
@@ -211,16 +221,13 @@ fn references(file: &File, complaints: &Complaints) {
         used.extend(near);
         let remedy = match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("add [[upstream]] with name = \"{}\"", name.value),
+            None => format!("add [[{noun}]] with name = \"{}\"", name.value),
         };
-        complaints.error(name.spot, format!("there is no upstream `{}`", name.value), remedy);
+        complaints.error(name.spot, format!("there is no {noun} `{}`", name.value), remedy);
     }
-    for upstream in &file.upstreams {
-        let Some(name) = &upstream.name else { continue };
-        if !used.contains(&name.value.as_str()) {
-            let what = format!("no route uses the upstream `{}`", name.value);
-            complaints.warning(name.spot, what, "add a route or remove it");
-        }
+    for name in defined.filter(|name| !used.contains(&name.value.as_str())) {
+        let what = format!("no route uses the {noun} `{}`", name.value);
+        complaints.warning(name.spot, what, remedy);
     }
 }
 

@@ -157,6 +157,31 @@ impl<'a> Field<'a> {
         Located { value, spot: self.spot }
     }
 
+    /// What `read` makes of the value, with its place.
+    pub fn placed<T>(self, read: impl FnOnce(Field<'a>) -> Option<T>) -> Option<Located<T>> {
+        read(self).map(|value| self.located(value))
+    }
+
+    /// What `read` makes of the value, or `None` for a written "none".
+    pub fn or_none<T>(self, read: impl FnOnce(Field<'a>) -> Option<T>) -> Option<Option<T>> {
+        match self.as_text() {
+            Some("none") => Some(None),
+            _ => read(self).map(Some),
+        }
+    }
+
+    /// A name that other tables may refer to. Names appear in logs, metrics and command lines, so
+    /// they are kept plain.
+    pub fn name(self) -> Option<Located<String>> {
+        let text = self.text()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+            let what = format!("\"{}\" is not a name", text.value);
+            return self.refuse(what, "use 1 to 64 letters, digits, hyphens, dots or underscores");
+        }
+        Some(self.located(text.value.to_owned()))
+    }
+
     /// A string.
     pub fn text(self) -> Option<Located<&'a str>> {
         self.text_or("a string in quotes")

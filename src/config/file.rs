@@ -12,13 +12,15 @@ mod listener;
 mod rate;
 mod retry;
 mod route;
+mod source;
 mod sticky;
 mod upstream;
+mod value;
 
 pub(super) use access::AccessTable;
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
-pub(super) use listener::{ListenerTable, Peers, TrustedWritten};
+pub(super) use listener::{ListenerTable, TrustedWritten};
 pub(super) use rate::RateTable;
 pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
@@ -166,12 +168,11 @@ impl ShardsWritten {
     fn read(field: Field<'_>) -> Option<Located<ShardsWritten>> {
         let cpus = 0..=65_535;
         if field.is_whole() {
-            let count = field.whole(1..=1024)?;
-            return Some(field.located(ShardsWritten::Count(count)));
+            return field.placed(|field| field.whole(1..=1024).map(ShardsWritten::Count));
         }
         if field.is_list() {
             let items = field.list();
-            let cpu = |item: &Field<'_>| item.whole(cpus.clone()).map(|cpu| item.located(cpu));
+            let cpu = |item: &Field<'_>| item.placed(|item| item.whole(cpus.clone()));
             let list: Vec<Located<u64>> = items.iter().filter_map(cpu).collect();
             // A partial list would only raise complaints that a whole one does not deserve.
             return (list.len() == items.len()).then(|| field.located(ShardsWritten::Cpus(list)));

@@ -5,18 +5,18 @@
 //! further ahead than a whole bucket. A bucket that is full again says nothing that a new one would
 //! not, so forgetting it loses nothing.
 //!
-//! The table is cut into sets of [`WAYS`] places, and a key can be in one set only. A new key takes
+//! The table is cut into sets of eight places, and a key can be in one set only. A new key takes
 //! the place of the fullest bucket of its set. Whoever sends many keys therefore displaces his own
 //! nearly full buckets, not the nearly empty ones of those who come too often; and nothing is ever
 //! moved or allocated.
 
 use std::time::Duration;
 
+use super::sets;
+
 /// Nanoseconds of a clock that does not go back.
 type Tick = u64;
 
-/// Places of one set: the keys of a set are one cache line.
-const WAYS: usize = 8;
 /// A bucket that takes longer to fill does not fit the arithmetic, and nobody means it.
 const LONGEST_FILL: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -68,7 +68,7 @@ impl Buckets {
     /// Buckets for at least `keys` keys. What is let through is noted for [`Buckets::tell`], as far
     /// as it fits, for `news` keys at a time.
     pub fn new(rate: Rate, keys: usize, news: usize) -> Buckets {
-        let places = keys.div_ceil(WAYS).max(1) * WAYS;
+        let places = sets::places(keys);
         Buckets {
             rate,
             // Zeroed memory is not touched, so an unused table takes none.
@@ -91,12 +91,7 @@ impl Buckets {
             Ok(place) => place,
             Err(fullest) => self.displace(fullest, key),
         };
-        let full_at = self.full_at[place].max(now) + self.rate.cost;
-        let limit = now.saturating_add(self.rate.depth);
-        if full_at > limit {
-            return Err(TooMany { wait: Duration::from_nanos(full_at - limit) });
-        }
-        self.full_at[place] = full_at;
+        self.full_at[place] = self.after_one(place, now)?;
         self.note(place);
         Ok(())
     }
@@ -108,12 +103,17 @@ impl Buckets {
     pub fn check(&self, key: u64, now: Tick) -> Result<(), TooMany> {
         // Who has no place has a full bucket.
         let Ok(place) = self.find(key.max(1)) else { return Ok(()) };
+        self.after_one(place, now).map(drop)
+    }
+
+    /// When the bucket in this place is full again if it lets one more through.
+    fn after_one(&self, place: usize, now: Tick) -> Result<Tick, TooMany> {
         let full_at = self.full_at[place].max(now) + self.rate.cost;
         let limit = now.saturating_add(self.rate.depth);
-        if full_at > limit {
-            return Err(TooMany { wait: Duration::from_nanos(full_at - limit) });
+        match full_at.checked_sub(limit) {
+            None | Some(0) => Ok(full_at),
+            Some(wait) => Err(TooMany { wait: Duration::from_nanos(wait) }),
         }
-        Ok(())
     }
 
     /// Whether there is something to tell.
@@ -152,10 +152,8 @@ impl Buckets {
 
     /// The place of a key; without one, the place in its set that is the least loss.
     fn find(&self, key: u64) -> Result<usize, usize> {
-        let sets = (self.keys.len() / WAYS) as u64;
-        // The upper half of the key, scaled to the number of sets.
-        let first = (((key >> 32) * sets) >> 32) as usize * WAYS;
-        let set = first..first + WAYS;
+        let set = sets::set_of(key, self.keys.len());
+        let first = set.start;
         if let Some(way) = self.keys[set.clone()].iter().position(|known| *known == key) {
             return Ok(first + way);
         }

@@ -6,6 +6,7 @@ mod access;
 mod buckets;
 mod network;
 mod pace;
+mod sets;
 mod tally;
 
 pub use access::{Access, Source, parents};

@@ -12,8 +12,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Places of a set: one cache line.
-const WAYS: usize = 8;
+use super::sets::{self, WAYS};
+
 /// Places for each connection that there may be.
 const PLACES_PER_CONNECTION: usize = 4;
 /// The lower bits of a place hold the count, the others those of the key; an unused place is 0.
@@ -46,7 +46,7 @@ impl Tally {
     /// Counts up to `most` for each client, [`Tally::MOST`] at most, where there are up to
     /// `connections` altogether.
     pub fn new(most: u32, connections: usize) -> Tally {
-        let places = (connections * PLACES_PER_CONNECTION).div_ceil(WAYS).max(1) * WAYS;
+        let places = sets::places(connections * PLACES_PER_CONNECTION);
         let most = u64::from(most).min(COUNT);
         Tally { places: (0..places).map(|_| AtomicU64::new(0)).collect(), most }
     }
@@ -102,11 +102,8 @@ impl Tally {
 
     /// The set of a key, and how its places are marked.
     fn set(&self, key: u64) -> (&[AtomicU64], u64) {
-        let sets = (self.places.len() / WAYS) as u64;
-        // The upper half of the key, scaled to the number of sets.
-        let first = (((key >> 32) * sets) >> 32) as usize * WAYS;
         // The lower bits are not spent on the set: the mark must differ within it.
-        (&self.places[first..first + WAYS], key.rotate_right(32) & !COUNT)
+        (&self.places[sets::set_of(key, self.places.len())], key.rotate_right(32) & !COUNT)
     }
 }
 

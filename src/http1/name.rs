@@ -271,7 +271,12 @@ mod tests {
         ("upgrade", Known::Upgrade),
         ("x-forwarded-for", Known::XForwardedFor),
         ("x-forwarded-host", Known::XForwardedHost),
+        ("x-forwarded-port", Known::XForwardedElse),
+        ("x-forwarded-prefix", Known::XForwardedElse),
         ("x-forwarded-proto", Known::XForwardedProto),
+        ("x-forwarded-scheme", Known::XForwardedElse),
+        ("x-forwarded-server", Known::XForwardedElse),
+        ("x-real-ip", Known::XForwardedElse),
         ("x-request-id", Known::XRequestId),
     ];
 
@@ -304,6 +309,11 @@ mod tests {
         assert_eq!(Known::of("Content_Length"), Known::Lookalike);
         assert_eq!(Known::of("TRANSFER_ENCODING"), Known::Lookalike);
         assert_eq!(Known::of("x-forwarded_for"), Known::Lookalike);
+        assert_eq!(Known::of("X_Real-IP"), Known::Lookalike);
+        assert_eq!(Known::of("x-forwarded_port"), Known::Lookalike);
+        assert_eq!(Known::of("x_forwarded_prefix"), Known::Lookalike);
+        assert_eq!(Known::of("x_forwarded-scheme"), Known::Lookalike);
+        assert_eq!(Known::of("x_forwarded_server"), Known::Lookalike);
         assert_eq!(Known::of("x_request_id"), Known::Other);
         assert_eq!(Known::of("content_lengti"), Known::Other);
         assert_eq!(Known::of("content_lengt_"), Known::Other);

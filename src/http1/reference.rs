@@ -22,6 +22,15 @@ const HOP_BY_HOP: [&str; 8] = [
     "content-length",
 ];
 
+/// What earlier proxies say of a request, and this one does not.
+const FORWARDED_ELSE: [&str; 5] = [
+    "x-real-ip",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+];
+
 /// A head as the reference reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -128,7 +137,8 @@ impl Head {
 /// Fields whose names are neither dropped nor nominated by Connection.
 fn passing(head: &Head, dropped: &[&str]) -> Vec<(String, Vec<u8>)> {
     let nominated = head.list("connection");
-    let lookalikes = ["x_forwarded_for", "x_forwarded_host", "x_forwarded_proto"];
+    let mut forwarding = vec!["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    forwarding.extend(FORWARDED_ELSE);
     let is_request = dropped.contains(&"content_length");
     let passes = |(name, _): &&(String, Vec<u8>)| {
         let lower = name.to_ascii_lowercase();
@@ -137,7 +147,7 @@ fn passing(head: &Head, dropped: &[&str]) -> Vec<(String, Vec<u8>)> {
         // Any mixture of hyphens and underscores.
         let like = lower.contains('_')
             && is_request
-            && (lookalikes.contains(&&*lower.replace('-', "_"))
+            && (forwarding.contains(&&*lower.replace('_', "-"))
                 || dropped.contains(&&*lower.replace('-', "_")));
         !dropped.contains(&&*lower) && !named && !like
     };

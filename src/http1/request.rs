@@ -174,7 +174,7 @@ impl<'b, 's> RequestHead<'b, 's> {
     }
 
     /// Values of all fields with this name, split at commas.
-    pub fn elements(&self, lower_name: &str) -> impl DoubleEndedIterator<Item = &'b [u8]> {
+    pub(super) fn elements(&self, lower_name: &str) -> impl DoubleEndedIterator<Item = &'b [u8]> {
         self.fields
             .iter()
             .filter(move |field| field.name.eq_ignore_ascii_case(lower_name))

@@ -152,11 +152,7 @@ impl<'b> Survey<'b> {
     /// Marks the fields that Connection names, except those it has no say over.
     #[cold]
     fn mark_nominated(&mut self, fields: &[Field<'b>]) -> Result<(), Fault> {
-        let options = fields
-            .iter()
-            .filter(|field| Known::of(field.name) == Known::Connection)
-            .flat_map(|field| elements(field.value));
-        for (count, option) in options.enumerate() {
+        for (count, option) in connection_options(fields).enumerate() {
             if count >= NOMINATIONS_MAX {
                 return Err(Fault::ConnectionOptions);
             }
@@ -175,13 +171,17 @@ impl<'b> Survey<'b> {
 /// What Connection names, except what it has no say over.
 #[cold]
 fn nominated(fields: &[Field<'_>]) -> Vec<Box<str>> {
-    let connection = fields.iter().filter(|field| Known::of(field.name) == Known::Connection);
-    connection
-        .flat_map(|field| elements(field.value))
+    connection_options(fields)
         .filter_map(|option| std::str::from_utf8(option).ok())
         .filter(|option| may_be_nominated(option))
         .map(Into::into)
         .collect()
+}
+
+/// What Connection names (RFC 9110 §7.6.1).
+fn connection_options<'b>(fields: &[Field<'b>]) -> impl Iterator<Item = &'b [u8]> {
+    let connection = fields.iter().filter(|field| Known::of(field.name) == Known::Connection);
+    connection.flat_map(|field| elements(field.value))
 }
 
 /// `protocol-name` of `protocol-name ["/" protocol-version]` (RFC 9110 §7.8).

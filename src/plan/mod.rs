@@ -14,6 +14,7 @@ mod sticky;
 mod timeouts;
 mod trust;
 mod upstream;
+mod value;
 
 pub use crate::http1::FieldEdits;
 pub use allowance::{BreakerPlan, BudgetPlan};
@@ -29,6 +30,7 @@ pub use trust::TrustedProxies;
 pub use upstream::{
     HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerAddress, ServerId, ServerPlan, UpstreamPlan,
 };
+pub use value::ValueOf;
 
 use crate::route::Table;
 

@@ -1,5 +1,6 @@
 //! How often requests may come.
 
+use super::ValueOf;
 use crate::guard::Rate;
 
 /// One `[[rate]]`. Routes refer to it by index; those that name the same one share its buckets.
@@ -22,8 +23,6 @@ pub enum RateKey {
     Client,
     /// Nothing: all count together.
     All,
-    /// The value of a request field; the client's address where it is absent.
-    Field(String),
-    /// The value of a cookie; the client's address where it is absent.
-    Cookie(String),
+    /// This value; the client's address where it is absent.
+    Value(ValueOf),
 }

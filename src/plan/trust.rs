@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use crate::guard::Network;
 
 /// Peers that say truly for whom they speak: proxies and load balancers of one's own. Empty:
 /// nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Their addresses.
-    pub networks: Vec<IpNet>,
+    pub networks: Vec<Network>,
     /// Whoever connects to a Unix socket.
     pub unix: bool,
 }
@@ -25,7 +25,7 @@ impl TrustedProxies {
 
     /// Whether this address, which is not IPv4 in the form of IPv6, is in one of the networks.
     pub fn has(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(address))
     }
 }
 
@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn networks_and_unix_sockets() {
         let networks = ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"];
-        let networks = networks.map(|text| text.parse().unwrap()).to_vec();
+        let networks = networks.map(|text| Network::parse(text).unwrap()).to_vec();
         let proxies = TrustedProxies { networks, unix: false };
         for (peer, trusted) in [
             ("10.255.0.1", true),

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Address, BreakerPlan, BudgetPlan, CheckPlan, PassivePlan, ServerState, StickyPlan};
+use super::{
+    Address, BreakerPlan, BudgetPlan, CheckPlan, PassivePlan, ServerState, StickyPlan, ValueOf,
+};
 use crate::balance::PolicyKind;
 
 /// One `[[upstream]]`.
@@ -119,10 +121,8 @@ pub enum HashKey {
     ClientIp,
     /// The path without its query.
     Path,
-    /// The value of a request field; the client's address where it is absent.
-    Field(String),
-    /// The value of a cookie; the client's address where it is absent.
-    Cookie(String),
+    /// This value; the client's address where it is absent.
+    Value(ValueOf),
 }
 
 /// The waiting queue of an upstream, in each shard.

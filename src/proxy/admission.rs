@@ -33,15 +33,6 @@ pub fn to_route(
         return Err(Failure::Forbidden);
     }
     let (ip, now) = (client.ip(), client.context.ring.now());
-    let rates = || route.rates.iter().map(|&index| (index, &service.plan.rates[index]));
-    if route.rates.len() > 1 {
-        // What one rate refuses shall cost the others nothing.
-        for rate in rates() {
-            service.rates.check(rate, ip, head, now).map_err(Failure::TooMany)?;
-        }
-    }
-    for rate in rates() {
-        service.rates.take(rate, ip, head, now).map_err(Failure::TooMany)?;
-    }
-    Ok(())
+    let taken = service.rates.take(&route.rates, &service.plan.rates, ip, head, now);
+    taken.map_err(Failure::TooMany)
 }

@@ -268,7 +268,7 @@ impl<'a> Course<'a> {
         let now = context.ring.now();
         self.phases.set(Phases { leased: now, ..self.phases.get() });
         let once = !self.request.facts.idempotent;
-        let connected = lease.reuse(&context.ring, &self.request.announcement, once)?;
+        let connected = lease.reuse(&context.ring, self.request.announcement(), once)?;
         context.count(|counters| counters.reused += 1);
         self.phases.set(Phases { connected: now, ..self.phases.get() });
         Some(connected)

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::task::Context as TaskContext;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::transport::proxy_protocol::{self, Endpoints, Preface};
 pub struct Told {
     /// The addresses that a PROXY header announced, or those of the connection, once asked for.
     endpoints: OnceCell<Option<Endpoints>>,
+    /// By version: what connections to servers begin with that want to know those addresses.
+    announcements: [OnceCell<Rc<[u8]>>; ProxyVersion::ALL.len()],
     /// Whose the present request is, if not the peer's.
     client: Cell<Option<IpAddr>>,
     /// The id of the present request, once asked for.
@@ -121,15 +124,18 @@ impl Client {
     }
 
     /// What a connection to a server begins with that wants to know whose it is.
-    pub(super) fn announcement(&self, version: ProxyVersion) -> Box<[u8]> {
+    pub(super) fn announcement(&self, version: ProxyVersion) -> Rc<[u8]> {
         let told = self.told.get_or_init(Box::default);
-        // Who has left is unknown, and will not see the answer.
-        let endpoints = told.endpoints.get_or_init(|| self.stream.endpoints().ok().flatten());
-        let header = match version {
-            ProxyVersion::V1 => proxy_protocol::v1_header(endpoints.as_ref()),
-            ProxyVersion::V2 => proxy_protocol::v2_header(endpoints.as_ref()),
-        };
-        header.into()
+        let announcement = told.announcements[version as usize].get_or_init(|| {
+            // Who has left is unknown, and will not see the answer.
+            let endpoints = told.endpoints.get_or_init(|| self.stream.endpoints().ok().flatten());
+            let header = match version {
+                ProxyVersion::V1 => proxy_protocol::v1_header(endpoints.as_ref()),
+                ProxyVersion::V2 => proxy_protocol::v2_header(endpoints.as_ref()),
+            };
+            header.into()
+        });
+        announcement.clone()
     }
 
     /// Whose the present request is, for limits, hashes and logs: the peer's own, unless that is a

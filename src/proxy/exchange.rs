@@ -74,7 +74,7 @@ async fn forward(
         let copy = listed.and_then(|_| to_send.clone());
         if let (Some(head), false) = (&mut to_send, reused) {
             // Both leave in one send.
-            head.splice(..0, request.announcement.iter().copied());
+            head.splice(..0, request.announcement().iter().copied());
         }
         let answered = || {
             lease.learn(Verdict::Good, client.context.ring.now());
@@ -178,7 +178,7 @@ fn replay(sent: Option<Sent>, request: &Request, past: Past) -> Option<(Again, V
     let (again, mut bytes) = (retry::again(attempt)?, bytes?);
     if !reused {
         // It began a connection, and another may not need it.
-        bytes.drain(..request.announcement.len());
+        bytes.drain(..request.announcement().len());
     }
     Some((again, bytes))
 }
@@ -203,7 +203,7 @@ async fn finish(
         }
         Finished::Response(verdict) => {
             if verdict.server_stays(&server) {
-                lease.keep(server, &request.announcement, context.ring.now());
+                lease.keep(server, request.announcement(), context.ring.now());
             }
             match (verdict.client_stays(), client.finished.get()) {
                 (true, _) => Next::Keep,

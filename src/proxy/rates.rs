@@ -68,19 +68,32 @@ impl Rates {
         Rates { buckets, hasher, news_max: self.news_max, bell }
     }
 
-    /// Lets a request through that counts for the rate with this index, or not.
+    /// Lets a request through that counts for each of these rates, given by their indices into
+    /// `plans`, or not.
     ///
     /// # Errors
-    /// [`TooMany`].
+    /// [`TooMany`] of the first that refuses it; then it counts for none.
     pub fn take(
         &self,
-        (index, plan): (usize, &RatePlan),
+        rates: &[usize],
+        plans: &[RatePlan],
         client: Option<IpAddr>,
         head: &RequestHead<'_, '_>,
         now: Tick,
     ) -> Result<(), TooMany> {
-        let Some(buckets) = self.buckets.get(index) else { return Ok(()) };
-        let key = self.key(&plan.key, client, head);
+        let keyed = |&index: &usize| {
+            let (buckets, plan) = (self.buckets.get(index)?, plans.get(index)?);
+            Some((&**buckets, self.key(&plan.key, client, head)))
+        };
+        if let [only] = rates {
+            return keyed(only).map_or(Ok(()), |(buckets, key)| self.take_one(buckets, key, now));
+        }
+        let all: Vec<_> = rates.iter().filter_map(keyed).collect();
+        all.iter().try_for_each(|(buckets, key)| buckets.borrow().check(*key, now))?;
+        all.into_iter().try_for_each(|(buckets, key)| self.take_one(buckets, key, now))
+    }
+
+    fn take_one(&self, buckets: &RefCell<Buckets>, key: u64, now: Tick) -> Result<(), TooMany> {
         let mut buckets = buckets.borrow_mut();
         buckets.take(key, now)?;
         if buckets.has_news() && !self.bell.has_news.replace(true) {
@@ -89,27 +102,11 @@ impl Rates {
         Ok(())
     }
 
-    /// Whether [`Rates::take`] would let it through.
-    ///
-    /// # Errors
-    /// [`TooMany`].
-    pub fn check(
-        &self,
-        (index, plan): (usize, &RatePlan),
-        client: Option<IpAddr>,
-        head: &RequestHead<'_, '_>,
-        now: Tick,
-    ) -> Result<(), TooMany> {
-        let Some(buckets) = self.buckets.get(index) else { return Ok(()) };
-        buckets.borrow().check(self.key(&plan.key, client, head), now)
-    }
-
     /// Nobody can choose values that fall together: the hash is keyed.
     fn key(&self, key: &RateKey, client: Option<IpAddr>, head: &RequestHead<'_, '_>) -> u64 {
         let value = match key {
             RateKey::Client | RateKey::All => None,
-            RateKey::Field(name) => head.field(name),
-            RateKey::Cookie(name) => head.cookie(name),
+            RateKey::Value(value) => value.find(head),
         };
         let mut hasher = self.hasher.build_hasher();
         match (value, key) {

@@ -29,13 +29,18 @@ pub struct Request {
     pub group: usize,
     /// What the choice of its server goes by.
     pub wish: Wish,
-    /// What connections to its servers begin with; empty if nothing.
-    pub announcement: Box<[u8]>,
+    /// What connections to its servers begin with, if anything.
+    announcement: Option<Rc<[u8]>>,
 }
 
 impl Request {
     pub fn route(&self) -> &RoutePlan {
         &self.service.plan.routes[self.route]
+    }
+
+    /// What connections to its servers begin with; empty if nothing.
+    pub fn announcement(&self) -> &[u8] {
+        self.announcement.as_deref().unwrap_or_default()
     }
 
     /// How slowly its body may come.
@@ -90,7 +95,7 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
                 return Err(reply::fail(client, &error.into(), manner).await);
             }
             let announced = service.plan.upstreams[group].proxy_protocol;
-            let announcement = announced.map(|v| client.announcement(v)).unwrap_or_default();
+            let announcement = announced.map(|version| client.announcement(version));
             let request =
                 Request { service, facts, version, head_len, route, group, wish, announcement };
             Ok((request, out, body))
@@ -344,8 +349,7 @@ fn balancing_key(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &C
     let value = match &upstream.hash_key {
         HashKey::ClientIp => None,
         HashKey::Path => Some(head.path().as_bytes()),
-        HashKey::Field(name) => head.field(name),
-        HashKey::Cookie(name) => head.cookie(name),
+        HashKey::Value(value) => value.find(head),
     };
     match (value, client.ip()) {
         (Some(value), _) => hash_key(value),

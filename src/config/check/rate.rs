@@ -1,6 +1,6 @@
 //! What rates say, and what routes say of them.
 
-use super::{Complaints, duplicates, nearest};
+use super::{Complaints, all_named, duplicates};
 use crate::config::file::{File, RateTable};
 use crate::plan::RateKey;
 
@@ -33,36 +33,15 @@ fn numbers(rate: &RateTable, complaints: &Complaints) {
     }
 }
 
-/// Routes name rates, and each rate should be named.
+/// Routes name rates, each once, and each rate should be named.
 fn references(file: &File, complaints: &Complaints) {
-    let names: Vec<&str> = file
-        .rates
-        .iter()
-        .filter_map(|rate| rate.name.as_ref().map(|name| name.value.as_str()))
-        .collect();
-    let mut used = Vec::new();
     for route in &file.routes {
         duplicates(route.rates.iter().map(|name| (name.value.clone(), name.spot)), |name, spot| {
             complaints.error(spot, format!("the rate `{name}` is named twice"), "remove one");
         });
-        for name in &route.rates {
-            if names.contains(&name.value.as_str()) {
-                used.push(name.value.as_str());
-                continue;
-            }
-            let near = nearest(&name.value, &names);
-            used.extend(near);
-            let remedy = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add [[rate]] with name = \"{}\"", name.value),
-            };
-            complaints.error(name.spot, format!("there is no rate `{}`", name.value), remedy);
-        }
     }
-    for name in file.rates.iter().filter_map(|rate| rate.name.as_ref()) {
-        if !used.contains(&name.value.as_str()) {
-            let what = format!("no route uses the rate `{}`", name.value);
-            complaints.warning(name.spot, what, "name it as the `rate` of a route, or remove it");
-        }
-    }
+    let rates = file.rates.iter().filter_map(|rate| rate.name.as_ref());
+    let named = file.routes.iter().flat_map(|route| &route.rates);
+    let remedy = "name it as the `rate` of a route, or remove it";
+    all_named("rate", rates, named, remedy, complaints);
 }

@@ -1,7 +1,7 @@
 //! What upstreams and their routes say of trying again.
 
 use crate::config::complaint::Complaints;
-use crate::config::file::{ActionWritten, File, RetryTable, RouteTable, UpstreamTable};
+use crate::config::file::{File, RetryTable, RouteTable, UpstreamTable};
 use crate::config::quantity::duration_text;
 use crate::config::source::Spot;
 use crate::plan::{RetryPlan, Timeouts};
@@ -11,7 +11,9 @@ pub(super) fn all(file: &File, complaints: &Complaints) {
     let timeouts = file.timeouts.over(&Timeouts::default());
     for upstream in &file.upstreams {
         let own = upstream.retry.over(&RetryPlan::default());
-        let routes: Vec<_> = file.routes.iter().filter(|route| leads_to(route, upstream)).collect();
+        let leads_here =
+            |route: &&RouteTable| upstream.name.as_ref().is_some_and(|name| route.leads_to(name));
+        let routes: Vec<_> = file.routes.iter().filter(leads_here).collect();
         let plans: Vec<_> = routes.iter().map(|route| route.retry.over(&own)).collect();
         of_upstream(upstream, &own, &plans, complaints);
         for (route, plan) in routes.iter().zip(&plans) {
@@ -28,19 +30,12 @@ pub(super) fn all(file: &File, complaints: &Complaints) {
     }
     for route in &file.routes {
         if let (false, Some(spot)) =
-            (matches!(route.action, Some(ActionWritten::Upstream(_)) | None), route.retry.first())
+            (route.action.is_none() || route.upstream().is_some(), route.retry.first())
         {
             let what = "`retry` has no effect: the route has no upstream";
             complaints.error(spot, what, "remove it");
         }
     }
-}
-
-fn leads_to(route: &RouteTable, upstream: &UpstreamTable) -> bool {
-    let (Some(ActionWritten::Upstream(named)), Some(name)) = (&route.action, &upstream.name) else {
-        return false;
-    };
-    named.value == name.value
 }
 
 /// A budget or limit for retries must let some through, and there must be some to limit.

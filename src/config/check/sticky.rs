@@ -1,7 +1,7 @@
 //! What sticky cookies need to reach the browser and come back.
 
 use crate::config::complaint::Complaints;
-use crate::config::file::{ActionWritten, File, RouteTable, StickyTable, UpstreamTable};
+use crate::config::file::{File, RouteTable, StickyTable, UpstreamTable};
 use crate::config::source::Spot;
 use crate::plan::{CookiePlan, SameSite};
 use crate::route::HostPattern;
@@ -78,15 +78,8 @@ impl Cookie<'_> {
 }
 
 fn share_a_host(routes: &[RouteTable], one: &str, other: &str) -> bool {
-    let mut to_one = routes.iter().filter(|route| leads_to(route, one));
-    to_one.any(|a| routes.iter().any(|b| leads_to(b, other) && may_share(a, b)))
-}
-
-fn leads_to(route: &RouteTable, upstream: &str) -> bool {
-    match &route.action {
-        Some(ActionWritten::Upstream(name)) => name.value == upstream,
-        _ => false,
-    }
+    let mut to_one = routes.iter().filter(|route| route.leads_to(one));
+    to_one.any(|a| routes.iter().any(|b| b.leads_to(other) && may_share(a, b)))
 }
 
 fn may_share(one: &RouteTable, other: &RouteTable) -> bool {

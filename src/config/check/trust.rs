@@ -2,7 +2,8 @@
 
 use super::duplicates;
 use crate::config::complaint::Complaints;
-use crate::config::file::{File, ListenerTable, Peers, TrustedWritten};
+use crate::config::file::{File, ListenerTable, TrustedWritten};
+use crate::guard::Source;
 use crate::plan::Address;
 
 /// Complains of trust that goes too far or has no effect.
@@ -20,22 +21,15 @@ pub(super) fn all(file: &File, complaints: &Complaints) {
 fn list(trusted: &TrustedWritten, complaints: &Complaints) {
     let peers = trusted.peers.iter().map(|peers| (peers.value, peers.spot));
     duplicates(peers, |peers, spot| {
-        complaints.error(spot, format!("{} is listed twice", shown(*peers)), "remove one");
+        complaints.error(spot, format!("{peers} is listed twice"), "remove one");
     });
     for peers in &trusted.peers {
-        if let Peers::Network(network) = peers.value
-            && network.prefix_len() == 0
+        if let Source::Network(network) = peers.value
+            && network.length() == 0
         {
             let what = format!("{network} trusts everybody: clients may then say who they are");
             complaints.warning(peers.spot, what, "write the networks of your own proxies");
         }
-    }
-}
-
-fn shown(peers: Peers) -> String {
-    match peers {
-        Peers::Network(network) => network.to_string(),
-        Peers::Unix => "\"unix\"".to_owned(),
     }
 }
 
@@ -46,11 +40,11 @@ fn fits_listener(listener: &ListenerTable, own: &TrustedWritten, complaints: &Co
     let told = listener.proxy_protocol.as_ref().is_some_and(|on| on.value);
     for peers in &own.peers {
         match peers.value {
-            Peers::Unix if !is_unix => {
+            Source::Unix if !is_unix => {
                 let what = "\"unix\" has no effect: this listener is no Unix socket";
                 complaints.error(peers.spot, what, "remove it");
             }
-            Peers::Network(network) if is_unix && !told => {
+            Source::Network(network) if is_unix && !told => {
                 let what =
                     format!("{network} has no effect: peers of a Unix socket have no address");
                 complaints.error(peers.spot, what, "write \"unix\" to trust whoever may connect");

@@ -1,8 +1,9 @@
 //! `allow` and `deny` of a listener or a route as written.
 
+use super::source;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
-use crate::guard::{Access, Network, NetworkError, Source};
+use crate::guard::{Access, Source};
 
 /// `allow` and `deny`.
 #[derive(Debug, Default)]
@@ -39,24 +40,10 @@ fn read_sources(field: Field<'_>) -> Vec<Located<Source>> {
 }
 
 fn read_source(field: Field<'_>) -> Option<Located<Source>> {
-    let text = field.text_or("a network in quotes, such as \"10.0.0.0/8\"")?.value;
-    let error = match (text, Network::parse(text)) {
-        ("unix", _) => return Some(field.located(Source::Unix)),
-        (_, Ok(network)) => return Some(field.located(Source::Network(network))),
-        ("all", _) => return refuse_all(field),
-        (_, Err(error)) => error,
-    };
-    let remedy = match error {
-        NetworkError::HostBits(meant) => {
-            let address = text.split('/').next().unwrap_or_default();
-            format!("write \"{meant}\" for the network, or \"{address}\" for the address alone")
-        }
-        NetworkError::Mapped(meant) => format!("did you mean \"{meant}\"?"),
-        NetworkError::Length(_) | NetworkError::Address => {
-            "write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"".to_owned()
-        }
-    };
-    field.refuse(format!("`{}` is \"{text}\": {error}", field.key), remedy)
+    match field.as_text() {
+        Some("all") => refuse_all(field),
+        _ => source::read(field),
+    }
 }
 
 /// What a user of nginx writes at the end of its lists.

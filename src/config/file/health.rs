@@ -13,7 +13,7 @@ use crate::plan::{CheckKind, CheckPlan, HttpCheck, PassivePlan};
 pub(in crate::config) struct PassiveTable {
     pub failures: Option<u32>,
     pub window: Option<Duration>,
-    pub ejection: Option<Located<Duration>>,
+    pub ejection: Option<Duration>,
     pub max_ejection: Option<Located<Duration>>,
     pub eject_refused: Option<bool>,
 }
@@ -21,12 +21,11 @@ pub(in crate::config) struct PassiveTable {
 impl PassiveTable {
     pub(super) fn read(mut fields: Fields<'_>) -> PassiveTable {
         let time = |field: Field<'_>| field.duration(Duration::from_millis(1)..=YEAR);
-        let located = |field: Field<'_>| time(field).map(|time| field.located(time));
         let table = PassiveTable {
             failures: fields.get("failures").and_then(|field| field.whole32(1..=1_000)),
             window: fields.get("window").and_then(time),
-            ejection: fields.get("ejection").and_then(located),
-            max_ejection: fields.get("max_ejection").and_then(located),
+            ejection: fields.get("ejection").and_then(time),
+            max_ejection: fields.get("max_ejection").and_then(|field| field.placed(time)),
             eject_refused: fields.get("eject_refused").and_then(Field::flag),
         };
         fields.finish();
@@ -37,7 +36,7 @@ impl PassiveTable {
     /// by default is the longest too.
     pub fn plan(&self) -> PassivePlan {
         let default = PassivePlan::default();
-        let ejection = self.ejection.as_ref().map_or(default.ejection, |set| set.value);
+        let ejection = self.ejection.unwrap_or(default.ejection);
         let longest = default.max_ejection.max(ejection);
         PassivePlan {
             failures: self.failures.unwrap_or(default.failures),
@@ -54,7 +53,7 @@ impl PassiveTable {
 pub(in crate::config) struct HealthTable {
     pub tcp: bool,
     pub http: HttpTable,
-    pub interval: Option<Located<Duration>>,
+    pub interval: Option<Duration>,
     pub jitter_percent: Option<u32>,
     pub timeout: Option<Located<Duration>>,
     pub rise: Option<u32>,
@@ -74,17 +73,14 @@ pub(in crate::config) struct HttpTable {
 impl HealthTable {
     pub(super) fn read(mut fields: Fields<'_>) -> HealthTable {
         // More often than this is load, not a check.
-        let time = |field: Field<'_>| {
-            let time = field.duration(Duration::from_millis(10)..=YEAR);
-            time.map(|time| field.located(time))
-        };
+        let time = |field: Field<'_>| field.duration(Duration::from_millis(10)..=YEAR);
         let kinds = [("http", false), ("tcp", true)];
         let table = HealthTable {
             tcp: fields.get("type").and_then(|field| field.one_of(&kinds)).unwrap_or(false),
             http: HttpTable::read(&mut fields),
             interval: fields.get("interval").and_then(time),
             jitter_percent: fields.get("jitter_percent").and_then(|field| field.whole32(0..=90)),
-            timeout: fields.get("timeout").and_then(time),
+            timeout: fields.get("timeout").and_then(|field| field.placed(time)),
             rise: fields.get("rise").and_then(|field| field.whole32(1..=1_000)),
             fall: fields.get("fall").and_then(|field| field.whole32(1..=1_000)),
         };
@@ -94,7 +90,7 @@ impl HealthTable {
 
     /// From the beginning of one check to that of the next.
     pub fn interval(&self) -> Duration {
-        self.interval.as_ref().map_or(Duration::from_secs(2), |set| set.value)
+        self.interval.unwrap_or(Duration::from_secs(2))
     }
 
     /// The plan: what is not set is as by default. No check takes longer than the interval.
@@ -115,7 +111,7 @@ impl HealthTable {
 impl HttpTable {
     fn read(fields: &mut Fields<'_>) -> HttpTable {
         let methods = HttpCheck::METHODS.map(|method| (method, method));
-        let method = |field: Field<'_>| field.one_of(&methods).map(|method| field.located(method));
+        let method = |field: Field<'_>| field.placed(|field| field.one_of(&methods));
         HttpTable {
             method: fields.get("method").and_then(method),
             path: fields.get("path").and_then(read_target),

@@ -29,13 +29,12 @@ impl LimitsTable {
             body_rate: fields.get("body_rate").and_then(read_body_rate),
             keepalive_requests: fields
                 .get("keepalive_requests")
-                .and_then(|field| or_none(field, |field| field.whole32(1..=1_000_000_000))),
+                .and_then(|field| field.or_none(|field| field.whole32(1..=1_000_000_000))),
             connections: fields
                 .get("connections")
-                .and_then(|field| field.whole32(1..=10_000_000).map(|count| field.located(count))),
+                .and_then(|field| field.placed(|field| field.whole32(1..=10_000_000))),
             connections_per_client: fields.get("connections_per_client").and_then(|field| {
-                let most = or_none(field, |field| field.whole32(1..=Tally::MOST))?;
-                Some(field.located(most))
+                field.placed(|field| field.or_none(|field| field.whole32(1..=Tally::MOST)))
             }),
         };
         fields.finish();
@@ -72,21 +71,9 @@ impl LimitsTable {
 }
 
 fn read_body(field: Field<'_>) -> Option<Option<u64>> {
-    or_none(field, |field| field.size(0..=1 << 50))
+    field.or_none(|field| field.size(0..=1 << 50))
 }
 
 fn read_body_rate(field: Field<'_>) -> Option<Located<Option<u64>>> {
-    let rate = or_none(field, |field| field.size(1..=1 << 30))?;
-    Some(field.located(rate))
-}
-
-/// What `read` makes of a value, or a written "none".
-fn or_none<'a, T>(
-    field: Field<'a>,
-    read: impl FnOnce(Field<'a>) -> Option<T>,
-) -> Option<Option<T>> {
-    match field.as_text() {
-        Some("none") => Some(None),
-        _ => read(field).map(Some),
-    }
+    field.placed(|field| field.or_none(|field| field.size(1..=1 << 30)))
 }

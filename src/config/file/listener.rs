@@ -1,11 +1,10 @@
 //! `[[listener]]` and `trusted_proxies` as written.
 
-use ipnet::IpNet;
-
-use super::AccessTable;
+use super::{AccessTable, source};
 use crate::config::address;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
+use crate::guard::Source;
 use crate::plan::{Address, TrustedProxies};
 
 /// One `[[listener]]`.
@@ -45,48 +44,28 @@ fn read_proxy_protocol(field: Field<'_>) -> Option<Located<bool>> {
         let what = format!("`proxy_protocol` of a listener is \"{version}\"");
         return field.refuse(what, "write true: both versions are understood");
     }
-    field.flag().map(|on| field.located(on))
+    field.placed(Field::flag)
 }
 
 /// `trusted_proxies`.
 #[derive(Debug, Default)]
 pub(in crate::config) struct TrustedWritten {
-    pub peers: Vec<Located<Peers>>,
-}
-
-/// One item of `trusted_proxies`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::config) enum Peers {
-    /// Those with an address in this network.
-    Network(IpNet),
-    /// Those that connect to a Unix socket.
-    Unix,
+    pub peers: Vec<Located<Source>>,
 }
 
 impl TrustedWritten {
     pub(super) fn read(field: Field<'_>) -> TrustedWritten {
         let items = field.one_or_list().into_iter();
-        TrustedWritten { peers: items.filter_map(read_peers).collect() }
+        TrustedWritten { peers: items.filter_map(source::read).collect() }
     }
 
     /// The plan.
     pub fn plan(&self) -> TrustedProxies {
         let networks = self.peers.iter().filter_map(|peers| match peers.value {
-            Peers::Network(network) => Some(network),
-            Peers::Unix => None,
+            Source::Network(network) => Some(network),
+            Source::Unix => None,
         });
-        let unix = self.peers.iter().any(|peers| peers.value == Peers::Unix);
+        let unix = self.peers.iter().any(|peers| peers.value == Source::Unix);
         TrustedProxies { networks: networks.collect(), unix }
-    }
-}
-
-fn read_peers(item: Field<'_>) -> Option<Located<Peers>> {
-    let text = item.text_or("a network in quotes, such as \"10.0.0.0/8\"")?.value;
-    if text == "unix" {
-        return Some(item.located(Peers::Unix));
-    }
-    match address::network(text) {
-        Ok(network) => Some(item.located(Peers::Network(network))),
-        Err(error) => item.refuse(error.what, error.remedy),
     }
 }

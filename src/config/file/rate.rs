@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::YEAR;
-use crate::config::complaint::suggest;
-use crate::config::edits::is_token;
+use super::{YEAR, value};
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
 use crate::guard::Rate;
@@ -27,21 +25,17 @@ pub(in crate::config) struct RateTable {
 
 impl RateTable {
     pub(super) fn read(mut fields: Fields<'_>) -> RateTable {
-        let count = |field: Field<'_>| {
-            let number = field.whole32(1..=1_000_000)?;
-            Some(field.located(number))
-        };
+        let count = |field: Field<'_>| field.placed(|field| field.whole32(1..=1_000_000));
         let least = Duration::from_millis(1);
         let table = RateTable {
-            name: fields.require("name", "name = \"clients\"").and_then(read_name),
+            name: fields.require("name", "name = \"clients\"").and_then(Field::name),
             requests: fields.require("requests", "requests = 100").and_then(count),
             per: fields.get("per").and_then(|field| field.duration(least..=YEAR)),
             burst: fields.get("burst").and_then(count),
             key: fields.get("key").and_then(read_key),
-            keys: fields.get("keys").and_then(|field| {
-                let number = field.whole32(8..=16_777_216)?;
-                Some(field.located(number))
-            }),
+            keys: fields
+                .get("keys")
+                .and_then(|field| field.placed(|field| field.whole32(8..=16_777_216))),
         };
         fields.finish();
         table
@@ -65,37 +59,8 @@ impl RateTable {
     }
 }
 
-fn read_name(field: Field<'_>) -> Option<Located<String>> {
-    let text = field.text()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
-        let what = format!("\"{}\" is not a name", text.value);
-        return field.refuse(what, "use 1 to 64 letters, digits, hyphens, dots or underscores");
-    }
-    Some(field.located(text.value.to_owned()))
-}
-
 fn read_key(field: Field<'_>) -> Option<RateKey> {
-    let text = field.text()?.value;
-    let (kind, name) = match text.split_once(':') {
-        Some((kind, name)) => (kind, Some(name)),
-        None => (text, None),
-    };
-    match (kind, name) {
-        ("ip", None) => Some(RateKey::Client),
-        ("all", None) => Some(RateKey::All),
-        ("field", Some(name)) if is_token(name) => Some(RateKey::Field(name.to_ascii_lowercase())),
-        ("cookie", Some(name)) if is_token(name) => Some(RateKey::Cookie(name.to_owned())),
-        ("field" | "cookie", _) => {
-            let what = format!("`key` is \"{text}\", without a valid name");
-            field.refuse(what, format!("write \"{kind}:NAME\""))
-        }
-        _ => {
-            let words = ["ip", "all", "field:NAME", "cookie:NAME"];
-            let remedy = suggest(text, words, "it may be");
-            field.refuse(format!("unknown `key` \"{text}\""), remedy)
-        }
-    }
+    value::read(field, [("ip", RateKey::Client), ("all", RateKey::All)], RateKey::Value)
 }
 
 /// `rate` of a route: the names of rates.

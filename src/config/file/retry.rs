@@ -47,17 +47,16 @@ impl RetryTable {
     }
 
     fn read_shared(fields: &mut Fields<'_>) -> RetryTable {
-        let flag = |field: Field<'_>| field.flag().map(|flag| field.located(flag));
+        let flag = |field: Field<'_>| field.placed(Field::flag);
         RetryTable {
             tries: fields.get("tries").and_then(|field| whole(field, 1..=RetryPlan::TRIES_MAX)),
             stale: fields.get("stale").and_then(flag),
             unanswered: fields.get("unanswered").and_then(flag),
             on: fields.get("on").and_then(read_on),
             timeout: fields.get("timeout").and_then(read_timeout),
-            buffer: fields.get("buffer").and_then(|field| {
-                let most = field.size(0..=BUFFER_MAX);
-                most.map(|most| field.located(most))
-            }),
+            buffer: fields
+                .get("buffer")
+                .and_then(|field| field.placed(|field| field.size(0..=BUFFER_MAX))),
             non_idempotent: fields.get("non_idempotent").and_then(flag),
             ..RetryTable::default()
         }
@@ -102,29 +101,25 @@ impl RetryTable {
 }
 
 fn whole(field: Field<'_>, range: std::ops::RangeInclusive<u32>) -> Option<Located<u32>> {
-    field.whole32(range).map(|number| field.located(number))
+    field.placed(|field| field.whole32(range))
 }
 
 /// A time, or "none".
 fn read_timeout(field: Field<'_>) -> Option<Located<Option<Duration>>> {
-    if field.as_text() == Some("none") {
-        return Some(field.located(None));
-    }
-    let time = field.duration(Duration::from_millis(1)..=YEAR)?;
-    Some(field.located(Some(time)))
+    let time = |field: Field<'_>| field.duration(Duration::from_millis(1)..=YEAR);
+    field.placed(|field| field.or_none(time))
 }
 
 /// Statuses, "timeout" and "closed"; an empty list takes back what the upstream says.
 fn read_on(field: Field<'_>) -> Option<Located<RetryOn>> {
     let mut on = RetryOn::default();
     for item in field.one_or_list() {
-        let known = on.clone();
         if item.is_whole() {
             let Some(status) = read_status(item) else { continue };
-            on.statuses.push(status);
-            if known.statuses.contains(&status) {
+            if on.statuses.contains(&status) {
                 item.complain(format!("{status} is listed twice"), "remove one");
             }
+            on.statuses.push(status);
         } else if item.as_text().is_some_and(is_status) {
             let text = item.as_text().unwrap_or_default();
             item.complain(format!("\"{text}\" is a string"), format!("write {text}"));

@@ -75,6 +75,19 @@ impl RouteTable {
         fields.finish();
         route
     }
+
+    /// The name of the upstream that it leads to, if it leads to one.
+    pub fn upstream(&self) -> Option<&Located<String>> {
+        match &self.action {
+            Some(ActionWritten::Upstream(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it leads to the upstream of this name.
+    pub fn leads_to(&self, upstream: &str) -> bool {
+        self.upstream().is_some_and(|name| name.value == upstream)
+    }
 }
 
 fn read_name(field: Field<'_>) -> Option<String> {
@@ -215,17 +228,16 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
 }
 
 fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
-    let status = fields.require("status", "status = 200").and_then(|field| {
-        let status = field.whole32(200..=599)?;
-        u16::try_from(status).ok().map(|status| field.located(status))
-    });
-    let body = fields.get("body").and_then(|field| Some(field.located(field.text()?.value)));
+    let status = fields
+        .require("status", "status = 200")
+        .and_then(|field| field.whole32(200..=599).and_then(|status| u16::try_from(status).ok()));
+    let body = fields.get("body").and_then(Field::text);
     let content_type = fields.get("content_type").and_then(field_value);
-    if let (Some(status), Some(body)) = (&status, &body)
-        && [204, 205, 304].contains(&status.value)
+    if let (Some(status), Some(body)) = (status, &body)
+        && [204, 205, 304].contains(&status)
         && !body.is_empty()
     {
-        let what = format!("a response with status {} has no body", status.value);
+        let what = format!("a response with status {status} has no body");
         fields.complain_at(body.spot, what, "remove `body` or use status 200");
     }
     fields.finish();
@@ -233,7 +245,7 @@ fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
         content_type: content_type.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
         bytes: body.map(|body| body.value.as_bytes().to_vec()).unwrap_or_default(),
     };
-    Some(ActionWritten::Respond { status: status?.value, body })
+    Some(ActionWritten::Respond { status: status?, body })
 }
 
 fn read_redirect(mut fields: Fields<'_>) -> Option<ActionWritten> {

@@ -17,7 +17,7 @@ pub(in crate::config) struct StickyTable {
     pub same_site: Option<Located<SameSite>>,
     pub secure: Option<bool>,
     pub http_only: Option<bool>,
-    pub path: Option<Located<String>>,
+    pub path: Option<String>,
     pub secret: Option<String>,
 }
 
@@ -32,10 +32,9 @@ impl StickyTable {
             spot: fields.spot,
             name: name.and_then(read_name),
             ttl: fields.get("ttl").and_then(read_ttl),
-            same_site: fields.get("same_site").and_then(|field| {
-                let same_site = field.one_of(&same_site)?;
-                Some(field.located(same_site))
-            }),
+            same_site: fields
+                .get("same_site")
+                .and_then(|field| field.placed(|field| field.one_of(&same_site))),
             secure: fields.get("secure").and_then(Field::flag),
             http_only: fields.get("http_only").and_then(Field::flag),
             path: fields.get("path").and_then(read_path),
@@ -53,7 +52,7 @@ impl StickyTable {
             same_site: self.same_site.as_ref().map_or(SameSite::Lax, |set| set.value),
             secure: self.secure.unwrap_or(false),
             http_only: self.http_only.unwrap_or(true),
-            path: self.path.as_ref().map_or_else(|| "/".to_owned(), |path| path.value.clone()),
+            path: self.path.clone().unwrap_or_else(|| "/".to_owned()),
         }
     }
 
@@ -82,14 +81,14 @@ fn read_ttl(field: Field<'_>) -> Option<Duration> {
 }
 
 /// What a cookie's Path may hold (RFC 6265 §4.1.1).
-fn read_path(field: Field<'_>) -> Option<Located<String>> {
+fn read_path(field: Field<'_>) -> Option<String> {
     let text = field.text()?.value;
     let fits = |byte: u8| byte.is_ascii_graphic() && byte != b';';
     if !text.starts_with('/') || !text.bytes().all(fits) {
         let what = format!("`path` is \"{text}\", which no browser would take for a path");
         return field.refuse(what, "begin with `/`, and leave out blanks and semicolons");
     }
-    Some(field.located(text.to_owned()))
+    Some(text.to_owned())
 }
 
 fn read_secret(field: Field<'_>) -> Option<String> {

@@ -6,11 +6,9 @@ use super::allowance::BreakerTable;
 use super::health::{HealthTable, PassiveTable};
 use super::retry::RetryTable;
 use super::sticky::StickyTable;
-use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table};
+use super::{TIMEOUTS_OF_UPSTREAM, TimeoutsTable, YEAR, table, value};
 use crate::balance::PolicyKind;
 use crate::config::address;
-use crate::config::complaint::suggest;
-use crate::config::edits::is_token;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
 use crate::plan::{HashKey, ProxyVersion, ServerAddress, ServerState};
@@ -66,7 +64,7 @@ impl UpstreamTable {
         let policies = PolicyKind::ALL.map(|kind| (kind.name(), kind));
         let upstream = UpstreamTable {
             spot: fields.spot,
-            name: fields.require("name", "name = \"app\"").and_then(read_name),
+            name: fields.require("name", "name = \"app\"").and_then(Field::name),
             balance: fields.get("balance").and_then(|field| field.one_of(&policies)),
             hash: fields.get("hash").and_then(read_hash),
             servers: fields
@@ -99,17 +97,6 @@ impl UpstreamTable {
     }
 }
 
-/// Names appear in logs, metrics and command lines, so they are kept plain.
-fn read_name(field: Field<'_>) -> Option<Located<String>> {
-    let text = field.text()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
-        let what = format!("\"{}\" is not a name", text.value);
-        return field.refuse(what, "use 1 to 64 letters, digits, hyphens, dots or underscores");
-    }
-    Some(field.located(text.value.to_owned()))
-}
-
 fn read_proxy_protocol(field: Field<'_>) -> Option<ProxyVersion> {
     if field.as_text().is_none() {
         let what = "`proxy_protocol` of an upstream is the version to send";
@@ -119,27 +106,8 @@ fn read_proxy_protocol(field: Field<'_>) -> Option<ProxyVersion> {
 }
 
 fn read_hash(field: Field<'_>) -> Option<Located<HashKey>> {
-    let text = field.text()?.value;
-    let (kind, name) = match text.split_once(':') {
-        Some((kind, name)) => (kind, Some(name)),
-        None => (text, None),
-    };
-    let key = match (kind, name) {
-        ("ip", None) => HashKey::ClientIp,
-        ("path", None) => HashKey::Path,
-        ("field", Some(name)) if is_token(name) => HashKey::Field(name.to_ascii_lowercase()),
-        ("cookie", Some(name)) if is_token(name) => HashKey::Cookie(name.to_owned()),
-        ("field" | "cookie", _) => {
-            let what = format!("`hash` is \"{text}\", without a valid name");
-            return field.refuse(what, format!("write \"{kind}:NAME\""));
-        }
-        _ => {
-            let words = ["ip", "path", "field:NAME", "cookie:NAME"];
-            let remedy = suggest(text, words, "it may be");
-            return field.refuse(format!("unknown `hash` \"{text}\""), remedy);
-        }
-    };
-    Some(field.located(key))
+    let words = [("ip", HashKey::ClientIp), ("path", HashKey::Path)];
+    field.placed(|field| value::read(field, words, HashKey::Value))
 }
 
 fn read_servers(field: Field<'_>) -> Vec<ServerEntry> {

@@ -117,14 +117,15 @@ fn trusted_proxies() {
             "trusted_proxies = [\"10.0.0.1/8\", \"proxy\", 3, \"10.0.0.0/99\"]",
             "",
             vec![
-                "1:20: `10.0.0.1/8` is not the beginning of a network; did you mean \
-                 \"10.0.0.0/8\"?",
-                "1:34: `proxy` is not a network; write \"10.0.0.0/8\", \"2001:db8::/32\" or one \
-                 address",
+                "1:20: `trusted_proxies` is \"10.0.0.1/8\": the address goes on beyond its \
+                 network; write \"10.0.0.0/8\" for the network, or \"10.0.0.1\" for the address \
+                 alone",
+                "1:34: `trusted_proxies` is \"proxy\": not an IP address; write \"10.0.0.0/8\", \
+                 \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
                 "1:43: an item of `trusted_proxies` is a whole number; write a network in quotes, \
                  such as \"10.0.0.0/8\"",
-                "1:46: `10.0.0.0/99` is not a network; write a number of bits up to 32, such as \
-                 \"10.0.0.0/24\"",
+                "1:46: `trusted_proxies` is \"10.0.0.0/99\": what follows the slash is no number \
+                 from 0 to 32; write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
             ],
         ),
         (
@@ -132,7 +133,21 @@ fn trusted_proxies() {
             "",
             vec![
                 "1:42: 10.0.0.0/8 is listed twice; remove one",
-                "1:64: \"unix\" is listed twice; remove one",
+                "1:64: unix is listed twice; remove one",
+            ],
+        ),
+        (
+            "trusted_proxies = [\"10.0.0.1:80\", \"[::1]:80\", \"::ffff:10.0.0.1\", \"all\"]",
+            "",
+            vec![
+                "1:20: `trusted_proxies` is \"10.0.0.1:80\": not an IP address; did you mean \
+                 \"10.0.0.1\"?",
+                "1:35: `trusted_proxies` is \"[::1]:80\": not an IP address; did you mean \
+                 \"::1\"?",
+                "1:47: `trusted_proxies` is \"::ffff:10.0.0.1\": IPv4 in the form of IPv6; did \
+                 you mean \"10.0.0.1\"?",
+                "1:66: `trusted_proxies` is \"all\": not an IP address; write \"10.0.0.0/8\", \
+                 \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
             ],
         ),
         (
@@ -192,7 +207,7 @@ fn trusted_proxies() {
     };
     assert_eq!(
         unix("trusted_proxies = [\"127.0.0.1\"]"),
-        ["4:20: 127.0.0.1/32 has no effect: peers of a Unix socket have no address; write \
+        ["4:20: 127.0.0.1 has no effect: peers of a Unix socket have no address; write \
           \"unix\" to trust whoever may connect"]
     );
     assert_eq!(

@@ -3,7 +3,7 @@
 use super::refused::check_parts;
 use super::*;
 use crate::guard::Rate;
-use crate::plan::RateKey;
+use crate::plan::{RateKey, ValueOf};
 
 /// The warnings about a part of a file; the rest, without any, follows.
 fn warnings(part: &str) -> Vec<String> {
@@ -117,7 +117,10 @@ fn routes_name_their_rates() {
         ("clients", &RateKey::Client, 65_536)
     );
     assert_eq!(Some(clients.rate), Rate::new(10, Duration::from_secs(1), 10));
-    assert_eq!((&logins.key, logins.keys), (&RateKey::Cookie("Session".to_owned()), 100));
+    assert_eq!(
+        (&logins.key, logins.keys),
+        (&RateKey::Value(ValueOf::Cookie("Session".to_owned())), 100)
+    );
     assert_eq!(Some(logins.rate), Rate::new(5, Duration::from_secs(60), 2));
     let of_routes: Vec<&[usize]> = plan.routes.iter().map(|route| &route.rates[..]).collect();
     assert_eq!(of_routes, [&[1][..], &[0, 1]]);

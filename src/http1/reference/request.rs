@@ -1,6 +1,6 @@
 //! Requests as the reference reads and forwards them.
 
-use super::{HOP_BY_HOP, Head, passing, too_many_named};
+use super::{FORWARDED_ELSE, HOP_BY_HOP, Head, passing, too_many_named};
 use crate::http1::{MAX_FIELDS, RequestFacts, RequestFraming};
 
 /// A request as the reference reads it.
@@ -51,6 +51,7 @@ impl Request {
         dropped.extend(["host", "x-forwarded-for", "content_length", "transfer_encoding"]);
         let told = ["x-forwarded-host", "x-forwarded-proto", "forwarded"];
         dropped.extend(told.into_iter().filter(|name| !trusted || !self.says(name)));
+        dropped.extend(FORWARDED_ELSE.into_iter().filter(|_| !trusted));
         if !self.facts.upgrade {
             dropped.push("upgrade");
         }
