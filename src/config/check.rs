@@ -13,7 +13,7 @@ use std::hash::Hash;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
-use super::file::{File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
+use super::file::{AccountWritten, File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
 use super::source::{Located, Spot};
 use crate::plan::Address;
 use crate::route::HostPattern;
@@ -24,6 +24,7 @@ const FILE: Spot = Spot { file: 0, offset: 0 };
 /// Complains of everything that does not fit together.
 pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
+    account(&file.account, complaints);
     limits::check(file, machine, complaints);
     listeners(&file.listeners, complaints);
     trust::all(file, complaints);
@@ -98,6 +99,12 @@ fn shards(shards: Option<&Located<ShardsWritten>>, machine: &Machine, complaints
                 complaints.error(cpu.spot, what, remedy);
             }
         }
+    }
+}
+
+fn account(account: &AccountWritten, complaints: &Complaints) {
+    if let (None, Some(group)) = (&account.user, &account.group) {
+        complaints.error(group.spot, "`group` is set, but no `user`", "set `user` too");
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
     let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
     Plan {
         shards: shards(file, machine),
+        account: file.account.plan(),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
         upstreams: upstreams(file),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),

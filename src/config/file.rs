@@ -5,6 +5,7 @@
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
 mod access;
+mod account;
 mod allowance;
 mod health;
 mod limits;
@@ -18,6 +19,7 @@ mod upstream;
 mod value;
 
 pub(super) use access::AccessTable;
+pub(super) use account::AccountWritten;
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
@@ -48,8 +50,10 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 9] = [
+const MAIN_KEYS: [&str; 11] = [
     "shards",
+    "user",
+    "group",
     "include",
     "trusted_proxies",
     "admin",
@@ -64,6 +68,7 @@ const MAIN_KEYS: [&str; 9] = [
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub shards: Option<Located<ShardsWritten>>,
+    pub account: AccountWritten,
     pub include: Vec<Located<String>>,
     pub trusted_proxies: TrustedWritten,
     pub ring: RingTable,
@@ -110,6 +115,7 @@ impl File {
             return file;
         }
         file.shards = fields.get("shards").and_then(ShardsWritten::read);
+        file.account = AccountWritten::read(&mut fields);
         let include = fields.get("include").map(Field::list).unwrap_or_default();
         let texts = include.into_iter().filter_map(Field::text);
         file.include =

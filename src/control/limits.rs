@@ -17,7 +17,7 @@ const MEMLOCK_PER_SHARD: u64 = 512 << 10;
 ///
 /// # Errors
 /// A sentence with the remedy when `shards` shards cannot even start.
-pub fn raise(shards: usize) -> Result<(), String> {
+pub fn raise(shards: usize, stays_root: bool) -> Result<(), String> {
     let needed = files_to_start(shards);
     let files = raise_one(Resource::Nofile, 0);
     if files < needed {
@@ -28,7 +28,7 @@ pub fn raise(shards: usize) -> Result<(), String> {
         ));
     }
     // Root's locked memory is not counted (CAP_IPC_LOCK), but each executor looks at the limit.
-    let counted = if rustix::process::geteuid().is_root() { 1 } else { shards };
+    let counted = if stays_root { 1 } else { shards };
     let needed = MEMLOCK_PER_SHARD * counted as u64;
     let memlock = raise_one(Resource::Memlock, needed);
     if memlock < needed {

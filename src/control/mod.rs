@@ -4,6 +4,7 @@ mod health;
 mod identity;
 mod limits;
 mod machine;
+mod privileges;
 mod reload;
 mod reports;
 mod resolve;

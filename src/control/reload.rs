@@ -84,6 +84,10 @@ impl Configuration {
             tracing::warn!("{warning}");
         }
         plan.shards = unchangeable(&self.plan.shards, plan.shards);
+        if plan.account != self.plan.account {
+            tracing::warn!("`user` or `group` changed; that takes effect at the next start");
+            plan.account.clone_from(&self.plan.account);
+        }
         let listeners = self.sockets.change(&plan.listeners);
         let listeners = listeners.map_err(|error| Refused(vec![error.to_string()]))?;
         self.identities.number(&mut plan);

@@ -13,7 +13,7 @@ use super::shards::Shards;
 use super::signals::{self, Listening, Request};
 use super::sockets::OpenError;
 use super::upgrade::{Heritage, Successor};
-use super::{health, limits, service};
+use super::{health, limits, privileges, service};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
 use crate::shard::{self, Command, Event, Tier, Unavailable};
 use crate::telemetry::Report;
@@ -82,7 +82,9 @@ enum Message {
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
 pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
-    limits::raise(shards).map_err(StartError::Other)?;
+    let account = privileges::look_up(plan.account.as_ref()).map_err(StartError::Other)?;
+    let stays_root = account.is_none() && rustix::process::geteuid().is_root();
+    limits::raise(shards, stays_root).map_err(StartError::Other)?;
     let warning = limits::fit(&mut plan);
     limits::use_small_pages();
     let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
@@ -98,6 +100,9 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     })?);
     let (mut configuration, sockets) =
         Configuration::new(plan, source, inherited).map_err(StartError::Open)?;
+    if let Some(account) = account {
+        account.become_them().map_err(StartError::Other)?;
+    }
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 

@@ -3,6 +3,7 @@
 //! `config` turns a file into a [`Plan`]; nothing below `config` ever sees the file. A plan is
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
+mod account;
 mod allowance;
 mod health;
 mod listener;
@@ -17,6 +18,7 @@ mod upstream;
 mod value;
 
 pub use crate::http1::FieldEdits;
+pub use account::Account;
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
@@ -39,6 +41,8 @@ use crate::route::Table;
 pub struct Plan {
     /// Where to run: CPUs, ring and splice settings. Fixed for the life of the process.
     pub shards: ShardPlan,
+    /// As whom to serve, where the process is started as root. Fixed as well.
+    pub account: Option<Account>,
     /// Addresses to listen on, in the order of the file.
     pub listeners: Vec<ListenerPlan>,
     /// Upstream groups; routes refer to them by index.

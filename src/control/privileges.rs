@@ -1,0 +1,103 @@
+//! From root to an ordinary user, once the listeners are open.
+//!
+//! Capabilities and user ids belong to threads (capabilities(7)): this is done while there is one,
+//! and those that it starts inherit what is left. What is left is CAP_NET_BIND_SERVICE, so that a
+//! reload may open a listener on a port below 1024, and a new process that takes over may too.
+
+use nix::unistd::{Group, User};
+use rustix::process::geteuid;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, Gid, Uid, configure_capability_in_ambient_set, set_capabilities,
+    set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use crate::plan::Account;
+
+/// What is kept of root's might.
+const KEPT: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
+
+/// An account that exists.
+#[derive(Debug)]
+pub struct Ids {
+    uid: Uid,
+    gid: Gid,
+    /// All of the user's groups.
+    groups: Vec<Gid>,
+}
+
+/// Looks up whom to become: nobody, where there is no `account`, or where this is no root, who
+/// alone could. That is usual where a service manager has done it already.
+///
+/// # Errors
+/// A sentence with the remedy where there is no such user or group.
+pub fn look_up(account: Option<&Account>) -> Result<Option<Ids>, String> {
+    let Some(account) = account else { return Ok(None) };
+    if !geteuid().is_root() {
+        let runs_as = User::from_uid(geteuid().as_raw().into()).ok().flatten();
+        if runs_as.is_none_or(|user| user.name != account.user) {
+            tracing::warn!(user = account.user, "`user` is ignored: only root can become another");
+        }
+        return Ok(None);
+    }
+    let Account { user: name, group } = account;
+    let user = User::from_name(name)
+        .map_err(|error| format!("cannot look up the user `{name}`: {error}"))?
+        .ok_or_else(|| {
+            format!(
+                "there is no user `{name}`; make one (useradd --system {name}), or change `user` \
+                 in the configuration"
+            )
+        })?;
+    let gid = match group {
+        None => user.gid,
+        Some(name) => {
+            Group::from_name(name)
+                .map_err(|error| format!("cannot look up the group `{name}`: {error}"))?
+                .ok_or_else(|| {
+                    format!(
+                        "there is no group `{name}`; make one (groupadd --system {name}), or \
+                         change `group` in the configuration"
+                    )
+                })?
+                .gid
+        }
+    };
+    let c_name = std::ffi::CString::new(name.as_str()).map_err(|error| error.to_string())?;
+    let groups = nix::unistd::getgrouplist(&c_name, gid)
+        .map_err(|error| format!("cannot look up the groups of `{name}`: {error}"))?;
+    Ok(Some(Ids {
+        uid: Uid::from_raw(user.uid.as_raw()),
+        gid: Gid::from_raw(gid.as_raw()),
+        groups: groups.into_iter().map(|gid| Gid::from_raw(gid.as_raw())).collect(),
+    }))
+}
+
+impl Ids {
+    /// Becomes this user for good. There must be one thread only.
+    ///
+    /// # Errors
+    /// A sentence; the process must not go on then.
+    pub fn become_them(&self) -> Result<(), String> {
+        self.change().map_err(|error| {
+            format!(
+                "cannot become user {} with group {}: {error}; start it as that user, with \
+                 CAP_NET_BIND_SERVICE for ports below 1024",
+                self.uid.as_raw(),
+                self.gid.as_raw()
+            )
+        })
+    }
+
+    fn change(&self) -> rustix::io::Result<()> {
+        set_keep_capabilities(true)?;
+        set_thread_groups(&self.groups)?;
+        set_thread_res_gid(self.gid, self.gid, self.gid)?;
+        set_thread_res_uid(self.uid, self.uid, self.uid)?;
+        set_keep_capabilities(false)?;
+        let kept = CapabilitySets { effective: KEPT, permitted: KEPT, inheritable: KEPT };
+        set_capabilities(None, kept)?;
+        // For the program that an upgrade starts. A container may have taken it away already.
+        let _ = configure_capability_in_ambient_set(KEPT, true);
+        Ok(())
+    }
+}
