@@ -154,7 +154,7 @@ if manages; then
         run systemctl enable corelane.service
         # A first start, or the new binary without a lost connection.
         if systemctl is-active --quiet corelane.service; then
-            run systemctl kill -s USR2 --kill-whom=main corelane.service
+            run systemctl kill -s USR2 --kill-who=main corelane.service
         else
             run systemctl start corelane.service
         fi
