@@ -10,6 +10,7 @@ mod entrance;
 mod exchange;
 mod forward;
 mod hold;
+mod listener;
 mod rates;
 mod reply;
 mod request;
@@ -22,5 +23,6 @@ mod turnstile;
 
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
+pub use listener::Listener;
 pub use rates::{Rates, Taken};
 pub use turnstile::Turnstile;

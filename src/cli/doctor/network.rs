@@ -88,7 +88,7 @@ fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -
         .iter()
         .map(|Interrupt { number, cpus }| format!("{number} to CPU {cpus}"))
         .collect();
-    let wanted = |index: usize| cpus.get(index % cpus.len().max(1)).map(ToString::to_string);
+    let wanted = |index: usize| cpus.iter().cycle().nth(index).map(ToString::to_string);
     let pinned = interrupts
         .iter()
         .enumerate()
@@ -141,7 +141,7 @@ fn transmit_steering(machine: &Machine, interface: &str, queues: &[String]) -> O
     let masks: Vec<String> = transmit.iter().filter_map(mask).collect();
     let unset = masks.iter().all(|mask| mask.chars().all(|c| matches!(c, '0' | ',')));
     let topic = format!("{interface}: XPS");
-    Some(if unset || masks.is_empty() {
+    Some(if unset {
         Finding::advice(
             topic,
             "off",
