@@ -30,6 +30,17 @@ pub enum Next {
     Tunnel(Box<Tunnel>),
 }
 
+impl Next {
+    /// What follows the last exchange.
+    async fn conclude(self, client: &Client) {
+        match self {
+            Next::Keep | Next::Close => {}
+            Next::Linger => client.linger().await,
+            Next::Tunnel(tunnel) => tunnel::run(client, *tunnel).await,
+        }
+    }
+}
+
 /// Counts a connection for as long as it lives.
 pub struct Counted(Rc<Context>);
 
@@ -75,16 +86,10 @@ pub fn serve(counted: Counted, listener: Rc<Listener>, fd: OwnedFd) -> impl Futu
         while let Some(first) = next_request(client).await {
             client.begin_request();
             // Boxed, so that a connection between two requests is small.
-            let next = Box::pin(exchange::run(client, first)).await;
-            match next {
+            match Box::pin(exchange::run(client, first)).await {
                 Next::Keep => {}
-                Next::Close => break,
-                Next::Linger => {
-                    Box::pin(client.linger()).await;
-                    break;
-                }
-                Next::Tunnel(tunnel) => {
-                    Box::pin(tunnel::run(client, *tunnel)).await;
+                last => {
+                    Box::pin(last.conclude(client)).await;
                     break;
                 }
             }
