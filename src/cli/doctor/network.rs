@@ -99,8 +99,8 @@ fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -
         Finding::advice(
             topic,
             places.join(", "),
-            "queues whose interrupts share a CPU, or come to one without a shard, leave some shards \
-             more to do than others",
+            "where queues share a CPU, or use one without a shard, some shards have more to do than \
+             others",
             format!("scripts/pin-nic-queues.sh {interface}"),
         )
     })
