@@ -99,8 +99,7 @@ fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -
         Finding::advice(
             topic,
             places.join(", "),
-            "where queues share a CPU, or use one without a shard, some shards have more to do than \
-             others",
+            "where queues share a CPU, or use one without a shard, shards have unequal work",
             format!("scripts/pin-nic-queues.sh {interface}"),
         )
     })
