@@ -8,7 +8,8 @@ usage() {
 Usage: scripts/install.sh [OPTION]...
 
 Builds Corelane, installs binary, unit files, a configuration to begin with and a system user, and
-enables the service. Only what differs is changed.
+enables the service. Only what differs is changed. A service that runs is upgraded to another binary
+without a lost connection; if that does not serve, the old one serves on, and this fails.
 
   --prefix DIR   where bin/corelane goes (/usr/local)
   --root DIR     put everything below this directory: no user, no systemctl (for packages, tests)
@@ -90,6 +91,38 @@ manages() {
     [[ -z $root ]] && command -v systemctl >/dev/null 2>&1 && [[ -d /run/systemd/system ]]
 }
 
+# The service's main process; 0: it does not run.
+main_process() {
+    systemctl show --property=MainPID --value corelane.service
+}
+
+# Whether the process is one of the binary in place.
+is_current() {
+    [[ /proc/$1/exe -ef $prefix/bin/corelane ]]
+}
+
+# Lets the binary in place take over from the running one, and waits until it has.
+upgrade() {
+    local old new
+    old=$(main_process)
+    if is_current "$old"; then
+        printf 'unchanged: the service runs this binary already\n'
+        return
+    fi
+    run systemctl kill -s USR2 --kill-who=main corelane.service
+    [[ $dry = no ]] || return 0
+    # The old one gives it 60 s.
+    for ((i = 0; i < 140; i++)); do
+        new=$(main_process)
+        if [[ $new != "$old" && $new != 0 ]] && is_current "$new"; then
+            printf 'upgraded: process %s serves in place of %s\n' "$new" "$old"
+            return
+        fi
+        sleep 0.5
+    done
+    fail "the new binary has not taken over, and the old one serves on; see: journalctl -u corelane"
+}
+
 # Whether systemd here knows Type=notify-reload, which came with version 253.
 reloads_by_notice() {
     local version
@@ -123,6 +156,9 @@ if [[ -z $binary ]]; then
     binary=${CARGO_TARGET_DIR:-$here/target}/release/corelane
 fi
 [[ $dry = yes || -x $binary ]] || fail "$binary is no program; build it, or give another --binary"
+if [[ $dry = no && -z $root ]]; then
+    "$binary" --version >/dev/null || fail "$binary does not run here; build it on this machine"
+fi
 
 if [[ -z $root ]] && ! getent passwd corelane >/dev/null; then
     shell=$(command -v nologin || echo /usr/sbin/nologin)
@@ -152,9 +188,8 @@ if manages; then
     run systemctl daemon-reload
     if [[ $start = yes ]]; then
         run systemctl enable corelane.service
-        # A first start, or the new binary without a lost connection.
         if systemctl is-active --quiet corelane.service; then
-            run systemctl kill -s USR2 --kill-whom=main corelane.service
+            upgrade
         else
             run systemctl start corelane.service
         fi

@@ -8,8 +8,8 @@ Usage: scripts/pin-nic-queues.sh [OPTION]... IFACE
 
 Sets, for each receive queue N of IFACE: the affinity of its interrupt to the N-th CPU; for each
 transmit queue N: XPS to the same CPU; and turns RPS off, which would move packets elsewhere. With
-`shards` on the same CPUs in the same order, and `steering = "cpu"`, a connection is served on the
-CPU that its packets come to. Prints each change, and remembers what was there before.
+`shards` on the same CPUs, each has as much to do for the network as the others. Prints each change,
+and remembers what was there before.
 
   --cpus LIST    CPUs in the order of the shards: 0-3 or 0,2,4 (all online ones)
   --dry-run      print what would be written
@@ -71,10 +71,9 @@ saved=$state/$interface
 # 0-2,5 to one number a line.
 numbers() {
     local part
-    for part in ${1//,/ }; do
-        [[ $part =~ ^([0-9]+)(-([0-9]+))?$ ]] || wrong "$1 is no list of CPUs such as 0-3 or 0,2,4"
-        seq "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}"
-    done
+    [[ $1 =~ ^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$ ]] ||
+        wrong "$1 is no list of CPUs such as 0-3 or 0,2,4"
+    for part in ${1//,/ }; do seq "${part%-*}" "${part#*-}"; done
 }
 
 # The kernel's mask with one CPU: words of 32 bits in hexadecimal, separated by commas.
@@ -111,10 +110,14 @@ if [[ $undo = yes ]]; then
     exit 0
 fi
 
-mapfile -t cpus < <(numbers "${list:-$(cat -- "$sys/devices/system/cpu/online")}")
-((${#cpus[@]} > 0)) || wrong "no CPU in $list"
+if [[ -z $list ]]; then list=$(cat -- "$sys/devices/system/cpu/online"); fi
+# What is wrong with the list ends this only outside of a process substitution.
+list=$(numbers "$list")
+[[ -n $list ]] || wrong "the list of CPUs is empty"
+mapfile -t cpus <<<"$list"
 
-# Interrupts of the queues, in their order; the device's own ones (configuration) are no queues.
+# Interrupts of the receive queues, in their order; those of the device itself, or for sending only,
+# are none. `corelane doctor` goes by the same names.
 mapfile -t interrupts < <(
     # A virtio device has those of the PCI device above it.
     for folder in "$device/device/msi_irqs" "$device/device/../msi_irqs"; do
@@ -127,8 +130,8 @@ mapfile -t interrupts < <(
 queues=()
 for number in ${interrupts[@]+"${interrupts[@]}"}; do
     name=$(awk -v number="$number:" '$1 == number { print $NF }' "$proc/interrupts")
-    case $name in
-    *TxRx* | *-rx | *-rx-* | *-rx[0-9]* | *-input.* | *rx*[0-9] | "$interface"-[0-9]*) queues+=("$number") ;;
+    case ${name,,} in
+    *rx* | *-input.* | *_comp* | "${interface,,}"-[0-9]*) queues+=("$number") ;;
     esac
 done
 index=0

@@ -22,6 +22,12 @@ tiered! {
     a_listener_that_stays_is_never_reopened,
     what_waits_at_a_removed_listener_is_served,
     no_request_fails_while_plans_change,
+    requests_in_progress_count_against_new_limits,
+    kept_connections_meet_the_new_trust,
+    what_the_file_changes_of_a_server_is_logged,
+    a_refused_file_leaves_the_log_alone,
+    a_low_limit_on_files_is_no_change,
+    a_tunnel_does_not_keep_its_plan,
 }
 
 fn saying(tier: Tier, text: &str) -> Config {
@@ -321,4 +327,142 @@ fn no_request_fails_while_plans_change(tier: Tier) {
         }
     });
     assert_eq!(proxy.stderr().matches("reloaded: all shards").count(), RELOADS as usize);
+}
+
+fn requests_in_progress_count_against_new_limits(tier: Tier) {
+    let gate = Gate::shut();
+    let origin = origin_waits_for(&gate);
+    let config = |most: u32| {
+        let settings = format!("limits = {{ max_active = {most} }}");
+        Config::new(tier).upstream("app", &[origin.server()], &settings)
+    };
+    let proxy = config(2).start();
+    let mut held = proxy.client();
+    held.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    proxy.reload(&config(1));
+    let refused = proxy.get("/");
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("are in progress"), "{}", refused.text());
+    gate.open();
+    assert_eq!(held.response().status, 200);
+    assert_eq!(held.get("/").status, 200, "there is room again");
+}
+
+fn kept_connections_meet_the_new_trust(tier: Tier) {
+    let origin = Origin::named("app");
+    let config = |lines: &str| {
+        let listener = format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{lines}");
+        Config::new(tier).toml(&listener).origin("app", &origin)
+    };
+    let trusting = config("trusted_proxies = [\"127.0.0.1\"]");
+    let proxy = trusting.start();
+    let mut client = proxy.client();
+    let mut ask = || {
+        let request = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n";
+        client.request(request).status
+    };
+    let told = |nth: usize| {
+        let request = origin.await_requests(nth).remove(nth - 1);
+        request.field("x-forwarded-for").map(str::to_owned)
+    };
+    assert_eq!(ask(), 200);
+    assert_eq!(told(1).as_deref(), Some("192.0.2.1, 127.0.0.1"));
+    proxy.reload(&config(""));
+    assert_eq!(ask(), 200);
+    assert_eq!(told(2).as_deref(), Some("127.0.0.1"));
+    proxy.reload(&trusting);
+    assert_eq!(ask(), 200);
+    assert_eq!(told(3).as_deref(), Some("192.0.2.1, 127.0.0.1"));
+    proxy.reload(&config("deny = [\"127.0.0.0/8\"]"));
+    assert_eq!(ask(), 403);
+}
+
+fn what_the_file_changes_of_a_server_is_logged(tier: Tier) {
+    let (one, two) = (Origin::named("one"), Origin::named("two"));
+    let config = |state: &str| {
+        let first = one.server_with(&format!("state = {state:?}"));
+        Config::new(tier).upstream("app", &[first, two.server()], "")
+    };
+    let proxy = config("up").start();
+    proxy.reload(&config("down"));
+    let line = proxy.await_stderr("server taken out");
+    assert!(line.contains("the configuration was changed"), "{line}");
+    assert_eq!(proxy.get("/").text(), "two");
+    proxy.reload(&config("up"));
+    proxy.await_stderr("server returned");
+}
+
+fn a_refused_file_leaves_the_log_alone(tier: Tier) {
+    let taken = Origin::named("stranger");
+    let quiet = |text: &str| saying(tier, text).toml("[log]\nlevel = \"error\"");
+    let proxy = saying(tier, "one").listener("127.0.0.1:0").start();
+    proxy.rewrite(&quiet("two").listener("127.0.0.1:0").listener(&taken.address().to_string()));
+    proxy.signal(Signal::HUP);
+    proxy.await_stderr("reload refused");
+    // What this waits for is logged at level `info`.
+    proxy.reload(&saying(tier, "three"));
+    proxy.rewrite(&quiet("four"));
+    proxy.signal(Signal::HUP);
+    wait_until("the next file holds", || proxy.get("/").text() == "four");
+    assert_eq!(proxy.stderr().matches("reloaded: all shards").count(), 1);
+}
+
+fn a_low_limit_on_files_is_no_change(tier: Tier) {
+    let few = Confinement { open_files: Some(300), ..Confinement::default() };
+    let proxy = saying(tier, "served").confined(few).start();
+    proxy.await_stderr("open files are limited to 300");
+    // The file itself: each one in the making has other CPUs.
+    let path = proxy.dir().join("config.toml");
+    let text = std::fs::read_to_string(&path).expect("its file");
+    let reload = |more: &str| {
+        let count = || proxy.stderr().matches("reloaded: all shards").count();
+        let before = count();
+        std::fs::write(&path, format!("{text}{more}")).expect("its file");
+        proxy.signal(Signal::HUP);
+        wait_until("it has reloaded", || count() > before);
+    };
+    let warns = || proxy.stderr().contains("takes effect at the next start");
+    reload("");
+    reload("[limits]\nconnections = 1000\n");
+    assert!(!warns(), "nothing of it changed");
+    reload("[splice]\npipes = 7\n");
+    assert!(warns());
+    assert_eq!(proxy.get("/").text(), "served");
+}
+
+/// With a page that makes the plan large.
+fn a_tunnel_does_not_keep_its_plan(tier: Tier) {
+    const PAGE: usize = 4 << 20;
+    const TUNNELS: usize = 8;
+    let origin = origin_upgrades();
+    let config = |round: usize| {
+        let page = format!("{round}").repeat(PAGE);
+        Config::new(tier)
+            .origin("app", &origin)
+            .route("path = \"/ws\"\nupstream = \"app\"")
+            .route(&format!("path = \"/{round}\"\nrespond = {{ status = 200, body = {page:?} }}"))
+    };
+    let proxy = config(0).start();
+    let reload = |round: usize| {
+        proxy.reload(&config(round));
+        assert_eq!(proxy.get(&format!("/{round}")).status, 200);
+    };
+    (1..4).for_each(reload);
+    let before = proxy.resident();
+    let mut tunnels = Vec::new();
+    for _ in 0..TUNNELS {
+        let mut client = proxy.client();
+        client
+            .send("GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+        assert_eq!(client.response_head("GET").expect("a head").status, 101);
+        tunnels.push(client);
+        reload(tunnels.len() % 9 + 1);
+    }
+    let more = proxy.resident().saturating_sub(before);
+    assert!(more < (TUNNELS * PAGE / 2) as u64, "{more} bytes more");
+    for tunnel in &mut tunnels {
+        tunnel.send("echo");
+        assert_eq!(tunnel.some(4).expect("an echo"), b"echo");
+    }
 }

@@ -90,8 +90,13 @@ fn wrong_usage_is_exit_2() {
         ("pin-nic-queues.sh", &[]),
         ("pin-nic-queues.sh", &["lo", "eth0"]),
         ("pin-nic-queues.sh", &["--cpus", "all", "lo"]),
+        ("pin-nic-queues.sh", &["--cpus", "0,2,x", "lo"]),
+        ("pin-nic-queues.sh", &["--cpus", "0,,2", "lo"]),
+        ("pin-nic-queues.sh", &["--cpus", "3-1", "lo"]),
     ] {
-        assert_eq!(script(name, arguments).status.code(), Some(2), "{name} {arguments:?}");
+        let output = script(name, arguments);
+        assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}");
+        assert!(output.stdout.is_empty(), "{name} {arguments:?} went on: {output:?}");
     }
 }
 

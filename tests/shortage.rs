@@ -151,15 +151,15 @@ fn a_plan_for_few_files_has_clients_wait(tier: Tier) {
     let origin = origin_that_serves();
     let few = Confinement { open_files: Some(300), ..Confinement::default() };
     let proxy = Config::new(tier).origin("app", &origin).confined(few).start();
-    // 300 but for 129, of which an eighth is for pipes; two for each client and each pipe.
+    // 300 but for 131, of which an eighth is for pipes; two for each client and each pipe.
     let warning = proxy.await_stderr("open files are limited to 300");
     assert!(warning.contains("WARN"), "{warning}");
-    for words in ["100000 connections", "129 for the rest", "serving 75", "ulimit -n 200641"] {
+    for words in ["100000 connections", "131 for the rest", "serving 74", "ulimit -n 200643"] {
         assert!(warning.contains(words), "no {words:?} in: {warning}");
     }
     let mut running = running(&proxy, 5);
-    let unanswered = newcomers(&proxy, 70, "GET /never HTTP/1.1\r\nHost: test\r\n\r\n");
-    origin.await_requests(75);
+    let unanswered = newcomers(&proxy, 69, "GET /never HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(74);
     let address = proxy.address();
     let waiting = newcomers(&proxy, 20, LAST_GET);
     wait_until("the others wait", || (17..=20).contains(&proxy.accept_queue(&address)));

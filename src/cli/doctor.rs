@@ -101,7 +101,7 @@ struct Machine {
 
 impl Machine {
     fn path(&self, file: &str) -> PathBuf {
-        self.root.join(file.trim_start_matches('/'))
+        self.root.join(file)
     }
 
     /// A file's text without the white space around it.

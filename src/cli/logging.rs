@@ -5,6 +5,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 /// Changes what is logged.
+#[derive(Clone)]
 pub struct Log(reload::Handle<EnvFilter, Registry>);
 
 impl Log {

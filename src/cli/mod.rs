@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
         Command::Run(file) => run::run(&file.config),
         Command::Check(file) => return check::check(&file.config, &crate::control::machine()),
         Command::Doctor(options) => {
-            return doctor::doctor(&options, &crate::control::machine().cpus);
+            return doctor::doctor(&options, &crate::control::machine().auto());
         }
         Command::Demo(options) => demo::demo(&options),
     };

@@ -27,8 +27,9 @@ pub fn run(path: &Path) -> Result<(), String> {
             complaints.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let loaded = loaded.map_err(lines)?;
-        log.set_level(loaded.log.level);
-        Ok(accept(loaded))
+        let (log, level) = (log.clone(), loaded.log.level);
+        let accepted = Box::new(move || log.set_level(level));
+        Ok(control::Draft { plan: accept(loaded), accepted })
     };
     let running = control::start(plan, Some(Box::new(again))).map_err(|error| error.to_string())?;
     announce(&running);

@@ -53,12 +53,7 @@ pub(super) fn shard_cpus(shards: Option<&Located<ShardsWritten>>, machine: &Mach
             return cpus.iter().filter_map(|cpu| usize::try_from(cpu.value).ok()).collect();
         }
         Some(ShardsWritten::Count(count)) => usize::try_from(*count).unwrap_or(usize::MAX),
-        // A shard that gets only part of a CPU delays every request it holds, so the quota is
-        // not rounded up beyond what it needs: 1.5 CPUs still keep two shards busy.
-        Some(ShardsWritten::Auto) | None => match machine.cpu_quota {
-            Some(quota) if quota.is_finite() => (quota.ceil() as usize).max(1),
-            _ => usize::MAX,
-        },
+        Some(ShardsWritten::Auto) | None => return machine.auto(),
     };
     machine.cpus.iter().copied().take(count).collect()
 }

@@ -85,15 +85,15 @@ fn splice(table: &SpliceTable) -> SplicePlan {
     SplicePlan {
         enabled: table.enabled.unwrap_or(true),
         threshold: table.threshold.unwrap_or(64 << 10),
-        pipe_size: table.pipe_size.unwrap_or(1 << 20) as usize,
-        pipes: table.pipes.unwrap_or(256) as usize,
+        pipe_size: table.pipe_size.map_or(SplicePlan::PIPE_SIZE, |size| size as usize),
+        pipes: table.pipes.map_or(SplicePlan::PIPES, |pipes| pipes as usize),
     }
 }
 
 fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
     Some(ListenerPlan {
         address: table.address.as_ref()?.value.clone(),
-        backlog: table.backlog.unwrap_or(4096),
+        backlog: table.backlog.unwrap_or(ListenerPlan::BACKLOG),
         proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
         trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
         access: table.access.plan(),

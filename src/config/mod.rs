@@ -60,6 +60,20 @@ pub struct Machine {
     pub cpu_quota: Option<f64>,
 }
 
+impl Machine {
+    /// The CPUs of the shards that `shards = "auto"` gives.
+    ///
+    /// A shard that gets only part of a CPU delays every request it holds, so a quota is not
+    /// rounded up beyond what it needs: 1.5 CPUs still keep two shards busy.
+    pub fn auto(&self) -> Vec<usize> {
+        let count = match self.cpu_quota {
+            Some(quota) if quota.is_finite() => (quota.ceil() as usize).max(1),
+            _ => usize::MAX,
+        };
+        self.cpus.iter().copied().take(count).collect()
+    }
+}
+
 /// Reads a configuration file and the files it includes.
 pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
     let name = path.display().to_string();

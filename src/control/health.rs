@@ -12,14 +12,14 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use tokio::sync::mpsc;
 
 use self::board::{Board, Change, Status};
 use self::watch::Watches;
+use super::clock::now;
 use crate::plan::{Address, Plan, ServerId, ServerState};
-use crate::shard::{Adoption, Command, Notice, Sender, Socket};
+use crate::shard::{Command, Notice, Sender, Socket};
 use crate::telemetry::Counters;
 
 /// Orders that may wait for this thread. They come from people.
@@ -173,9 +173,11 @@ impl Desk {
     /// Shards hear of the plan before they hear of its servers.
     fn adopt(&mut self, plan: &Arc<Plan>, listeners: Vec<Vec<Socket>>) {
         for (shard, listeners) in self.shards.iter().zip(listeners) {
-            shard.send(Command::Adopt(Adoption { plan: plan.clone(), listeners }));
+            shard.send(Command::Adopt { plan: plan.clone(), listeners });
         }
-        self.board.adopt(plan);
+        for change in self.board.adopt(plan) {
+            self.tally.announce(Some(change));
+        }
         self.tell_all();
     }
 
@@ -209,10 +211,4 @@ impl Desk {
             }
         }
     }
-}
-
-/// Only this thread and the ring read a clock.
-#[allow(clippy::disallowed_methods, reason = "what is no request is timed here")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -10,8 +10,29 @@ const FILES_PER_SHARD: u64 = 64;
 const FILES_FOR_PROCESS: u64 = 64;
 /// Pipes get one part in so many of the descriptors left, where there are too few.
 const PIPES_PART: u64 = 8;
-/// Locked memory that glommio asks for in each executor, bytes.
-const MEMLOCK_PER_SHARD: u64 = 512 << 10;
+/// Descriptors of a listener in a shard: the shard's own, that of the control side, and during an
+/// upgrade one on its way to the new process.
+const FILES_PER_SOCKET: u64 = 3;
+
+/// Locked memory that a start takes.
+pub struct LockedMemory {
+    /// That much is needed, bytes.
+    pub needed: u64,
+    /// What to set the limit to, MiB.
+    pub advised_mebibytes: u64,
+}
+
+impl LockedMemory {
+    /// What glommio asks for in each executor, bytes.
+    const PER_SHARD: u64 = 512 << 10;
+
+    /// For so many shards.
+    pub fn of(shards: usize) -> LockedMemory {
+        let needed = LockedMemory::PER_SHARD * shards as u64;
+        // Some kernels count the data rings too, about as much again for each shard.
+        LockedMemory { needed, advised_mebibytes: ((3 * needed) >> 20).max(8) }
+    }
+}
 
 /// Raises the limits on open files and locked memory as far as allowed.
 ///
@@ -29,11 +50,9 @@ pub fn raise(shards: usize, stays_root: bool) -> Result<(), String> {
     }
     // Root's locked memory is not counted (CAP_IPC_LOCK), but each executor looks at the limit.
     let counted = if stays_root { 1 } else { shards };
-    let needed = MEMLOCK_PER_SHARD * counted as u64;
+    let LockedMemory { needed, advised_mebibytes: mebibytes } = LockedMemory::of(counted);
     let memlock = raise_one(Resource::Memlock, needed);
     if memlock < needed {
-        // Some kernels count the data rings too, about as much again for each shard.
-        let mebibytes = ((3 * needed) >> 20).max(8);
         return Err(format!(
             "the limit on locked memory ({} KiB) is too low for {shards} shard(s), which need \
              {} KiB; raise it: ulimit -l {}, or LimitMEMLOCK={mebibytes}M in the service unit",
@@ -56,15 +75,31 @@ pub fn use_small_pages() {
 /// lowers that, lest connections be accepted for which there are no servers' then. Returns what to
 /// say of it once the start has succeeded.
 pub fn fit(plan: &mut Plan) -> Option<String> {
-    fit_to(plan, getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    fit_to(plan, open_files(), PIPES_PART)
 }
 
-/// As [`fit`], to this many files.
-fn fit_to(plan: &mut Plan, files: u64) -> Option<String> {
+/// As [`fit`], for shards that have their pipes already.
+pub fn fit_again(plan: &mut Plan) -> Option<String> {
+    fit_connections(plan, open_files())
+}
+
+fn fit_connections(plan: &mut Plan, files: u64) -> Option<String> {
+    let splice = plan.shards.splice.clone();
+    let warning = fit_to(plan, files, 1);
+    plan.shards.splice = splice;
+    warning
+}
+
+fn open_files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Makes it fit this many files. Pipes get one part in `pipes_part` of those that are left.
+fn fit_to(plan: &mut Plan, files: u64, pipes_part: u64) -> Option<String> {
     let listeners = plan.listeners.len() as u64;
     let shard = &mut plan.shards;
     let shards = (shard.cpus.len() as u64).max(1);
-    let fixed = files_to_start(shards as usize) + shards * listeners;
+    let fixed = files_to_start(shards as usize) + shards * listeners * FILES_PER_SOCKET;
     let pipes = if shard.splice.enabled { shard.splice.pipes as u64 } else { 0 };
     let wanted = fixed + shards * 2 * (u64::from(shard.max_connections) + pipes);
     if files >= wanted {
@@ -72,7 +107,7 @@ fn fit_to(plan: &mut Plan, files: u64) -> Option<String> {
     }
     // Without a pipe a body is copied; without a descriptor for its server a request is refused.
     let left = files.saturating_sub(fixed) / shards;
-    let pipes = pipes.min(left / PIPES_PART / 2);
+    let pipes = pipes.min(left / pipes_part / 2);
     let connections = (left.saturating_sub(2 * pipes) / 2).clamp(1, shard.max_connections.into());
     let asked = u64::from(shard.max_connections) * shards;
     shard.splice.pipes = pipes as usize;
@@ -122,24 +157,24 @@ mod tests {
     }
 
     fn fitted(mut plan: Plan, files: u64) -> (u32, usize, Option<String>) {
-        let warning = fit_to(&mut plan, files);
+        let warning = fit_to(&mut plan, files, PIPES_PART);
         (plan.shards.max_connections, plan.shards.splice.pipes, warning)
     }
 
     #[test]
     fn a_plan_that_fits_stays_as_it_is() {
-        // 64 + 2 * (64 + 1), and 2 * 2 * (100 + 10).
-        assert_eq!(fitted(plan(2, 100, 10), 634), (100, 10, None));
-        let (connections, pipes, warning) = fitted(plan(2, 100, 10), 633);
+        // 64 + 2 * (64 + 3), and 2 * 2 * (100 + 10).
+        assert_eq!(fitted(plan(2, 100, 10), 638), (100, 10, None));
+        let (connections, pipes, warning) = fitted(plan(2, 100, 10), 637);
         assert_eq!((connections, pipes), (99, 10));
         let warning = warning.unwrap();
         for words in [
-            "limited to 633",
-            "200 connections may need 634",
-            "194 for the rest",
+            "limited to 637",
+            "200 connections may need 638",
+            "198 for the rest",
             "serving 198 at once",
-            "ulimit -n 634",
-            "LimitNOFILE=634",
+            "ulimit -n 638",
+            "LimitNOFILE=638",
         ] {
             assert!(warning.contains(words), "no {words:?} in: {warning}");
         }
@@ -147,14 +182,28 @@ mod tests {
 
     #[test]
     fn what_is_planned_fits_and_pipes_come_last() {
-        for files in 129..3_000 {
+        for files in 131..3_000 {
             let (connections, pipes, _) = fitted(plan(1, 1_000, 256), files);
-            let used = 129 + 2 * (u64::from(connections) + pipes as u64);
-            assert!(used <= files.max(131), "{connections} and {pipes} in {files}");
-            assert!(connections >= 1 && pipes as u64 <= (files - 129) / 8);
+            let used = 131 + 2 * (u64::from(connections) + pipes as u64);
+            assert!(used <= files.max(133), "{connections} and {pipes} in {files}");
+            assert!(connections >= 1 && pipes as u64 <= (files - 131) / 8);
         }
         let mut copying = plan(1, 1_000, 256);
         copying.shards.splice.enabled = false;
-        assert_eq!(fitted(copying, 2_129), (1_000, 256, None));
+        assert_eq!(fitted(copying, 2_131), (1_000, 256, None));
+    }
+
+    #[test]
+    fn shards_that_run_keep_their_pipes() {
+        for files in 131..3_000 {
+            let (_, pipes, _) = fitted(plan(1, 1_000, 256), files);
+            let mut next = plan(1, 1_000, pipes);
+            let warning = fit_connections(&mut next, files);
+            let connections = next.shards.max_connections;
+            assert_eq!(next.shards.splice.pipes, pipes);
+            let used = 131 + 2 * (u64::from(connections) + pipes as u64);
+            assert!(used <= files.max(133), "{connections} and {pipes} in {files}");
+            assert_eq!(warning.is_some(), connections < 1_000);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
+mod clock;
 mod health;
 mod identity;
 mod limits;
@@ -15,6 +16,7 @@ mod sockets;
 mod supervisor;
 mod upgrade;
 
+pub use limits::LockedMemory;
 pub use machine::machine;
-pub use reload::Source;
+pub use reload::{Draft, Source};
 pub use supervisor::{Running, StartError, start};

@@ -35,7 +35,7 @@ impl Shards {
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
             let notices = notices.clone();
             let setup = Setup { number, plan, tier, mailbox, events, commons, notices, seed };
-            shards.threads.push(shard::spawn(setup).map_err(StartError::Other)?);
+            shards.threads.push(shard::spawn(setup).map_err(StartError)?);
             shards.commands.push(sender);
         }
         Ok(shards)

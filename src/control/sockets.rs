@@ -4,12 +4,11 @@
 //! somebody still means to accept it: a shard that lets go of one has emptied it, and it is closed
 //! when both have let go.
 
-use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::plan::{Address, ListenerPlan};
-use crate::shard::{self, BindError, Bound, Socket, SocketFile};
+use crate::shard::{self, Bound, Socket, SocketFile};
 
 /// One for each of a plan's listeners.
 pub struct Sockets {
@@ -38,35 +37,6 @@ pub struct Inherited {
     pub with_file: bool,
 }
 
-/// Why listeners cannot be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// An address cannot be listened on.
-    Bind(BindError),
-    /// Descriptors are short.
-    Descriptors(io::Error),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Bind(error) => error.fmt(f),
-            OpenError::Descriptors(error) => {
-                write!(
-                    f,
-                    "cannot pass on listening sockets: {error}; raise the limit that it names"
-                )
-            }
-        }
-    }
-}
-
-impl From<BindError> for OpenError {
-    fn from(error: BindError) -> Self {
-        OpenError::Bind(error)
-    }
-}
-
 impl Sockets {
     /// None yet, for so many shards; those of another process are used where they fit.
     pub fn new(shards: usize, inherited: Vec<Inherited>) -> Sockets {
@@ -82,8 +52,8 @@ impl Sockets {
     /// shard what it then accepts from.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing has changed then.
-    pub fn change(&mut self, plans: &[ListenerPlan]) -> Result<Vec<Vec<Socket>>, OpenError> {
+    /// A sentence with the remedy; nothing has changed then.
+    pub fn change(&mut self, plans: &[ListenerPlan]) -> Result<Vec<Vec<Socket>>, String> {
         let mut steps = Vec::new();
         let mut unused: Vec<Option<usize>> = (0..self.open.len()).map(Some).collect();
         for plan in plans {
@@ -97,18 +67,21 @@ impl Sockets {
                     let inherited = self.inherited.iter().map(|other| other.bound.clone());
                     let open = self.addresses().into_iter().chain(inherited);
                     let own: Vec<Address> = open.chain(new(&steps)).collect();
-                    Step::Open(shard::bind(plan, self.shards, &own)?, false)
+                    let bound = shard::bind(plan, self.shards, &own);
+                    Step::New(bound.map_err(|error| error.to_string())?, false)
                 }
             });
         }
         let shards = self.shards;
         let sockets =
             (0..shards).map(|shard| steps.iter().map(|step| step.sockets(shard, shards)).collect());
-        let sockets = sockets.collect::<io::Result<_>>().map_err(OpenError::Descriptors)?;
+        let sockets = sockets.collect::<io::Result<_>>().map_err(|error| {
+            format!("cannot pass on listening sockets: {error}; raise the limit that it names")
+        })?;
         let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
         for (step, plan) in steps.into_iter().zip(plans) {
             self.open.extend(match step {
-                Step::Open(bound, with_file) => Some(Open { plan: plan.clone(), bound, with_file }),
+                Step::New(bound, with_file) => Some(Open { plan: plan.clone(), bound, with_file }),
                 Step::Keep(index) => before[index].take().map(|mut open| {
                     open.set_backlog(plan);
                     Open { plan: plan.clone(), ..open }
@@ -130,7 +103,7 @@ impl Sockets {
             let Ok(socket) = shard::bind_more(plan, &address) else { break };
             sockets.push(socket);
         }
-        Some(Step::Open(Bound { address, sockets, file: None }, with_file))
+        Some(Step::New(Bound { address, sockets, file: None }, with_file))
     }
 
     /// For another process: the same sockets.
@@ -198,7 +171,7 @@ impl Open {
 enum Step {
     Keep(usize),
     /// With these sockets; and whether their file is inherited too.
-    Open(Bound, bool),
+    New(Bound, bool),
 }
 
 impl Step {
@@ -206,7 +179,7 @@ impl Step {
     fn sockets(&self, shard: usize, shards: usize) -> io::Result<Socket> {
         let bound = match self {
             Step::Keep(index) => return Ok(Socket::Kept(*index)),
-            Step::Open(bound, _) => bound,
+            Step::New(bound, _) => bound,
         };
         let count = bound.sockets.len();
         // Each has one at least, and each is somebody's.
@@ -219,7 +192,7 @@ impl Step {
 /// Where those listen that were opened just now.
 fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
     steps.iter().filter_map(|step| match step {
-        Step::Open(bound, _) => Some(bound.address.clone()),
+        Step::New(bound, _) => Some(bound.address.clone()),
         Step::Keep(_) => None,
     })
 }

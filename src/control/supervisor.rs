@@ -11,37 +11,25 @@ use super::reports::Reports;
 use super::resolve::Resolver;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
-use super::sockets::OpenError;
 use super::upgrade::{Heritage, Successor};
 use super::{health, limits, privileges, service};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
-use crate::shard::{self, Command, Event, Tier, Unavailable};
+use crate::shard::{self, Command, Event, Tier};
 use crate::telemetry::Report;
 
 /// Why the proxy did not start: one sentence with the remedy.
 #[derive(Debug)]
-pub enum StartError {
-    /// No usable io_uring.
-    Ring(Unavailable),
-    /// A listener cannot be opened.
-    Open(OpenError),
-    /// Anything else.
-    Other(String),
-}
+pub struct StartError(pub String);
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Ring(error) => error.fmt(f),
-            StartError::Open(error) => error.fmt(f),
-            StartError::Other(text) => f.write_str(text),
-        }
+        f.write_str(&self.0)
     }
 }
 
 impl From<io::Error> for StartError {
     fn from(error: io::Error) -> Self {
-        StartError::Other(format!("cannot start: {error}; raise the limit that this names"))
+        StartError(format!("cannot start: {error}; raise the limit that this names"))
     }
 }
 
@@ -60,7 +48,7 @@ pub struct Running {
     /// For who is started later.
     messages: mpsc::Sender<Message>,
     /// The file that this process was started from.
-    program: io::Result<PathBuf>,
+    program: Result<PathBuf, String>,
     /// A new process is about to take over.
     upgrading: bool,
     _signals: Listening,
@@ -82,26 +70,28 @@ enum Message {
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
 pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
-    let account = privileges::look_up(plan.account.as_ref()).map_err(StartError::Other)?;
+    let account = privileges::look_up(plan.account.as_ref()).map_err(StartError)?;
     let stays_root = account.is_none() && rustix::process::geteuid().is_root();
-    limits::raise(shards, stays_root).map_err(StartError::Other)?;
+    limits::raise(shards, stays_root).map_err(StartError)?;
+    let asked = plan.shards.clone();
     let warning = limits::fit(&mut plan);
     limits::use_small_pages();
-    let tier = Tier::probe(ceiling(plan.shards.ring.tier)).map_err(StartError::Ring)?;
+    let tier = Tier::probe(ceiling(plan.shards.ring.tier))
+        .map_err(|error| StartError(error.to_string()))?;
     let mut heritage = Heritage::receive().map_err(|error| {
-        StartError::Other(format!("cannot take over from another process: {error}; start it anew"))
+        StartError(format!("cannot take over from another process: {error}; start it anew"))
     })?;
     let mut inherited = std::mem::take(&mut heritage.sockets);
     inherited.extend(service::sockets().map_err(|error| {
-        StartError::Other(format!(
+        StartError(format!(
             "the service manager passes a socket that cannot be used: {error}; list only stream \
              sockets in the socket unit"
         ))
     })?);
     let (mut configuration, sockets) =
-        Configuration::new(plan, source, inherited).map_err(StartError::Open)?;
+        Configuration::new(plan, asked, source, inherited).map_err(StartError)?;
     if let Some(account) = account {
-        account.become_them().map_err(StartError::Other)?;
+        account.become_them().map_err(StartError)?;
     }
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
@@ -145,7 +135,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         resolver,
         events: messages,
         messages: messages_in,
-        program: std::env::current_exe(),
+        program: std::env::current_exe().map_err(|error| error.to_string()),
         upgrading: false,
         _signals,
     })
@@ -203,10 +193,10 @@ fn await_all(
             Ok((_, event)) if awaited(&event) => left -= 1,
             Ok((number, Event::Failed(error))) => {
                 let text = format!("shard {number} cannot start: {error}");
-                return Err(StartError::Other(text));
+                return Err(StartError(text));
             }
             Ok(_) => {}
-            Err(_) => return Err(StartError::Other("a shard ended before it served".into())),
+            Err(_) => return Err(StartError("a shard ended before it served".into())),
         }
     }
     Ok(())
@@ -369,8 +359,7 @@ impl Running {
             return;
         }
         let messages = self.messages.clone();
-        let program = self.program.as_ref().map(PathBuf::clone);
-        let program = program.map_err(|error| io::Error::new(error.kind(), error.to_string()));
+        let program = self.program.clone().map_err(io::Error::other);
         let begun = program.and_then(|program| {
             let legacy = self.configuration.sockets.legacy()?;
             let take_over = move || {
@@ -404,8 +393,8 @@ impl Running {
                     Err(error) => tracing::error!(%error, "names are no longer looked up"),
                 }
             }
-            Err(refused) => {
-                for complaint in &refused.0 {
+            Err(complaints) => {
+                for complaint in complaints {
                     tracing::error!("{complaint}");
                 }
                 tracing::error!("reload refused: the configuration in force stays");

@@ -9,9 +9,9 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -20,8 +20,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use super::clock::now;
 use super::sockets::Inherited;
-use crate::plan::Address;
 
 /// Set for a process that is to take over.
 const VARIABLE: &str = "CORELANE_TAKE_OVER";
@@ -97,6 +97,48 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     Ok((text, descriptors))
 }
 
+/// Leaves a new process these sockets.
+fn bequeath(socket: &OwnedFd, listeners: &[Inherited], deadline: Instant) -> io::Result<()> {
+    for listener in listeners {
+        let text = listener.describe();
+        for part in listener.sockets.chunks(DESCRIPTORS_MAX) {
+            send_until(deadline, socket, text.as_bytes(), part)?;
+        }
+    }
+    send_until(deadline, socket, END, &[])
+}
+
+/// What does not fit into the queue of messages waits for the new process, which may hang.
+fn send_until(
+    deadline: Instant,
+    socket: &OwnedFd,
+    text: &[u8],
+    descriptors: &[OwnedFd],
+) -> io::Result<()> {
+    loop {
+        await_events(socket, PollFlags::OUT, deadline)?;
+        match send(socket, text, descriptors) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return sent,
+        }
+    }
+}
+
+/// Waits until the socket is ready for that.
+fn await_events(socket: &OwnedFd, events: PollFlags, deadline: Instant) -> io::Result<()> {
+    let mut descriptors = [PollFd::new(socket, events)];
+    loop {
+        let left = deadline.saturating_duration_since(now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut descriptors, Some(&left)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 fn send(socket: &OwnedFd, text: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
     let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
@@ -104,7 +146,8 @@ fn send(socket: &OwnedFd, text: &[u8], descriptors: &[OwnedFd]) -> io::Result<()
     if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    sendmsg(socket, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(socket, &[IoSlice::new(text)], &mut control, flags)?;
     Ok(())
 }
 
@@ -118,16 +161,9 @@ impl Inherited {
     /// What [`Inherited::describe`] wrote.
     fn read(text: &[u8]) -> Option<Inherited> {
         let mut lines = std::str::from_utf8(text).ok()?.split('\n');
-        let (configured, bound) = (address(lines.next()?)?, address(lines.next()?)?);
+        let (configured, bound) = (lines.next()?.parse().ok()?, lines.next()?.parse().ok()?);
         let with_file = !lines.next()?.is_empty();
         Some(Inherited { configured, bound, sockets: Vec::new(), with_file })
-    }
-}
-
-fn address(text: &str) -> Option<Address> {
-    match text.strip_prefix("unix:") {
-        Some(path) => Some(Address::Unix(PathBuf::from(path))),
-        None => text.parse().ok().map(Address::Ip),
     }
 }
 
@@ -135,13 +171,15 @@ fn address(text: &str) -> Option<Address> {
 pub struct Successor {
     child: Child,
     socket: OwnedFd,
+    /// It is to serve by then.
+    deadline: Instant,
 }
 
 impl Successor {
     /// Starts `program` with the arguments of this process, and leaves it these sockets.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When it cannot be started, or does not take them in time; then it is ended.
     pub fn start(program: &Path, sockets: &[Inherited]) -> io::Result<Successor> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
@@ -149,22 +187,12 @@ impl Successor {
         command.args(std::env::args_os().skip(1)).env(VARIABLE, "1").stdin(Stdio::from(theirs));
         // It names the old process (sd_watchdog_enabled(3)).
         command.env_remove("WATCHDOG_PID");
-        let successor = Successor { child: command.spawn()?, socket: ours };
-        // What does not fit into the queue of messages waits for the new process.
-        match successor.bequeath(sockets) {
+        let deadline = now() + START_MAX;
+        let successor = Successor { child: command.spawn()?, socket: ours, deadline };
+        match bequeath(&successor.socket, sockets, deadline) {
             Ok(()) => Ok(successor),
             Err(error) => Err(successor.give_up(error)),
         }
-    }
-
-    fn bequeath(&self, listeners: &[Inherited]) -> io::Result<()> {
-        for listener in listeners {
-            let text = listener.describe();
-            for part in listener.sockets.chunks(DESCRIPTORS_MAX) {
-                send(&self.socket, text.as_bytes(), part)?;
-            }
-        }
-        send(&self.socket, END, &[])
     }
 
     /// Waits until it serves; its process number.
@@ -172,22 +200,11 @@ impl Successor {
     /// # Errors
     /// When it ends before, or takes too long; then it is ended.
     pub fn wait(self) -> io::Result<u32> {
-        let limit = Timespec::try_from(START_MAX).map_err(io::Error::other)?;
-        let mut descriptors = [PollFd::new(&self.socket, PollFlags::IN)];
-        let polled = loop {
-            match poll(&mut descriptors, Some(&limit)) {
-                Err(Errno::INTR) => {}
-                other => break other,
-            }
-        };
-        let outcome = match polled {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::TimedOut)),
-            Ok(_) => receive(self.socket.as_fd()).and_then(|(text, _)| match text == READY {
-                true => Ok(self.child.id()),
-                false => Err(io::ErrorKind::InvalidData.into()),
-            }),
-            Err(error) => Err(error.into()),
-        };
+        let ready = await_events(&self.socket, PollFlags::IN, self.deadline);
+        let outcome = ready.and_then(|()| match receive(self.socket.as_fd())?.0 == READY {
+            true => Ok(self.child.id()),
+            false => Err(io::ErrorKind::InvalidData.into()),
+        });
         outcome.map_err(|error| self.give_up(error))
     }
 
@@ -233,11 +250,25 @@ mod tests {
         assert!(receive(two.as_fd()).is_err(), "nobody is left at the other end");
     }
 
+    /// Who is left the sockets may hang before it takes them.
     #[test]
-    fn addresses_are_read_as_they_are_written() {
-        for text in ["127.0.0.1:80", "[::1]:8080", "unix:/run/corelane.sock"] {
-            assert_eq!(address(text).unwrap().to_string(), text);
-        }
-        assert_eq!(address("localhost:80"), None);
+    fn a_legacy_that_nobody_takes_is_given_up() {
+        let flags = SocketFlags::CLOEXEC;
+        let (one, _two) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        // The least that there is: a few messages.
+        socket2::SockRef::from(&one).set_send_buffer_size(1).unwrap();
+        let listener = |_| Inherited {
+            configured: "127.0.0.1:0".parse().unwrap(),
+            bound: "127.0.0.1:8080".parse().unwrap(),
+            sockets: vec![one.try_clone().unwrap()],
+            with_file: false,
+        };
+        let listeners: Vec<Inherited> = (0..100).map(listener).collect();
+        let begun = now();
+        let limit = Duration::from_millis(50);
+        let error = bequeath(&one, &listeners, begun + limit).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(now() >= begun + limit);
     }
 }

@@ -1,8 +1,9 @@
 //! Where clients connect.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use super::TrustedProxies;
 use crate::guard::Access;
@@ -25,6 +26,18 @@ impl fmt::Display for Address {
     }
 }
 
+/// As it is displayed.
+impl FromStr for Address {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Address, AddrParseError> {
+        match text.strip_prefix("unix:") {
+            Some(path) => Ok(Address::Unix(PathBuf::from(path))),
+            None => text.parse().map(Address::Ip),
+        }
+    }
+}
+
 /// One `[[listener]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerPlan {
@@ -38,4 +51,22 @@ pub struct ListenerPlan {
     pub trusted_proxies: TrustedProxies,
     /// Whose requests are answered; others get 403. `None`: everybody's.
     pub access: Option<Access>,
+}
+
+impl ListenerPlan {
+    /// The length of the accept queue, where nothing else is said.
+    pub const BACKLOG: u32 = 4096;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        for text in ["127.0.0.1:80", "[::1]:8080", "unix:/run/corelane.sock"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        assert!("localhost:80".parse::<Address>().is_err());
+    }
 }

@@ -39,7 +39,8 @@ use crate::route::Table;
 /// Everything a shard needs to serve.
 #[derive(Debug)]
 pub struct Plan {
-    /// Where to run: CPUs, ring and splice settings. Fixed for the life of the process.
+    /// Where to run: CPUs, ring and splice settings. All but the number of connections is fixed for
+    /// the life of the process.
     pub shards: ShardPlan,
     /// As whom to serve, where the process is started as root. Fixed as well.
     pub account: Option<Account>,

@@ -1,4 +1,5 @@
-//! Where and how shards run. These settings are fixed for the life of the process.
+//! Where and how shards run. A reload changes the number of connections; the rest stays for the
+//! life of the process.
 
 /// The shards and what each may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,4 +57,11 @@ pub struct SplicePlan {
     pub pipe_size: usize,
     /// Most pipes a shard holds at once.
     pub pipes: usize,
+}
+
+impl SplicePlan {
+    /// Capacity asked for each pipe where nothing else is said, bytes.
+    pub const PIPE_SIZE: usize = 1 << 20;
+    /// Most pipes of a shard where nothing else is said.
+    pub const PIPES: usize = 256;
 }

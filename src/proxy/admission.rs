@@ -11,7 +11,7 @@ use crate::plan::RoutePlan;
 /// # Errors
 /// The answer to its request.
 pub fn to_listener(client: &Client) -> Result<(), Failure> {
-    match &client.listener.access {
+    match &client.listener.plan().access {
         Some(access) if !access.allows(client.ip()) => Err(Failure::Forbidden),
         _ => Ok(()),
     }

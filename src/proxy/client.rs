@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::connection::Counted;
 use super::entrance::Told;
-use crate::plan::ListenerPlan;
+use super::listener::Listener;
 use crate::ring::{Buf, Timer};
 use crate::transport::Stream;
 
@@ -26,7 +26,7 @@ pub struct Client {
     pub(super) context: Counted,
     pub(super) stream: Stream,
     pub(super) timer: Timer,
-    pub(super) listener: Rc<ListenerPlan>,
+    pub(super) listener: Rc<Listener>,
     /// Who is at the other end, or whom that one announced; `None`: a Unix socket.
     pub(super) peer: Cell<Option<IpAddr>>,
     /// What most connections need not know.
@@ -55,7 +55,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of getpeername(2), ENOTCONN when it has left already.
-    pub fn new(context: Counted, listener: Rc<ListenerPlan>, fd: OwnedFd) -> io::Result<Client> {
+    pub fn new(context: Counted, listener: Rc<Listener>, fd: OwnedFd) -> io::Result<Client> {
         let stream = Stream::client(&context.ring, fd);
         let (ip, timer) = (stream.peer_ip()?, context.ring.timer());
         let (peer, told, finished) = (Cell::new(ip), OnceCell::new(), Cell::new(false));

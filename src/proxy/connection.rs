@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::client::Client;
+use super::listener::Listener;
+use super::tunnel::{self, Tunnel};
 use super::{entrance, exchange};
-use crate::plan::ListenerPlan;
 use crate::ring::Buf;
 
 /// How long a connection has for one last request while draining. It may be on its way: sent to a
@@ -18,7 +19,6 @@ use crate::ring::Buf;
 pub(super) const LAST_REQUEST_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// What follows an exchange.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// The next request.
     Keep,
@@ -26,6 +26,19 @@ pub enum Next {
     Close,
     /// Close, but let the client read our answer first.
     Linger,
+    /// Bytes without meaning to us, both ways, until it ends.
+    Tunnel(Box<Tunnel>),
+}
+
+impl Next {
+    /// What follows the last exchange.
+    async fn conclude(self, client: &Client) {
+        match self {
+            Next::Keep | Next::Close => {}
+            Next::Linger => client.linger().await,
+            Next::Tunnel(tunnel) => tunnel::run(client, *tunnel).await,
+        }
+    }
 }
 
 /// Counts a connection for as long as it lives.
@@ -56,17 +69,13 @@ impl Drop for Counted {
 /// Serves a client until it leaves, or we do.
 ///
 /// Not an async function: that would hold the client twice, before and after its construction.
-pub fn serve(
-    counted: Counted,
-    listener: Rc<ListenerPlan>,
-    fd: OwnedFd,
-) -> impl Future<Output = ()> {
+pub fn serve(counted: Counted, listener: Rc<Listener>, fd: OwnedFd) -> impl Future<Output = ()> {
     let client = Client::new(counted, listener, fd);
     async move {
         let Ok(client) = &client else {
             return; // it has left already
         };
-        if client.listener.proxy_protocol && !Box::pin(entrance::introduce(client)).await {
+        if client.listener.plan().proxy_protocol && !Box::pin(entrance::introduce(client)).await {
             return;
         }
         if client.enter().is_err() {
@@ -79,9 +88,8 @@ pub fn serve(
             // Boxed, so that a connection between two requests is small.
             match Box::pin(exchange::run(client, first)).await {
                 Next::Keep => {}
-                Next::Close => break,
-                Next::Linger => {
-                    Box::pin(client.linger()).await;
+                last => {
+                    Box::pin(last.conclude(client)).await;
                     break;
                 }
             }

@@ -34,7 +34,7 @@ pub struct Course<'a> {
     /// No try begins later.
     deadline: Tick,
     /// From the first retry that lasts until there is a response.
-    retrying: RefCell<Option<Counted<'a>>>,
+    retrying: RefCell<Option<Counted>>,
 }
 
 impl<'a> Course<'a> {

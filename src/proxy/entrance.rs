@@ -160,14 +160,14 @@ impl Client {
 
     /// Whether the peer's word about those before it is taken.
     pub(super) fn trusts_peer(&self) -> bool {
-        self.listener.trusted_proxies.trusts(self.peer.get())
+        self.listener.plan().trusted_proxies.trusts(self.peer.get())
     }
 
     /// Takes note of whose request this is. Says whether the peer is trusted.
     pub(super) fn identify(&self, head: &RequestHead<'_, '_>) -> bool {
         let trusted = self.trusts_peer();
         if trusted {
-            let proxies = &self.listener.trusted_proxies;
+            let proxies = &self.listener.plan().trusted_proxies;
             if let Some(named) = head.client_named(|address| proxies.has(address)) {
                 self.told.get_or_init(Box::default).client.set(Some(named));
             }

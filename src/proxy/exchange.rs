@@ -12,11 +12,11 @@ use super::request::{self, Request};
 use super::response::{Answer, Failed, Finished};
 use super::retry::{self, Again, Cause};
 use super::sending::Try;
-use super::tunnel;
+use super::tunnel::Tunnel;
 use crate::ring::{Buf, Sent, Traffic};
 use crate::telemetry::Phases;
 use crate::transport::Stream;
-use crate::upstream::{Connected, Lease, Verdict};
+use crate::upstream::{Connected, Counted, Lease, Verdict};
 
 /// Receives one request, whose first bytes are here, and answers it.
 pub async fn run(client: &Client, first: Buf) -> Next {
@@ -61,7 +61,7 @@ async fn forward(
     let group = &request.service.groups[request.group];
     // Whoever sends slowly keeps nobody from a server.
     let repeatable = hold(client, request, &mut head, body).await?;
-    let _live = group.allowance.enter().map_err(Failed::from)?;
+    let live = group.allowance.enter().map_err(Failed::from)?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
     let mut course = Course::new(client, request, group, phases);
@@ -119,7 +119,8 @@ async fn forward(
                 if let Finished::Response(ending) = &mut finished {
                     ending.sending |= cut_before;
                 }
-                return Ok(finish(client, request, &lease, server, finished, phases).await);
+                client.context.record(&phases.get());
+                return Ok(finish(client, request, Place { lease, _live: live }, server, finished));
             }
             Ok(Answer::Unwanted(_)) => {
                 cut_before = tried.cut;
@@ -183,27 +184,32 @@ fn replay(sent: Option<Sent>, request: &Request, past: Past) -> Option<(Again, V
     Some((again, bytes))
 }
 
+/// Where a request is counted for as long as it lasts.
+pub struct Place {
+    /// At its server.
+    lease: Lease,
+    /// At its upstream.
+    _live: Counted,
+}
+
 /// The response is complete: what happens to both connections.
-async fn finish(
+fn finish(
     client: &Client,
     request: &Request,
-    lease: &Lease,
+    place: Place,
     server: Stream,
     finished: Finished,
-    phases: &Cell<Phases>,
 ) -> Next {
     let context = &client.context;
-    context.record(&phases.get());
     match finished {
         Finished::Tunnel => {
             context.count(|counters| counters.tunnels += 1);
             let idle = request.route().timeouts.tunnel_idle;
-            Box::pin(tunnel::run(context, &client.stream, &server, idle)).await;
-            Next::Close
+            Next::Tunnel(Box::new(Tunnel { server, idle, _place: place }))
         }
         Finished::Response(verdict) => {
             if verdict.server_stays(&server) {
-                lease.keep(server, request.announcement(), context.ring.now());
+                place.lease.keep(server, request.announcement(), context.ring.now());
             }
             match (verdict.client_stays(), client.finished.get()) {
                 (true, _) => Next::Keep,

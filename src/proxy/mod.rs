@@ -11,6 +11,7 @@ mod exchange;
 mod forward;
 mod hold;
 mod journal;
+mod listener;
 mod rates;
 mod reply;
 mod request;
@@ -23,5 +24,6 @@ mod turnstile;
 
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
+pub use listener::Listener;
 pub use rates::{Rates, Taken};
 pub use turnstile::Turnstile;

@@ -7,9 +7,20 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Context;
+use super::client::Client;
+use super::exchange::Place;
 use super::splicing::{self, Stop};
 use crate::ring::{BUF_CAPACITY, Tick, Timer, Traffic};
 use crate::transport::Stream;
+
+/// What a tunnel holds besides the client: nothing of the exchange that it began as, nor of the
+/// plan.
+pub struct Tunnel {
+    pub server: Stream,
+    /// How long neither side may send anything.
+    pub idle: Duration,
+    pub _place: Place,
+}
 
 /// The tunnel has ended otherwise than by both sides' closing.
 struct Broken;
@@ -26,8 +37,10 @@ struct Half<'a> {
 }
 
 /// Relays in both directions until both sides have closed, one breaks off, or neither has sent for
-/// `idle`.
-pub async fn run(context: &Context, client: &Stream, server: &Stream, idle: Duration) {
+/// as long as it may.
+pub async fn run(client: &Client, tunnel: Tunnel) {
+    let (context, idle): (&Context, _) = (&client.context, tunnel.idle);
+    let (client, server) = (&client.stream, &tunnel.server);
     let moved_at = Cell::new(context.ring.now());
     let half = |from, to| {
         let timer = context.ring.timer();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::message::Socket;
 use crate::plan::ListenerPlan;
-use crate::proxy::{self, Context, Counted};
+use crate::proxy::{self, Context, Counted, Listener};
 use crate::ring::{Acceptor, Timer};
 
 /// How long a listener rests when descriptors or memory are short, or when its shard is full.
@@ -31,22 +31,16 @@ pub struct Listeners {
 
 /// A listener, as those see it who may change or close it.
 struct Door {
-    /// For the connections that come from now on.
-    plan: RefCell<Rc<ListenerPlan>>,
+    /// For its connections.
+    listener: Rc<Listener>,
     closing: Cell<bool>,
     wakers: RefCell<Vec<Waker>>,
 }
 
 impl Door {
     fn new(plan: &ListenerPlan) -> Door {
-        let plan = RefCell::new(Rc::new(plan.clone()));
-        Door { plan, closing: Cell::new(false), wakers: RefCell::default() }
-    }
-
-    fn set_plan(&self, plan: &ListenerPlan) {
-        if **self.plan.borrow() != *plan {
-            *self.plan.borrow_mut() = Rc::new(plan.clone());
-        }
+        let listener = Rc::new(Listener::new(plan));
+        Door { listener, closing: Cell::new(false), wakers: RefCell::default() }
     }
 
     fn close(&self) {
@@ -77,7 +71,7 @@ impl Listeners {
             sockets.into_iter().zip(&plan.listeners).filter_map(|(socket, plan)| match socket {
                 Socket::Kept(index) => {
                     let door = present.get(index)?;
-                    door.set_plan(plan);
+                    door.listener.adopt(plan);
                     Some(door.clone())
                 }
                 Socket::Opened(sockets) => Some(self.open(context, plan, sockets)),
@@ -194,6 +188,6 @@ async fn room(context: &Context, acceptor: &Acceptor, timer: &Timer, door: &Door
 
 fn serve(context: &Rc<Context>, door: &Door, fd: OwnedFd) {
     context.count(|counters| counters.accepted += 1);
-    let plan = door.plan.borrow().clone();
-    context.ring.spawn(proxy::serve(Counted::new(context.clone()), plan, fd));
+    let counted = Counted::new(context.clone());
+    context.ring.spawn(proxy::serve(counted, door.listener.clone(), fd));
 }

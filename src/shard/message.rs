@@ -21,21 +21,17 @@ pub enum Command {
     /// Accept for each of the plan's listeners, and send an `Event::Listening`.
     Listen(Vec<Socket>),
     /// Serve by this plan from the next request on, and send an `Event::Adopted`.
-    Adopt(Adoption),
+    Adopt {
+        /// The plan.
+        plan: Arc<Plan>,
+        /// What becomes of its listeners, in their order.
+        listeners: Vec<Socket>,
+    },
     /// What holds for these servers now. There is at most one of these under way to each shard:
     /// the next comes after `Notice::Applied`.
     Standings(Vec<(ServerId, Standing)>),
     /// The last `Notice::Findings` was taken.
     FindingsTaken,
-}
-
-/// A new plan, and what becomes of the listeners.
-#[derive(Debug)]
-pub struct Adoption {
-    /// The plan.
-    pub plan: Arc<Plan>,
-    /// For each of the plan's listeners.
-    pub listeners: Vec<Socket>,
 }
 
 /// Where a listener's connections come from. Open sockets that no listener has are closed, once

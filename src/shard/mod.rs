@@ -11,7 +11,7 @@ mod socket_file;
 
 pub use commons::{Commons, commons};
 pub use listener::{BindError, Bound, bind, bind_more, listen};
-pub use message::{Adoption, Command, Event, Notice, Notices, Socket, notices};
+pub use message::{Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.

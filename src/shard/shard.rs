@@ -11,7 +11,7 @@ use glommio::{BuilderErrorKind, GlommioError, LocalExecutorBuilder, Placement, R
 use super::commons::Commons;
 use super::herald::Herald;
 use super::listeners::Listeners;
-use super::message::{Adoption, Command, Event, Notices};
+use super::message::{Command, Event, Notices, Socket};
 use crate::plan::Plan;
 use crate::proxy::{Context, Service};
 use crate::ring::{Mailbox, Ring, Tier, Unavailable};
@@ -115,12 +115,11 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let context = Context::new(ring.clone(), service, seed, commons.turnstile());
     let herald = Rc::new(Herald { number, notices });
     let shard = Shard { context: context.clone(), events, herald, listeners: Rc::default() };
-    let events = shard.events.clone();
     ring.spawn(sweep(context.clone()));
     ring.spawn(shard.herald.clone().tell(context.clone()));
     commons.start(&context);
+    shard.tell(Event::Ready);
     ring.spawn(shard.obey(mailbox));
-    let _ = events.send((number, Event::Ready));
     ring.pump().await.map_err(|error| error.to_string())?;
     Ok(context.report())
 }
@@ -146,8 +145,8 @@ impl Shard {
                     self.listeners.adopt(context, sockets);
                     self.tell(Event::Listening);
                 }
-                Command::Adopt(adoption) => {
-                    self.adopt(adoption);
+                Command::Adopt { plan, listeners } => {
+                    self.adopt(plan, listeners);
                     self.tell(Event::Adopted);
                 }
                 Command::Standings(standings) => self.herald.apply(context, &standings),
@@ -171,7 +170,7 @@ impl Shard {
     }
 
     /// Serves by another plan from the next request on.
-    fn adopt(&self, Adoption { plan, listeners }: Adoption) {
+    fn adopt(&self, plan: Arc<Plan>, listeners: Vec<Socket>) {
         let context = &self.context;
         let service = context.service.borrow().succeed(plan);
         *context.service.borrow_mut() = service;

@@ -9,17 +9,18 @@
 //! small number where little goes on.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use super::server::share;
 use crate::plan::{BreakerPlan, BudgetPlan};
 
 /// Counts of one upstream in one shard, and their limits.
 pub struct Allowance {
-    live: Counter,
-    pending: Counter,
-    retrying: Counter,
-    budget_percent: u64,
-    budget_min: u32,
+    live: Rc<Counter>,
+    pending: Rc<Counter>,
+    retrying: Rc<Counter>,
+    budget_percent: Cell<u64>,
+    budget_min: Cell<u32>,
 }
 
 /// How much is counted just now, requests.
@@ -47,30 +48,30 @@ pub enum Exceeded {
 }
 
 /// One that is counted, until dropped.
-pub struct Counted<'a>(&'a Counter);
+pub struct Counted(Rc<Counter>);
 
 struct Counter {
     count: Cell<u32>,
-    most: u32,
+    most: Cell<u32>,
 }
 
 impl Counter {
     /// A shard's part of `most`, but never nothing.
-    fn new(most: Option<u32>, shard: usize, shards: usize) -> Counter {
+    fn new(most: Option<u32>, shard: usize, shards: usize) -> Rc<Counter> {
         let most = most.map_or(u32::MAX, |most| share(most, shard, shards).max(1));
-        Counter { count: Cell::new(0), most }
+        Rc::new(Counter { count: Cell::new(0), most: Cell::new(most) })
     }
 
-    fn one_more(&self, exceeded: Exceeded) -> Result<Counted<'_>, Exceeded> {
-        if self.count.get() >= self.most {
+    fn one_more(self: &Rc<Self>, exceeded: Exceeded) -> Result<Counted, Exceeded> {
+        if self.count.get() >= self.most.get() {
             return Err(exceeded);
         }
         self.count.set(self.count.get() + 1);
-        Ok(Counted(self))
+        Ok(Counted(self.clone()))
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.count.set(self.0.count.get() - 1);
     }
@@ -88,9 +89,25 @@ impl Allowance {
             live: counter(breaker.max_active),
             pending: counter(breaker.max_pending),
             retrying: counter(breaker.max_retries),
-            budget_percent: budget.percent.into(),
-            budget_min: budget.min,
+            budget_percent: Cell::new(budget.percent.into()),
+            budget_min: Cell::new(budget.min),
         }
+    }
+
+    /// Takes over the limits of another plan. What is counted stays.
+    pub(super) fn adopt(
+        &self,
+        budget: &BudgetPlan,
+        breaker: &BreakerPlan,
+        shard: usize,
+        shards: usize,
+    ) {
+        let new = Allowance::new(budget, breaker, shard, shards);
+        self.live.most.swap(&new.live.most);
+        self.pending.most.swap(&new.pending.most);
+        self.retrying.most.swap(&new.retrying.most);
+        self.budget_percent.swap(&new.budget_percent);
+        self.budget_min.swap(&new.budget_min);
     }
 
     /// What is counted just now.
@@ -106,7 +123,7 @@ impl Allowance {
     ///
     /// # Errors
     /// [`Exceeded::Active`].
-    pub fn enter(&self) -> Result<Counted<'_>, Exceeded> {
+    pub fn enter(&self) -> Result<Counted, Exceeded> {
         self.live.one_more(Exceeded::Active)
     }
 
@@ -114,7 +131,7 @@ impl Allowance {
     ///
     /// # Errors
     /// [`Exceeded::Pending`].
-    pub fn wait(&self) -> Result<Counted<'_>, Exceeded> {
+    pub fn wait(&self) -> Result<Counted, Exceeded> {
         self.pending.one_more(Exceeded::Pending)
     }
 
@@ -122,9 +139,9 @@ impl Allowance {
     ///
     /// # Errors
     /// [`Exceeded::Retries`], [`Exceeded::Budget`].
-    pub fn retry(&self) -> Result<Counted<'_>, Exceeded> {
-        let part = u64::from(self.live.count.get()) * self.budget_percent / 100;
-        if u64::from(self.retrying.count.get()) >= part.max(self.budget_min.into()) {
+    pub fn retry(&self) -> Result<Counted, Exceeded> {
+        let part = u64::from(self.live.count.get()) * self.budget_percent.get() / 100;
+        if u64::from(self.retrying.count.get()) >= part.max(self.budget_min.get().into()) {
             return Err(Exceeded::Budget);
         }
         self.retrying.one_more(Exceeded::Retries)
@@ -176,6 +193,27 @@ mod tests {
             live.len()
         };
         assert_eq!([room(0), room(1), room(2)], [2, 2, 1]);
+    }
+
+    #[test]
+    fn other_limits_count_what_is_under_way() {
+        let limited = |max_active| BreakerPlan { max_active, ..BreakerPlan::default() };
+        let adopt = |allowance: &Allowance, most, percent| {
+            let budget = BudgetPlan { percent, min: 0 };
+            allowance.adopt(&budget, &limited(most), 0, 1);
+        };
+        let allowance = allowance(&limited(Some(3)));
+        let mut live: Vec<_> = (0..3).map(|_| allowance.enter().ok()).collect();
+        adopt(&allowance, Some(2), 50);
+        live.truncate(2);
+        assert_eq!(allowance.enter().err(), Some(Exceeded::Active));
+        let retry = allowance.retry();
+        assert!(retry.is_ok());
+        assert_eq!(allowance.retry().err(), Some(Exceeded::Budget));
+        adopt(&allowance, None, 100);
+        assert!(allowance.retry().is_ok());
+        live.push(allowance.enter().ok());
+        assert_eq!(allowance.usage(), Usage { live: 3, pending: 0, retrying: 1 });
     }
 
     proptest! {

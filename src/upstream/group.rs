@@ -165,10 +165,13 @@ impl Group {
         let Site { shard, shards, seed, .. } = *site;
         let same_choice = old.filter(|(old, _)| balances_alike(old, plan));
         let balancer = same_choice.map(|(_, group)| group.balancer.clone());
-        let same_limits =
-            old.filter(|(old, _)| old.budget == plan.budget && old.breaker == plan.breaker);
-        let allowance = same_limits.map(|(_, group)| group.allowance.clone());
-        let new_allowance = || Rc::new(Allowance::new(&plan.budget, &plan.breaker, shard, shards));
+        let allowance = match old {
+            Some((_, group)) => {
+                group.allowance.adopt(&plan.budget, &plan.breaker, shard, shards);
+                group.allowance.clone()
+            }
+            None => Rc::new(Allowance::new(&plan.budget, &plan.breaker, shard, shards)),
+        };
         let queue_limit = match plan.queue.max {
             0 => 0,
             max => share(max, shard, shards).max(1) as usize,
@@ -176,7 +179,7 @@ impl Group {
         Rc::new(Group {
             servers: servers(plan, old.map(|(_, group)| group), site),
             balancer: balancer.unwrap_or_else(|| Rc::new(RefCell::new(balancer_of(plan, seed)))),
-            allowance: allowance.unwrap_or_else(new_allowance),
+            allowance,
             queue: old.map_or_else(Rc::default, |(_, group)| group.queue.clone()),
             queue_limit,
             queue_timeout: plan.queue.timeout,
@@ -305,7 +308,7 @@ impl Group {
         let server = self.servers[index].clone();
         let attempt = Cell::new(server.begin(now));
         let generation = Cell::new(server.generation());
-        Lease { group: self.clone(), server, index, attempt, generation }
+        Lease { queue: self.queue.clone(), server, index, attempt, generation }
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -381,7 +384,7 @@ fn any_full(view: &View<'_>) -> bool {
 
 /// A request's place at a server: counted there until dropped.
 pub struct Lease {
-    group: Rc<Group>,
+    queue: Rc<Queue>,
     server: Rc<Server>,
     index: usize,
     attempt: Cell<Attempt>,
@@ -425,6 +428,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.server.end(self.attempt.get());
-        self.group.queue.place_is_free();
+        self.queue.place_is_free();
     }
 }

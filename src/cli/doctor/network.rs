@@ -38,7 +38,7 @@ fn queue_count(interface: &str, queues: usize, shards: usize) -> Finding {
     Finding::advice(
         topic,
         state,
-        "with a queue for each shard, packets come to the CPU that works on them",
+        "with a queue for each shard, their CPUs have as much to do for the network",
         format!("ethtool -L {interface} combined {shards} (where the device has so many)"),
     )
 }
@@ -58,7 +58,7 @@ fn interrupts(machine: &Machine, interface: &str) -> Vec<Interrupt> {
     };
     let interrupt = |number: &String| {
         let name = name_of(number)?;
-        if !is_receive_queue(name) {
+        if !is_receive_queue(name, interface) {
             return None;
         }
         let cpus = machine.read(&format!("proc/irq/{number}/smp_affinity_list"))?;
@@ -67,10 +67,15 @@ fn interrupts(machine: &Machine, interface: &str) -> Vec<Interrupt> {
     numbers.iter().filter_map(interrupt).collect()
 }
 
-/// `eth0-TxRx-0`, `virtio0-input.0`, `virtio3-rx`, `mlx5_comp0@pci:…`, `eth0-rx-1`.
-fn is_receive_queue(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.contains("rx") || name.contains("-input.") || name.contains("_comp")
+/// `eth0-TxRx-0`, `virtio0-input.0`, `virtio3-rx`, `mlx5_comp0@pci:…`, `eth0-rx-1`, `eth0-0`.
+/// `scripts/pin-nic-queues.sh` goes by the same names.
+fn is_receive_queue(name: &str, interface: &str) -> bool {
+    let (name, interface) = (name.to_ascii_lowercase(), interface.to_ascii_lowercase());
+    let numbered = name.strip_prefix(&interface).and_then(|rest| rest.strip_prefix('-'));
+    name.contains("rx")
+        || name.contains("-input.")
+        || name.contains("_comp")
+        || numbered.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -> Option<Finding> {
@@ -83,7 +88,7 @@ fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -
         .iter()
         .map(|Interrupt { number, cpus }| format!("{number} to CPU {cpus}"))
         .collect();
-    let wanted = |index: usize| cpus.get(index % cpus.len().max(1)).map(ToString::to_string);
+    let wanted = |index: usize| cpus.iter().cycle().nth(index).map(ToString::to_string);
     let pinned = interrupts
         .iter()
         .enumerate()
@@ -94,8 +99,7 @@ fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -
         Finding::advice(
             topic,
             places.join(", "),
-            "a queue whose interrupt comes to another CPU than its shard's costs a wake-up and \
-             cold caches for each packet",
+            "where queues share a CPU, or use one without a shard, shards have unequal work",
             format!("scripts/pin-nic-queues.sh {interface}"),
         )
     })
@@ -136,7 +140,7 @@ fn transmit_steering(machine: &Machine, interface: &str, queues: &[String]) -> O
     let masks: Vec<String> = transmit.iter().filter_map(mask).collect();
     let unset = masks.iter().all(|mask| mask.chars().all(|c| matches!(c, '0' | ',')));
     let topic = format!("{interface}: XPS");
-    Some(if unset || masks.is_empty() {
+    Some(if unset {
         Finding::advice(
             topic,
             "off",

@@ -3,21 +3,18 @@
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, Machine};
+use crate::control::LockedMemory;
+use crate::plan::{ListenerPlan, SplicePlan};
 use crate::ring::Tier;
 
 /// Descriptors below which a busy proxy runs short: two for each request, two for each pipe.
 const FILES_WANTED: u64 = 65_536;
-/// What glommio asks for in each executor, bytes.
-const MEMLOCK_PER_SHARD: u64 = 512 << 10;
 /// The length of accept queues that listeners ask for unless configured otherwise.
-const BACKLOG: u64 = 4096;
-/// Pages of a pipe of 1 MiB, and how many such pipes a shard may want.
-const PIPE_PAGES: u64 = 256;
-const PIPES_PER_SHARD: u64 = 256;
+const BACKLOG: u64 = ListenerPlan::BACKLOG as u64;
 
 /// All findings of this kind.
 pub fn examine(machine: &Machine, cpus: &[usize]) -> Vec<Finding> {
-    let mut findings = vec![ring(), files(), memlock(cpus.len() as u64)];
+    let mut findings = vec![ring(), files(), memlock(cpus.len())];
     findings.extend(backlog(machine));
     findings.extend(migration(machine));
     findings.extend(pipes(machine, cpus.len() as u64));
@@ -59,15 +56,14 @@ fn files() -> Finding {
     )
 }
 
-fn memlock(shards: u64) -> Finding {
+fn memlock(shards: usize) -> Finding {
     let hard = getrlimit(Resource::Memlock).maximum.unwrap_or(u64::MAX);
-    let needed = MEMLOCK_PER_SHARD * shards;
+    let LockedMemory { needed, advised_mebibytes: mebibytes } = LockedMemory::of(shards);
     if hard >= needed || rustix::process::geteuid().is_root() {
         let state =
             if hard == u64::MAX { "no limit".into() } else { format!("{} KiB", hard >> 10) };
         return Finding::good("locked memory", state);
     }
-    let mebibytes = ((3 * needed) >> 20).max(8);
     Finding::problem(
         "locked memory",
         format!("{} KiB for {shards} shards, which need {} KiB", hard >> 10, needed >> 10),
@@ -109,7 +105,8 @@ fn migration(machine: &Machine) -> Option<Finding> {
 /// The limit is for each user without privileges; 0: none.
 fn pipes(machine: &Machine, shards: u64) -> Option<Finding> {
     let pages = machine.number("proc/sys/fs/pipe-user-pages-soft")?;
-    let wanted = PIPE_PAGES * PIPES_PER_SHARD * shards;
+    let pages_of_pipe = SplicePlan::PIPE_SIZE / rustix::param::page_size();
+    let wanted = (pages_of_pipe * SplicePlan::PIPES) as u64 * shards;
     Some(if pages == 0 || pages >= wanted || rustix::process::geteuid().is_root() {
         Finding::good("fs.pipe-user-pages-soft", pages.to_string())
     } else {

@@ -90,6 +90,46 @@ fn a_pinned_interface_is_good() {
     assert!(!topics.iter().any(|finding| finding.topic.starts_with("lo:")), "no device");
 }
 
+/// The names that drivers give to interrupts.
+#[test]
+fn the_script_pins_what_is_looked_at() {
+    for (name, receives) in [
+        ("eth9-TxRx-0", true),
+        ("virtio0-input.0", true),
+        ("virtio3-rx", true),
+        ("mlx5_comp0@pci:0000:01:00.0", true),
+        ("eth9-rx-1", true),
+        ("eth9-0", true),
+        ("eth9", false),
+        ("eth9-tx-0", false),
+        ("eth9-events", false),
+        ("virtio0-output.0", false),
+        ("virtio0-config", false),
+        ("mlx5_async0@pci:0000:01:00.0", false),
+    ] {
+        let machine = Made::new(&[
+            ("sys/class/net/eth9/device/msi_irqs/40", ""),
+            ("sys/class/net/eth9/queues/rx-0/rps_cpus", "0"),
+            ("sys/class/net/eth9/queues/rx-1/rps_cpus", "0"),
+            ("proc/interrupts", &format!(" 40: 1 PCI {name}")),
+            ("proc/irq/40/smp_affinity_list", "0-1"),
+        ]);
+        let below = |folder: &str| machine.0.path().join(folder);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/pin-nic-queues.sh");
+        let output = std::process::Command::new("bash")
+            .arg(script)
+            .args(["--dry-run", "--cpus", "0", "eth9", "--sys"])
+            .args([below("sys"), "--proc".into(), below("proc")])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.contains("interrupt 40, queue 0"), receives, "{name}: {output:?}");
+        let findings = examine(machine.0.path(), &[0, 1]);
+        let found = findings.iter().any(|finding| finding.topic == "eth9: interrupts");
+        assert_eq!(found, receives, "{name}");
+    }
+}
+
 #[test]
 fn what_is_steered_elsewhere_is_found() {
     for (file, text, topic, mend) in [

@@ -202,12 +202,22 @@ impl Board {
     }
 
     /// Another plan's servers from now on; what is known of those that stay, stays. All shards are
-    /// to be told of all, some of which they meet for the first time.
-    pub fn adopt(&mut self, plan: &Plan) {
+    /// to be told of all, some of which they meet for the first time. Returns what changed by that
+    /// for those that stay.
+    pub fn adopt(&mut self, plan: &Plan) -> Vec<Change<'_>> {
+        let before: BTreeMap<ServerId, Status> =
+            self.servers.iter().map(|(id, server)| (*id, server.status())).collect();
         self.servers = servers(plan, std::mem::take(&mut self.servers));
         for outbox in &mut self.outboxes {
             self.servers.keys().for_each(|id| outbox.note(*id));
         }
+        let changed = self.servers.iter().filter_map(|(id, server)| {
+            let (old, new) = (*before.get(id)?, server.status());
+            let reason = "the configuration was changed".to_owned();
+            let (upstream, server) = (&server.upstream, &server.name);
+            (old != new).then_some(Change { upstream, server, old, new, reason })
+        });
+        changed.collect()
     }
 
     /// A shard has found out something.

@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::plan::{Address, CheckKind, CheckPlan, HttpCheck, ProxyVersion};
@@ -22,60 +22,41 @@ const BODY_MAX: usize = 64 << 10;
 /// Who asks.
 const AGENT: &str = concat!("corelane/", env!("CARGO_PKG_VERSION"), " (health check)");
 
-/// What a check says.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The server is well.
-    Passed,
-    /// It is not, and why.
-    Failed(String),
-    /// We could not ask, and why; the server is not to blame.
-    Unknown(String),
-}
-
 /// Why a check did not pass.
-enum Fault {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server is not well.
     Theirs(String),
+    /// We could not ask; the server is not to blame.
     Ours(String),
 }
 
 /// Checks the server at `address`, which is configured as `name`. `announces`: connections to it
 /// begin with a PROXY header.
+///
+/// # Errors
+/// [`Fault`].
 pub async fn run(
     plan: &CheckPlan,
     announces: Option<ProxyVersion>,
     address: &Address,
     name: &str,
-) -> Outcome {
+) -> Result<(), Fault> {
     let preface = announces.map_or(&b""[..], ProxyVersion::own_header);
-    let host = match address {
-        Address::Ip(_) => name,
-        Address::Unix(_) => "localhost",
+    let asked = async {
+        match address {
+            Address::Ip(ip) => {
+                let stream = TcpStream::connect(ip).await.map_err(not_connected)?;
+                ask(&plan.kind, preface, stream, name).await
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(not_connected)?;
+                ask(&plan.kind, preface, stream, "localhost").await
+            }
+        }
     };
-    match tokio::time::timeout(plan.timeout, ask(&plan.kind, preface, address, host)).await {
-        Ok(Ok(())) => Outcome::Passed,
-        Ok(Err(Fault::Theirs(why))) => Outcome::Failed(why),
-        Ok(Err(Fault::Ours(why))) => Outcome::Unknown(why),
-        Err(_) => Outcome::Failed(format!("it took longer than {:?}", plan.timeout)),
-    }
-}
-
-async fn ask(kind: &CheckKind, preface: &[u8], address: &Address, host: &str) -> Result<(), Fault> {
-    // Any new connection has room for a preface.
-    match address {
-        Address::Ip(ip) => {
-            let stream = TcpStream::connect(ip).await.map_err(not_connected)?;
-            stream.writable().await.map_err(not_connected)?;
-            stream.try_write(preface).map_err(not_connected)?;
-            ask_over(kind, stream, host).await
-        }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(not_connected)?;
-            stream.writable().await.map_err(not_connected)?;
-            stream.try_write(preface).map_err(not_connected)?;
-            ask_over(kind, stream, host).await
-        }
-    }
+    let late = || Fault::Theirs(format!("it took longer than {:?}", plan.timeout));
+    tokio::time::timeout(plan.timeout, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn not_connected(error: io::Error) -> Fault {
@@ -88,11 +69,13 @@ fn not_connected(error: io::Error) -> Fault {
     }
 }
 
-async fn ask_over(
+async fn ask(
     kind: &CheckKind,
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    preface: &[u8],
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
 ) -> Result<(), Fault> {
+    stream.write_all(preface).await.map_err(not_connected)?;
     match kind {
         CheckKind::Tcp => Ok(()),
         CheckKind::Http(check) => request(check, stream, host).await.map_err(Fault::Theirs),

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::check::{self, Outcome};
-use super::{Desk, now};
+use super::Desk;
+use super::check::{self, Fault};
+use crate::control::clock::now;
 use crate::plan::{CheckPlan, Plan, ProxyVersion, ServerId};
 
 /// The checks that run, each a task of the present thread.
@@ -86,12 +87,12 @@ impl Watched {
             let target = desk.borrow().board.target(self.server);
             if let Some(address) = target {
                 match check::run(&self.plan, self.announces, &address, &self.name).await {
-                    Outcome::Passed => desk.borrow_mut().checked(self.server, Ok(())),
-                    Outcome::Failed(why) => {
+                    Ok(()) => desk.borrow_mut().checked(self.server, Ok(())),
+                    Err(Fault::Theirs(why)) => {
                         self.log("check failed", &why);
                         desk.borrow_mut().checked(self.server, Err(why));
                     }
-                    Outcome::Unknown(why) => self.log("check not possible", &why),
+                    Err(Fault::Ours(why)) => self.log("check not possible", &why),
                 }
             }
             tokio::time::sleep_until(next.into()).await;

@@ -159,6 +159,32 @@ fn only_servers_with_an_address_that_are_not_down_are_checked() {
     assert_eq!(board.target(id(9)), None);
 }
 
+#[test]
+fn what_a_new_plan_changes_is_announced() {
+    let mut board = Board::new(&plan(), 1);
+    let now = start();
+    board.found(&found(1, Some(ejection(10))), now);
+    check(&mut board, &[false; 3], now);
+    let changes = |board: &mut Board, plan: &Plan| -> Vec<(String, Status, Status)> {
+        let changes = board.adopt(plan).into_iter();
+        changes.map(|change| (change.server.to_owned(), change.old, change.new)).collect()
+    };
+    assert_eq!(changes(&mut board, &plan()), []);
+    let mut next = plan();
+    next.upstreams[0].check = None;
+    next.upstreams[0].servers[1].state = ServerState::Down;
+    next.upstreams[0].servers[2].state = ServerState::Up;
+    assert_eq!(
+        changes(&mut board, &next),
+        [
+            ("127.0.0.1:1".to_owned(), Status::Failing, Status::Up),
+            ("127.0.0.1:2".to_owned(), Status::Ejected, Status::Down),
+            ("127.0.0.1:3".to_owned(), Status::Drain, Status::Up),
+        ]
+    );
+    assert_eq!(changes(&mut board, &next), []);
+}
+
 /// A shard as far as this exchange goes, and the queues between it and the board.
 #[derive(Default)]
 struct Shard {
