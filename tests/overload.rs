@@ -11,7 +11,6 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::*;
 
 tiered! {
@@ -22,25 +21,6 @@ tiered! {
 
 /// Long enough to see a spin, in which each thread of the proxy would use all of it.
 const WATCHED: Duration = ms(500);
-
-/// These tests use many descriptors and watch the processor: one at a time.
-fn alone<T>(test: impl FnOnce() -> T) -> T {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    test()
-}
-
-/// Whether this process and the proxy may open so many files; raises the limit as far as allowed.
-fn may_open(files: u64) -> bool {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    if maximum.is_some_and(|maximum| maximum < files) {
-        println!("skipped: {files} open files are needed, the hard limit is {maximum:?}");
-        return false;
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-        .expect("up to the hard limit");
-    true
-}
 
 /// More than there are buffers that a shard may hand to the kernel, by far.
 const UNFINISHED: usize = 2_500;
@@ -58,7 +38,8 @@ fn thousands_of_unfinished_heads_bother_nobody(tier: Tier) {
         let ring = format!("[ring]\ntier = \"{tier}\"\nbuffers = {buffers}");
         let patient = "[timeouts]\nheader = \"60s\"";
         let config = Config::new(tier).origin("app", &origin).toml(&ring).toml(patient);
-        alone(|| unfinished_heads(&config.start()));
+        let _alone = alone();
+        unfinished_heads(&config.start());
     }
 }
 
@@ -142,7 +123,8 @@ fn a_flood_of_requests_does_not_starve_responses(tier: Tier) {
     });
     let flooding: Vec<_> = flooding.collect();
     let mut clients: Vec<_> = flooding.into_iter().map(|it| it.join().expect("sent")).collect();
-    alone(|| proxy.assert_does_not_spin(WATCHED));
+    let _alone = alone();
+    proxy.assert_does_not_spin(WATCHED);
     for _ in 0..20 {
         more.send(()).expect("an origin");
         reader.exactly(20_000, &mut |_| ()).expect("a piece, in spite of the flood");

@@ -6,7 +6,6 @@
 #[macro_use]
 mod support;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -29,12 +28,6 @@ const WATCHED: Duration = ms(700);
 const GOES_ON: Duration = ms(5_000);
 /// In how long all is well again.
 const RECOVERY: Duration = ms(1_000);
-
-/// These tests watch the processor and count milliseconds: one at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 const LAST_GET: &str = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";

@@ -10,7 +10,6 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::*;
 
 tiered! {
@@ -27,18 +26,6 @@ const LATE: Duration = ms(15_000);
 const NOW_AND_THEN: Duration = ms(200);
 /// What the proxy may hold for each of them, bytes.
 const HELD_MAX: u64 = 16 << 10;
-
-/// Raises the limit on open files as far as allowed; whether that is enough.
-fn may_open(files: u64) -> bool {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    if maximum.is_some_and(|maximum| maximum < files) {
-        println!("skipped: {files} open files are needed, the hard limit is {maximum:?}");
-        return false;
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-        .expect("up to the hard limit");
-    true
-}
 
 fn slow_heads_hold_nobody_up(tier: Tier) {
     // All tiers may run at once.

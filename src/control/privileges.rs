@@ -8,7 +8,8 @@ use nix::unistd::{Group, User};
 use rustix::process::geteuid;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, configure_capability_in_ambient_set, set_capabilities,
-    set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
 };
 
 use crate::plan::Account;
@@ -98,6 +99,6 @@ impl Ids {
         set_capabilities(None, kept)?;
         // For the program that an upgrade starts. A container may have taken it away already.
         let _ = configure_capability_in_ambient_set(KEPT, true);
-        Ok(())
+        set_no_new_privs(true)
     }
 }

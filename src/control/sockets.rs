@@ -62,14 +62,16 @@ impl Sockets {
             });
             steps.push(match same.and_then(Option::take) {
                 Some(index) => Step::Keep(index),
-                None if let Some(step) = self.inherit(plan) => step,
-                None => {
-                    let inherited = self.inherited.iter().map(|other| other.bound.clone());
-                    let open = self.addresses().into_iter().chain(inherited);
-                    let own: Vec<Address> = open.chain(new(&steps)).collect();
-                    let bound = shard::bind(plan, self.shards, &own);
-                    Step::New(bound.map_err(|error| error.to_string())?, false)
-                }
+                None => match self.inherit(plan) {
+                    Some(step) => step,
+                    None => {
+                        let inherited = self.inherited.iter().map(|other| other.bound.clone());
+                        let open = self.addresses().into_iter().chain(inherited);
+                        let own: Vec<Address> = open.chain(new(&steps)).collect();
+                        let bound = shard::bind(plan, self.shards, &own);
+                        Step::New(bound.map_err(|error| error.to_string())?, false)
+                    }
+                },
             });
         }
         let shards = self.shards;

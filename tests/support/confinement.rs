@@ -30,6 +30,8 @@ pub struct Confinement {
     pub denied: Vec<(i64, i32)>,
     /// Capabilities that even a process of root lacks.
     pub without: Option<CapabilitySet>,
+    /// Its files are where every user may read them.
+    pub for_all: bool,
     /// It runs as nobody where the tests run as root; else as whoever runs them.
     pub unprivileged: bool,
 }
@@ -86,7 +88,7 @@ impl Confinement {
     /// `binary` at a place in `dir` where it can be run: nobody may not look into everybody's
     /// directories.
     pub fn reachable(&self, binary: &Path, dir: &Path) -> PathBuf {
-        if !self.unprivileged {
+        if !self.unprivileged && !self.for_all {
             return binary.to_owned();
         }
         let open_to_all = std::fs::Permissions::from_mode(0o755);

@@ -246,7 +246,13 @@ impl Proxy {
     /// Writes this configuration to its file; the process reads that when it is told to.
     #[track_caller]
     pub fn rewrite(&self, config: &Config) {
-        std::fs::write(self.dir().join("config.toml"), config.render()).expect("its file");
+        self.rewrite_text(&config.render());
+    }
+
+    /// Writes this text to its file.
+    #[track_caller]
+    pub fn rewrite_text(&self, text: &str) {
+        std::fs::write(self.dir().join("config.toml"), text).expect("its file");
     }
 
     /// Gives it this configuration, and waits until all shards serve by it.

@@ -29,6 +29,24 @@ pub(super) fn check_parts(cases: &[(&str, &[&str])]) {
 }
 
 #[test]
+fn accounts() {
+    check_parts(&[
+        ("group = \"www-data\"", &["1:9: `group` is set, but no `user`; set `user` too"]),
+        (
+            "user = \"\"",
+            &["1:8: `` cannot be the name of an account; write a name as in /etc/passwd or \
+                 /etc/group, such as \"www-data\""],
+        ),
+        (
+            "user = \"a:b\"",
+            &["1:8: `a:b` cannot be the name of an account; write a name as in /etc/passwd or \
+                 /etc/group, such as \"www-data\""],
+        ),
+        ("user = 33", &["1:8: `user` is a whole number; write a string in quotes"]),
+    ]);
+}
+
+#[test]
 fn shards() {
     check_parts(&[
         (

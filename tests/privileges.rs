@@ -1,0 +1,139 @@
+//! `user`: what is left of root's might. Says so and does nothing where the tests are not run as
+//! root.
+
+#[macro_use]
+mod support;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+use support::*;
+
+tiered! {
+    a_process_of_root_becomes_the_user,
+    it_opens_low_ports_still,
+    a_new_process_that_takes_over_is_no_root_either,
+    another_user_takes_effect_at_the_next_start,
+    an_unknown_account_is_refused,
+}
+
+/// Exist everywhere.
+const USER: &str = "user = \"nobody\"";
+const NOBODY: &str = "65534";
+/// CAP_NET_BIND_SERVICE and nothing else, as in /proc.
+const KEPT: &str = "0000000000000400";
+
+fn may_change() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        println!("skipped: only root can become another user");
+    }
+    is_root
+}
+
+fn saying(tier: Tier, text: &str) -> Config {
+    let for_all = Confinement { for_all: true, ..Confinement::default() };
+    Config::new(tier)
+        .route(&format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}"))
+        .top(USER)
+        .confined(for_all)
+}
+
+/// Fails unless each thread of the process is nobody's and has nothing but what is kept.
+#[track_caller]
+fn assert_is_nobody(pid: u32) {
+    let threads = PathBuf::from(format!("/proc/{pid}/task"));
+    let threads: Vec<_> = threads.read_dir().expect("its threads").map(Result::unwrap).collect();
+    assert!(threads.len() > 2, "shards and control are threads: {}", threads.len());
+    for thread in threads {
+        let status = std::fs::read_to_string(thread.path().join("status")).expect("a thread");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.split(':').next() == Some(name));
+            let words = line.unwrap_or_else(|| panic!("{name} in {status}")).split_whitespace();
+            words.skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        for ids in ["Uid", "Gid"] {
+            assert_eq!(field(ids), [NOBODY; 4], "{ids}");
+        }
+        assert!(!field("Groups").contains(&"0".to_owned()), "{:?}", field("Groups"));
+        for set in ["CapEff", "CapPrm"] {
+            assert_eq!(field(set), [KEPT], "{set}");
+        }
+        assert_eq!(field("NoNewPrivs"), ["1"]);
+    }
+}
+
+fn a_process_of_root_becomes_the_user(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    let proxy = saying(tier, "served").shards(2).start();
+    assert_eq!(proxy.get("/").text(), "served");
+    assert_is_nobody(proxy.pid());
+    assert!(proxy.terminate().status.success());
+}
+
+/// An address with a port below 1024 that is free.
+fn low_address() -> String {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.9", *port)).is_ok();
+    let port = (600..1_000).find(free).expect("a free port");
+    format!("127.0.0.9:{port}")
+}
+
+fn it_opens_low_ports_still(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    // No two of the tiers at once.
+    let _alone = alone();
+    let address = low_address();
+    let proxy = saying(tier, "one").listener("127.0.0.1:0").start();
+    proxy.reload(&saying(tier, "two").listener("127.0.0.1:0").listener(&address));
+    let low = address.parse().expect("an address");
+    assert_eq!(Client::connect(&low).get("/").text(), "two");
+    assert_is_nobody(proxy.pid());
+}
+
+fn a_new_process_that_takes_over_is_no_root_either(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    let proxy = saying(tier, "one").start();
+    let address = proxy.address();
+    proxy.rewrite(&saying(tier, "two"));
+    proxy.signal(Signal::USR2);
+    let successor = Successor::of(&proxy.await_stderr("another process has taken over"));
+    wait_until("it serves", || Client::connect(&address).get("/").text() == "two");
+    assert_is_nobody(successor.number().cast_unsigned());
+    successor.terminate();
+    assert!(proxy.wait_without_output().success());
+}
+
+fn another_user_takes_effect_at_the_next_start(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    let proxy = saying(tier, "one").start();
+    let other = saying(tier, "two").render().replace("nobody", "daemon");
+    proxy.rewrite_text(&other);
+    proxy.signal(Signal::HUP);
+    proxy.await_stderr("`user` or `group` changed; that takes effect at the next start");
+    wait_until("the rest holds", || proxy.get("/").text() == "two");
+    assert_is_nobody(proxy.pid());
+}
+
+fn an_unknown_account_is_refused(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    for (named, sentence) in [
+        ("user = \"nobody-at-all\"", "there is no user `nobody-at-all`"),
+        ("user = \"nobody\"\ngroup = \"no-such-group\"", "there is no group `no-such-group`"),
+    ] {
+        let exit = Config::new(tier).top(named).origin("app", &Origin::named("a")).try_start();
+        let exit = exit.err().unwrap_or_else(|| panic!("it started in spite of {named}"));
+        assert_eq!(exit.status.code(), Some(1), "{}", exit.stderr);
+        assert!(exit.stderr.contains(sentence), "{}", exit.stderr);
+    }
+}
