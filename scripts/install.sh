@@ -169,7 +169,7 @@ fi
 
 place 755 "$binary" "$root$prefix/bin/corelane"
 for unit in corelane.service corelane.socket; do
-    sed -e "s|@PREFIX@|$prefix|g" -e "s|@CONFIG@|$config|g" "$here/scripts/$unit" \
+    sed -e "s|/usr/bin/corelane|$prefix/bin/corelane|g" "$here/scripts/$unit" \
         >"$scratch/$unit"
     if ! reloads_by_notice; then
         # shellcheck disable=SC2016 # systemd puts the process in

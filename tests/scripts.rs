@@ -65,7 +65,7 @@ fn an_installation_may_be_repeated_and_removed() {
     assert_eq!(files(&root), installed);
     let unit = fs::read_to_string(root.join(installed[1])).expect("the unit");
     assert!(unit.contains("ExecStart=/opt/corelane/bin/corelane run -c /etc/corelane/config.toml"));
-    assert!(!unit.contains("@PREFIX") && !unit.contains("@CONFIG"), "{unit}");
+    assert!(!unit.contains("/usr/bin"), "{unit}");
     // What an administrator wrote stays, whatever else is brought up to date.
     fs::write(root.join(installed[0]), "# mine").expect("the configuration");
     fs::write(root.join(installed[1]), "# old").expect("the unit");
@@ -79,6 +79,49 @@ fn an_installation_may_be_repeated_and_removed() {
         succeeds("install.sh", &removal);
         assert_eq!(files(&root), [installed[0]]);
     }
+}
+
+/// Builds the Debian package around the binary at hand, where cargo-deb is installed.
+#[test]
+fn the_debian_package_holds_what_the_unit_needs() {
+    if Command::new("cargo-deb").arg("--version").output().is_err() {
+        println!("skipped: cargo-deb is not installed (cargo install cargo-deb)");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let target = folder.path().join("target");
+    fs::create_dir_all(target.join("release")).expect("a folder");
+    fs::copy(binary(), target.join("release/corelane")).expect("a copy of the binary");
+    let package = folder.path().join("corelane.deb");
+    let made = Command::new("cargo-deb")
+        .args(["--no-build", "--no-strip", "--fast", "--target-dir"])
+        .arg(&target)
+        .arg("--output")
+        .arg(&package)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo-deb");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let unpacked = folder.path().join("unpacked");
+    let mut unpack = Command::new("dpkg-deb");
+    unpack.arg("--raw-extract").arg(&package).arg(&unpacked);
+    assert!(unpack.status().expect("dpkg-deb").success());
+    let held = files(&unpacked);
+    for file in [
+        "DEBIAN/conffiles",
+        "DEBIAN/postinst",
+        "DEBIAN/postrm",
+        "DEBIAN/prerm",
+        "etc/corelane/config.toml",
+        "usr/bin/corelane",
+        "usr/lib/systemd/system/corelane.service",
+        "usr/lib/systemd/system/corelane.socket",
+    ] {
+        assert!(held.iter().any(|held| held == file), "no {file} in {held:?}");
+    }
+    let unit = fs::read_to_string(unpacked.join("usr/lib/systemd/system/corelane.service"));
+    let unit = unit.expect("the unit");
+    assert!(unit.contains("ExecStart=/usr/bin/corelane run -c /etc/corelane/config.toml"));
 }
 
 #[test]
