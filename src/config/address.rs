@@ -64,10 +64,13 @@ pub(super) fn listener(text: &str) -> Result<Address, AddressError> {
     )
 }
 
-/// A server: `IP:port`, `[IPv6]:port`, `name:port` or `unix:/path`.
+/// A server: `IP:port`, `[IPv6]:port`, `name:port`, `unix:/path` or `srv:_service._proto.name`.
 pub(super) fn server(text: &str) -> Result<ServerAddress, AddressError> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path).map(ServerAddress::Fixed);
+    }
+    if let Some(name) = text.strip_prefix("srv:") {
+        return service(name).map(ServerAddress::Service);
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         return server_url(text, scheme, rest);
@@ -115,6 +118,53 @@ fn named_server(text: &str) -> Result<ServerAddress, AddressError> {
         _ => error(
             format!("`{port}` is not a port"),
             format!("write a number from 1 to 65535, such as \"{host}:80\""),
+        ),
+    }
+}
+
+/// The name of SRV records, in lower case. Many name servers of clusters know such names without
+/// the underscores of RFC 2782, so any name will do.
+fn service(text: &str) -> Result<String, AddressError> {
+    if let Some((name, port)) = text.rsplit_once(':') {
+        return error(
+            format!("`srv:{text}` has a port, but SRV records say which"),
+            match port.parse::<u16>() {
+                Ok(_) => format!("write \"srv:{name}\", or \"{text}\" for its addresses"),
+                Err(_) => format!("did you mean \"srv:{name}\"?"),
+            },
+        );
+    }
+    let label = |label: &str| {
+        let inner = label.strip_prefix('_').unwrap_or(label);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !inner.is_empty() && label.len() <= 63 && inner.bytes().all(plain)
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if name.len() > 253 || !name.split('.').all(label) {
+        return error(
+            format!("`srv:{text}` names no SRV records"),
+            "write a name such as \"srv:_http._tcp.example.com\"",
+        );
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// A name server: an IP address, with a port other than 53 or without one.
+pub(super) fn name_server(text: &str) -> Result<SocketAddr, AddressError> {
+    let address = match (text.parse::<SocketAddr>(), without_port(text)) {
+        (Ok(address), _) => Some(address),
+        (_, Some(address)) => Some(SocketAddr::new(address, 53)),
+        _ => None,
+    };
+    match address {
+        Some(address) if address.port() > 0 => Ok(address),
+        Some(address) => {
+            let meant = SocketAddr::new(address.ip(), 53);
+            error(format!("`{text}` has port 0"), format!("did you mean \"{meant}\"?"))
+        }
+        None => error(
+            format!("`{text}` is not a name server's address"),
+            "write an IP address, with a port if that is not 53: \"127.0.0.1:8600\"",
         ),
     }
 }

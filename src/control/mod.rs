@@ -1,12 +1,12 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
+mod discovery;
 mod health;
 mod identity;
 mod limits;
 mod machine;
 mod reload;
 mod reports;
-mod resolve;
 mod service;
 mod shards;
 mod signals;

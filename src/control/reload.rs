@@ -1,12 +1,15 @@
-//! Another plan while the proxy runs: all shards get it, or nothing changes.
+//! Another plan while the proxy runs: all shards get it, or nothing changes. It comes from another
+//! configuration, or from what was found out about names and files of servers.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::discovery::Discovery;
 use super::identity::Identities;
 use super::limits;
-use super::sockets::{Inherited, OpenError, Sockets};
+use super::sockets::{Inherited, Sockets};
+use super::supervisor::StartError;
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
 
@@ -17,6 +20,9 @@ pub type Source = Box<dyn FnMut() -> Result<Plan, Vec<String>> + Send>;
 pub struct Configuration {
     source: Option<Source>,
     identities: Identities,
+    /// What the source gave last.
+    configured: Plan,
+    discovery: Discovery,
     /// The plan in force.
     pub plan: Arc<Plan>,
     /// The sockets of its listeners.
@@ -27,12 +33,25 @@ pub struct Configuration {
 /// What is under way.
 enum Progress {
     None,
-    /// So many shards have yet to take the plan; another reload was asked for meanwhile.
+    /// So many shards have yet to take the plan, which a reload brought or not; another reload was
+    /// asked for meanwhile.
     Adopting {
         since: Instant,
         shards: usize,
+        reload: bool,
         again: bool,
     },
+}
+
+/// What follows when a shard has taken the plan in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The others have not yet.
+    Wait,
+    /// Another reload was asked for meanwhile, and may begin.
+    Reload,
+    /// Nothing is under way any more; whether that was a reload.
+    Rest { reloaded: bool },
 }
 
 /// Why a new plan was refused.
@@ -49,19 +68,28 @@ impl Configuration {
     /// The first plan. Returns the sockets of each shard.
     ///
     /// # Errors
-    /// Why it cannot listen.
+    /// Why it cannot listen, or not look up the names of servers.
     pub fn new(
-        mut plan: Plan,
+        configured: Plan,
         source: Option<Source>,
         inherited: Vec<Inherited>,
-    ) -> Result<(Configuration, Vec<Vec<Socket>>), OpenError> {
+        mut discovery: Discovery,
+    ) -> Result<(Configuration, Vec<Vec<Socket>>), StartError> {
         let mut identities = Identities::default();
+        let mut sockets = Sockets::new(configured.shards.cpus.len(), inherited);
+        let opened = sockets.change(&configured.listeners).map_err(StartError::Open)?;
+        discovery.adopt(&configured)?;
+        let mut plan = discovery.compose(&configured, None);
         identities.number(&mut plan);
-        let mut sockets = Sockets::new(plan.shards.cpus.len(), inherited);
-        let opened = sockets.change(&plan.listeners)?;
-        let plan = Arc::new(plan);
-        let configuration =
-            Configuration { source, identities, plan, sockets, progress: Progress::None };
+        let configuration = Configuration {
+            source,
+            identities,
+            configured,
+            discovery,
+            plan: Arc::new(plan),
+            sockets,
+            progress: Progress::None,
+        };
         Ok((configuration, opened))
     }
 
@@ -86,29 +114,70 @@ impl Configuration {
         plan.shards = unchangeable(&self.plan.shards, plan.shards);
         let listeners = self.sockets.change(&plan.listeners);
         let listeners = listeners.map_err(|error| Refused(vec![error.to_string()]))?;
-        self.identities.number(&mut plan);
-        self.plan = Arc::new(plan);
-        self.progress = Progress::Adopting { since, shards: listeners.len(), again: false };
+        if let Err(error) = self.discovery.adopt(&plan) {
+            tracing::error!(%error, "names and files of servers are no longer looked at");
+        }
+        self.configured = plan;
+        let plan = self.discovery.compose(&self.configured, None);
+        self.enforce(plan, since, listeners.len(), true);
         Ok(Some(listeners))
     }
 
-    /// Whether some shard has yet to take the plan in force.
-    pub fn is_changing(&self) -> bool {
-        matches!(self.progress, Progress::Adopting { .. })
+    /// Takes in what was found out about servers. Returns what each shard is then to accept from,
+    /// if that makes another plan; `None` also while the shards have not all taken the one before:
+    /// to be asked again then.
+    pub fn catch_up(&mut self) -> Option<Vec<Vec<Socket>>> {
+        if matches!(self.progress, Progress::Adopting { .. }) {
+            return None;
+        }
+        let since = now();
+        match self.discovery.catch_up(&self.configured) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => tracing::error!(%error, "names of servers are not looked up"),
+        }
+        let plan = self.discovery.compose(&self.configured, Some(&self.plan));
+        let upstreams = self.plan.upstreams.iter().zip(&plan.upstreams);
+        if upstreams.clone().all(|(old, new)| Arc::ptr_eq(old, new)) {
+            return None;
+        }
+        for (old, new) in upstreams.filter(|(old, new)| !Arc::ptr_eq(old, new)) {
+            let (before, servers) = (old.servers.len(), new.servers.len());
+            tracing::info!(upstream = new.name, before, servers, "an upstream's servers change");
+        }
+        let shards = plan.shards.cpus.len();
+        let kept = || (0..plan.listeners.len()).map(Socket::Kept).collect();
+        let listeners = (0..shards).map(|_| kept()).collect();
+        self.enforce(plan, since, shards, false);
+        Some(listeners)
     }
 
-    /// A shard serves by the plan in force, or has ended. Says whether another reload was asked for
-    /// meanwhile, and may begin.
-    pub fn adopted(&mut self) -> bool {
-        let Progress::Adopting { since, shards, again } = &mut self.progress else { return false };
+    fn enforce(&mut self, mut plan: Plan, since: Instant, shards: usize, reload: bool) {
+        self.identities.number(&mut plan);
+        self.plan = Arc::new(plan);
+        self.progress = Progress::Adopting { since, shards, reload, again: false };
+    }
+
+    /// A shard serves by the plan in force, or has ended. Says what follows.
+    pub fn adopted(&mut self) -> Next {
+        let Progress::Adopting { since, shards, reload, again } = &mut self.progress else {
+            return Next::Wait;
+        };
         *shards = shards.saturating_sub(1);
         if *shards > 0 {
-            return false;
+            return Next::Wait;
         }
-        let (took, again) = (now().duration_since(*since), *again);
+        let (took, reload, again) = (now().duration_since(*since), *reload, *again);
         self.progress = Progress::None;
-        tracing::info!(milliseconds = took.as_secs_f64() * 1e3, "reloaded: all shards serve by it");
-        again
+        let milliseconds = took.as_secs_f64() * 1e3;
+        match reload {
+            true => tracing::info!(milliseconds, "reloaded: all shards serve by it"),
+            false => tracing::debug!(milliseconds, "all shards know of other servers"),
+        }
+        match again {
+            true => Next::Reload,
+            false => Next::Rest { reloaded: reload },
+        }
     }
 }
 
