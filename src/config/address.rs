@@ -253,8 +253,13 @@ mod tests {
 
     #[test]
     fn servers_print_as_they_are_written() {
-        let good =
-            ["10.0.0.1:3000", "[2001:db8::1]:80", "backup.internal:3000", "unix:/run/app.sock"];
+        let good = [
+            "10.0.0.1:3000",
+            "[2001:db8::1]:80",
+            "app.internal:3000",
+            "unix:/run/a",
+            "srv:_http._tcp.a",
+        ];
         for text in good {
             assert_eq!(server(text).unwrap().to_string(), text);
         }
@@ -285,6 +290,14 @@ mod tests {
             ("", "`` is not a server's address", ""),
             (":80", "`:80` is not a server's address", ""),
             ("*.app:80", "`*.app:80` is not a server's address", ""),
+            (
+                "srv:app:80",
+                "`srv:app:80` has a port, but SRV records say which",
+                "write \"srv:app\", or \"app:80\" for its addresses",
+            ),
+            ("srv:", "`srv:` names no SRV records", ""),
+            ("srv:_http..app", "`srv:_http..app` names no SRV records", ""),
+            ("srv:a b", "`srv:a b` names no SRV records", ""),
         ];
         for (text, what, remedy) in table {
             let error = server(text).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::{Found, ResolverPlan, WEIGHT_MAX};
+use crate::plan::{Found, ResolverPlan};
 
 /// How soon a name that failed is looked up again at first; twice as long after each failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -95,18 +95,12 @@ pub struct Service {
     pub host: String,
 }
 
-/// The weights of such records as those of servers: at least 1, and in the smallest numbers of the
-/// same proportions. Whether each is a backup: its priority is not the best.
+/// The weights of such records as those of servers, at least 1; and whether each is a backup: its
+/// priority is not the best.
 pub fn weigh(records: &[Service]) -> Vec<(u32, bool)> {
     let best = records.iter().map(|record| record.priority).min();
-    let weights = records.iter().map(|record| u32::from(record.weight.max(1)));
-    let divisor = weights.clone().fold(0, gcd).max(1);
-    let backup = records.iter().map(|record| Some(record.priority) != best);
-    weights.map(|weight| (weight / divisor).min(WEIGHT_MAX)).zip(backup).collect()
-}
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
+    let weigh = |record: &Service| (record.weight.max(1).into(), Some(record.priority) != best);
+    records.iter().map(weigh).collect()
 }
 
 #[cfg(test)]
@@ -176,7 +170,6 @@ mod tests {
         let records = [record(20, 100), record(10, 50), record(10, 0), record(10, 25)];
         let expected = [(100, true), (50, false), (1, false), (25, false)];
         assert_eq!(weigh(&records), expected);
-        assert_eq!(weigh(&[record(0, 60), record(0, 40)]), [(3, false), (2, false)]);
         assert_eq!(weigh(&[record(7, 0), record(7, 0)]), [(1, false), (1, false)]);
         assert_eq!(weigh(&[]), []);
     }

@@ -30,6 +30,8 @@ const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE
 pub struct Watch {
     /// `None` where the kernel gives none; then it takes longer until a change is seen.
     inotify: Option<AsyncFd<OwnedFd>>,
+    /// The numbers of the directories in it.
+    watched: BTreeSet<i32>,
     files: BTreeMap<PathBuf, Known>,
 }
 
@@ -51,7 +53,7 @@ impl Watch {
         let inotify = begun.inspect_err(|error| {
             tracing::warn!(%error, "changes of servers files will be seen late");
         });
-        Watch { inotify: inotify.ok(), files: BTreeMap::new() }
+        Watch { inotify: inotify.ok(), watched: BTreeSet::new(), files: BTreeMap::new() }
     }
 
     /// Watches these files from now on, of which this was read last.
@@ -66,18 +68,26 @@ impl Watch {
         self.watch_directories();
     }
 
-    /// A directory may have been replaced; to watch one twice is to watch it once.
-    fn watch_directories(&self) {
+    /// A directory may have been replaced, and then it is another that is watched from now on.
+    fn watch_directories(&mut self) {
         let Some(inotify) = &self.inotify else { return };
         let directories: BTreeSet<&Path> = self.files.keys().filter_map(|p| p.parent()).collect();
-        for directory in directories {
-            let directory =
-                if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-            if let Err(error) = inotify::add_watch(inotify.get_ref(), directory, EVENTS) {
+        let watch = |directory: &Path| {
+            let here = directory.as_os_str().is_empty();
+            let directory = if here { Path::new(".") } else { directory };
+            // One that is watched already has its number.
+            let watched = inotify::add_watch(inotify.get_ref(), directory, EVENTS);
+            watched.inspect_err(|error| {
                 let directory = directory.display();
                 tracing::debug!(%error, %directory, "a directory cannot be watched");
-            }
+            })
+        };
+        let watched: BTreeSet<i32> = directories.into_iter().flat_map(watch).collect();
+        for left in self.watched.difference(&watched) {
+            // The kernel has forgotten those that were removed.
+            let _ = inotify::remove_watch(inotify.get_ref(), *left);
         }
+        self.watched = watched;
     }
 
     /// Waits until there is a reason to look.
