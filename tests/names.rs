@@ -137,7 +137,7 @@ fn a_name_that_fails_keeps_its_addresses(tier: Tier) {
     let proxy = by_name(tier, &dns, &origins, settings).start();
     let both = expected(&[("127.0.0.1", 2), ("127.0.0.2", 2)]);
     assert_eq!(shares(&proxy, 4), both);
-    for fault in [Fault::NxDomain, Fault::ServFail, Fault::Silence] {
+    for fault in [DnsFault::NxDomain, DnsFault::ServFail, DnsFault::Silence] {
         let complaints = || proxy.stderr().matches("its last addresses stay").count();
         let before = complaints();
         dns.fail("app.test", fault);
@@ -171,7 +171,7 @@ fn a_name_server_that_is_silent_costs_a_start_and_a_reload_a_second_at_most(tier
     let origins = origins_on_one_port(&["127.0.0.1"]);
     let dns = Dns::start();
     for name in ["app.test", "other.test"] {
-        dns.fail(name, Fault::Silence);
+        dns.fail(name, DnsFault::Silence);
     }
     let fixed = format!("[[upstream]]\nname = \"fixed\"\nservers = [{}]", origins[0].server());
     let routes = "[[route]]\npath = \"/\"\nupstream = \"app\"\n\
@@ -213,7 +213,10 @@ fn srv_records_say_port_weight_and_priority(tier: Tier) {
         .upstream("app", &["\"srv:_http._tcp.app.test\"".to_owned()], "")
         .endless()
         .start();
-    assert_eq!(shares(&proxy, 8), expected(&[("heavy", 6), ("light", 2)]));
+    let shared = shares(&proxy, 40);
+    // Where in the cycle a shard begins is left to chance.
+    assert!((28..=32).contains(&shared["heavy"]), "{shared:?}");
+    assert_eq!(shared["heavy"] + shared["light"], 40, "{shared:?}");
     // Its port is free, and refuses.
     heavy.stop();
     light.stop();

@@ -10,7 +10,7 @@ use super::lock;
 
 /// How a name server fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum DnsFault {
     /// There is no such name.
     NxDomain,
     /// It cannot say.
@@ -44,7 +44,7 @@ struct Zone {
 
 enum Entry {
     Records { ttl: u32, records: Vec<Record> },
-    Fails(Fault),
+    Fails(DnsFault),
 }
 
 #[derive(Clone)]
@@ -113,7 +113,7 @@ impl Dns {
     }
 
     /// Lets it fail when it is asked for this name.
-    pub fn fail(&self, name: &str, fault: Fault) {
+    pub fn fail(&self, name: &str, fault: DnsFault) {
         lock(&self.shared.zone).names.insert(name.to_owned(), Entry::Fails(fault));
     }
 
@@ -150,9 +150,9 @@ impl Zone {
                 let asked_for = records.iter().filter(|record| record.kind == kind);
                 (0, *ttl, asked_for.cloned().collect())
             }
-            Some(Entry::Fails(Fault::ServFail)) => (2, 0, Vec::new()),
-            Some(Entry::Fails(Fault::NxDomain)) | None => (3, 0, Vec::new()),
-            Some(Entry::Fails(Fault::Silence)) => return None,
+            Some(Entry::Fails(DnsFault::ServFail)) => (2, 0, Vec::new()),
+            Some(Entry::Fails(DnsFault::NxDomain)) | None => (3, 0, Vec::new()),
+            Some(Entry::Fails(DnsFault::Silence)) => return None,
         };
         // The query's number; an answer, with recursion asked for and available.
         let mut answer = query[..2].to_vec();

@@ -39,7 +39,7 @@ mod wire;
 
 pub use client::Client;
 pub use confinement::Confinement;
-pub use dns::{Dns, Fault};
+pub use dns::{Dns, DnsFault};
 pub use message::{Head, Request, Response, chunked, ok, post, response};
 pub use mortal::{Death, Mortal};
 pub use origin::{Conn, Gate, Heard, Origin, Script};
