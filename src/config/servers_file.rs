@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn entries_are_those_of_the_configuration() {
-        let text = "servers = [\"127.0.0.1:1\", { address = \"app:2\", weight = 3, state = \"drain\" },\
+        let text = "servers = [\"127.0.0.1:1\", { address = \"app:2\", weight = 3 },\
                     \"srv:_http._tcp.app\"]";
         let members = servers_from_text(text, "app.toml").expect("accepted");
         let shown: Vec<_> = members.iter().map(|m| (m.address.to_string(), m.weight)).collect();
@@ -98,8 +98,8 @@ mod tests {
             ),
             (
                 "servers = [\"a:1\", \"a:1\"]",
-                "app.toml:1:19: the server a:1 is listed twice; remove one; a larger `weight` gives \
-                 a larger share",
+                "app.toml:1:19: the server a:1 is listed twice; remove one; a larger `weight` \
+                 gives a larger share",
             ),
             (
                 "server = [\"a:1\"]\nservers = [\"a:1\"]",

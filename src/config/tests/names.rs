@@ -107,7 +107,8 @@ fn wrong_servers_of_a_file() {
 fn a_path_that_is_none() {
     let upstream = |path: &str| {
         format!(
-            "[[upstream]]\nname = \"b\"\nservers_file = {path}\n[[route]]\npath = \"/b\"\nupstream = \"b\""
+            "[[upstream]]\nname = \"b\"\nservers_file = {path}\n\
+             [[route]]\npath = \"/b\"\nupstream = \"b\""
         )
     };
     check_parts(&[

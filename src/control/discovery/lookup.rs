@@ -12,6 +12,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,6 +24,8 @@ const TRIES: u32 = 3;
 /// How long an answer for one family of addresses waits for the other's. Some name servers never
 /// answer for a family that they do not know.
 const GRACE: Duration = Duration::from_millis(500);
+/// The most lookups at a time. Each has a socket for each name server and family of addresses.
+const LOOKUPS_MAX: usize = 16;
 
 /// Looks names up.
 pub struct Client {
@@ -30,6 +33,8 @@ pub struct Client {
     hosts: Hosts,
     /// Or why nobody can be asked.
     resolver: Result<TokioResolver, String>,
+    /// Places for lookups.
+    places: Semaphore,
 }
 
 impl Client {
@@ -40,7 +45,7 @@ impl Client {
             Hosts::default()
         });
         let resolver = resolver(plan).map_err(|error| error.to_string());
-        Client { plan: plan.clone(), hosts, resolver }
+        Client { plan: plan.clone(), hosts, resolver, places: Semaphore::new(LOOKUPS_MAX) }
     }
 
     /// Its settings.
@@ -71,8 +76,12 @@ impl Client {
     }
 
     async fn service(self: &Arc<Self>, name: &str, before: &[Found]) -> Result<Answer, String> {
-        let lookup = self.query(name, RecordType::SRV);
-        let lookup = tokio::time::timeout(self.plan.timeout, lookup).await;
+        let lookup = {
+            // Nobody closes it.
+            let _place = self.places.acquire().await;
+            let lookup = self.query(name, RecordType::SRV);
+            tokio::time::timeout(self.plan.timeout, lookup).await
+        };
         let (records, ttl) = match lookup {
             Ok(Ok(lookup)) => (services(&lookup), ttl(&lookup)),
             Ok(Err(error)) => return Err(error.to_string()),
@@ -102,6 +111,7 @@ impl Client {
         if let Some(known) = self.in_hosts_file(name) {
             return known;
         }
+        let _place = self.places.acquire().await;
         let mut limit = pin!(sleep_until(Instant::now() + self.plan.timeout));
         let mut v4 = pin!(self.family(name, RecordType::A));
         let mut v6 = pin!(self.family(name, RecordType::AAAA));

@@ -138,8 +138,8 @@ impl Known {
             Err(error) => {
                 if is_new || self.text.take().is_some() {
                     let file = path.display();
-                    tracing::error!(%error, %file, "a servers file cannot be read; its last servers \
-                                    stay");
+                    let what = "a servers file cannot be read; its last servers stay";
+                    tracing::error!(%error, %file, "{what}");
                 }
                 return false;
             }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
@@ -17,8 +17,6 @@ use super::watch::Watch;
 use super::{News, Tell};
 use crate::plan::{Member, ResolverPlan, ServerAddress};
 
-/// The most lookups at a time, each of which asks for one name.
-const LOOKUPS_MAX: usize = 64;
 /// How long after a change of a directory its files are looked at: programs write more than one.
 const SETTLED: Duration = Duration::from_millis(50);
 /// How often files are looked at that nobody has told to have changed.
@@ -52,8 +50,7 @@ async fn work(mut orders: mpsc::UnboundedReceiver<Order>, tell: Tell) {
     let Some(mut order) = orders.recv().await else { return };
     let mut system = SystemFiles::look();
     let (client, _) = watch::channel(Arc::new(Client::new(&order.resolver)));
-    let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
-    let mut names = Names { running: BTreeMap::new(), client, lookups, tell: tell.clone() };
+    let mut names = Names { running: BTreeMap::new(), client, tell: tell.clone() };
     let mut files = Watch::new();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -100,7 +97,6 @@ async fn work(mut orders: mpsc::UnboundedReceiver<Order>, tell: Tell) {
 struct Names {
     running: BTreeMap<ServerAddress, Keeper>,
     client: watch::Sender<Arc<Client>>,
-    lookups: Arc<Semaphore>,
     tell: Tell,
 }
 
@@ -121,8 +117,8 @@ impl Names {
         let mut before = std::mem::take(&mut self.running);
         for name in names {
             let keeper = before.remove(&name).unwrap_or_else(|| {
-                let (client, lookups) = (self.client.subscribe(), self.lookups.clone());
-                Keeper(tokio::spawn(keep(name.clone(), client, lookups, self.tell.clone())))
+                let client = self.client.subscribe();
+                Keeper(tokio::spawn(keep(name.clone(), client, self.tell.clone())))
             });
             self.running.insert(name, keeper);
         }
@@ -136,21 +132,12 @@ impl Names {
 }
 
 /// Keeps a name looked up, without end.
-async fn keep(
-    name: ServerAddress,
-    mut clients: watch::Receiver<Arc<Client>>,
-    lookups: Arc<Semaphore>,
-    tell: Tell,
-) {
+async fn keep(name: ServerAddress, mut clients: watch::Receiver<Arc<Client>>, tell: Tell) {
     let mut record = Record::default();
     let mut told = false;
     loop {
         let client = clients.borrow_and_update().clone();
-        let answer = {
-            // Nobody closes it.
-            let _place = lookups.acquire().await;
-            client.look_up(&name, record.found()).await
-        };
+        let answer = client.look_up(&name, record.found()).await;
         let error = answer.as_ref().err().cloned().unwrap_or_default();
         let (change, pause) = record.learn(answer, client.plan());
         log(&name, change, &record, &error);
