@@ -255,6 +255,20 @@ fn a_reload_and_an_upgrade_wait_for_new_names(tier: Tier) {
     successor.terminate();
 }
 
+/// Some name servers never answer for a family of addresses that they do not know.
+#[test]
+fn one_family_is_enough_where_nobody_speaks_of_the_other() {
+    let Some(tier) = tiers().into_iter().next() else { return };
+    let dns = Dns::start();
+    let origins = origins_on_one_port(&["127.0.0.1", "127.0.0.2"]);
+    dns.set("app.test", 60, &["127.0.0.1", "127.0.0.2"]);
+    dns.ignore_v6("app.test");
+    let proxy = by_name(tier, &dns, &origins, "timeout = \"60s\"").start();
+    // The start waits a second for it, and a lookup would take a minute.
+    let both = expected(&[("127.0.0.1", 2), ("127.0.0.2", 2)]);
+    assert_eq!(shares(&proxy, 4), both);
+}
+
 /// Active checks name the host that a client would, and reach each address.
 #[test]
 fn each_address_is_checked() {

@@ -1,6 +1,6 @@
 //! A name server over UDP (RFC 1035), with what a test puts into it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,6 +38,8 @@ struct Shared {
 #[derive(Default)]
 struct Zone {
     names: HashMap<String, Entry>,
+    /// What is not answered: AAAA queries for these names.
+    without_v6: HashSet<String>,
     /// How often each name was asked for, whatever the type.
     queries: HashMap<String, usize>,
 }
@@ -117,6 +119,11 @@ impl Dns {
         lock(&self.shared.zone).names.insert(name.to_owned(), Entry::Fails(fault));
     }
 
+    /// Lets it say nothing when it is asked for the IPv6 addresses of this name.
+    pub fn ignore_v6(&self, name: &str) {
+        lock(&self.shared.zone).without_v6.insert(name.to_owned());
+    }
+
     /// How often it was asked for this name, whatever the type.
     pub fn queries(&self, name: &str) -> usize {
         lock(&self.shared.zone).queries.get(name).copied().unwrap_or(0)
@@ -145,6 +152,9 @@ impl Zone {
         let (name, end) = read_name(query)?;
         let kind = u16::from_be_bytes([*query.get(end)?, *query.get(end + 1)?]);
         *self.queries.entry(name.clone()).or_default() += 1;
+        if kind == AAAA && self.without_v6.contains(&name) {
+            return None;
+        }
         let (code, ttl, records) = match self.names.get(&name) {
             Some(Entry::Records { ttl, records }) => {
                 let asked_for = records.iter().filter(|record| record.kind == kind);
