@@ -62,10 +62,13 @@ pub(super) fn listener(text: &str) -> Result<Address, AddressError> {
     )
 }
 
-/// A server: `IP:port`, `[IPv6]:port`, `name:port` or `unix:/path`.
+/// A server: `IP:port`, `[IPv6]:port`, `name:port`, `unix:/path` or `srv:_service._proto.name`.
 pub(super) fn server(text: &str) -> Result<ServerAddress, AddressError> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path).map(ServerAddress::Fixed);
+    }
+    if let Some(name) = text.strip_prefix("srv:") {
+        return service(name).map(ServerAddress::Service);
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         return server_url(text, scheme, rest);
@@ -117,6 +120,53 @@ fn named_server(text: &str) -> Result<ServerAddress, AddressError> {
     }
 }
 
+/// The name of SRV records, in lower case. Many name servers of clusters know such names without
+/// the underscores of RFC 2782, so any name will do.
+fn service(text: &str) -> Result<String, AddressError> {
+    if let Some((name, port)) = text.rsplit_once(':') {
+        return error(
+            format!("`srv:{text}` has a port, but SRV records say which"),
+            match port.parse::<u16>() {
+                Ok(_) => format!("write \"srv:{name}\", or \"{text}\" for its addresses"),
+                Err(_) => format!("did you mean \"srv:{name}\"?"),
+            },
+        );
+    }
+    let label = |label: &str| {
+        let inner = label.strip_prefix('_').unwrap_or(label);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !inner.is_empty() && label.len() <= 63 && inner.bytes().all(plain)
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if name.len() > 253 || !name.split('.').all(label) {
+        return error(
+            format!("`srv:{text}` names no SRV records"),
+            "write a name such as \"srv:_http._tcp.example.com\"",
+        );
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// A name server: an IP address, with a port other than 53 or without one.
+pub(super) fn name_server(text: &str) -> Result<SocketAddr, AddressError> {
+    let address = match (text.parse::<SocketAddr>(), without_port(text)) {
+        (Ok(address), _) => Some(address),
+        (_, Some(address)) => Some(SocketAddr::new(address, 53)),
+        _ => None,
+    };
+    match address {
+        Some(address) if address.port() > 0 => Ok(address),
+        Some(address) => {
+            let meant = SocketAddr::new(address.ip(), 53);
+            error(format!("`{text}` has port 0"), format!("did you mean \"{meant}\"?"))
+        }
+        None => error(
+            format!("`{text}` is not a name server's address"),
+            "write an IP address, with a port if that is not 53: \"127.0.0.1:8600\"",
+        ),
+    }
+}
+
 fn not_a_server(text: &str) -> Result<ServerAddress, AddressError> {
     error(
         format!("`{text}` is not a server's address"),
@@ -160,8 +210,13 @@ mod tests {
 
     #[test]
     fn servers_print_as_they_are_written() {
-        let good =
-            ["10.0.0.1:3000", "[2001:db8::1]:80", "backup.internal:3000", "unix:/run/app.sock"];
+        let good = [
+            "10.0.0.1:3000",
+            "[2001:db8::1]:80",
+            "app.internal:3000",
+            "unix:/run/a",
+            "srv:_http._tcp.a",
+        ];
         for text in good {
             assert_eq!(server(text).unwrap().to_string(), text);
         }
@@ -192,6 +247,14 @@ mod tests {
             ("", "`` is not a server's address", ""),
             (":80", "`:80` is not a server's address", ""),
             ("*.app:80", "`*.app:80` is not a server's address", ""),
+            (
+                "srv:app:80",
+                "`srv:app:80` has a port, but SRV records say which",
+                "write \"srv:app\", or \"app:80\" for its addresses",
+            ),
+            ("srv:", "`srv:` names no SRV records", ""),
+            ("srv:_http..app", "`srv:_http..app` names no SRV records", ""),
+            ("srv:a b", "`srv:a b` names no SRV records", ""),
         ];
         for (text, what, remedy) in table {
             let error = server(text).unwrap_err();

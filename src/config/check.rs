@@ -3,6 +3,7 @@
 mod access;
 mod limits;
 mod rate;
+mod resolver;
 mod retry;
 mod sticky;
 mod trust;
@@ -18,6 +19,8 @@ use super::source::{Located, Spot};
 use crate::plan::Address;
 use crate::route::HostPattern;
 
+pub(super) use upstream::servers_file;
+
 /// Where something is missing altogether: the beginning of the main file.
 const FILE: Spot = Spot { file: 0, offset: 0 };
 
@@ -32,6 +35,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     for upstream in &file.upstreams {
         upstream::check(upstream, complaints);
     }
+    resolver::check(&file.resolver, complaints);
     retry::all(file, complaints);
     sticky::all(file, complaints);
     routes(&file.routes, complaints);

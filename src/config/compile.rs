@@ -1,6 +1,7 @@
 //! Checked tables to a [`Plan`]. Nobody complained before and nothing can fail here: an entry
 //! that had a mistake would be left out, but then this is not reached.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Machine;
@@ -11,8 +12,8 @@ use super::file::{
 };
 use crate::balance::PolicyKind;
 use crate::plan::{
-    Action, HashKey, Limits, ListenerPlan, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
-    RoutePlan, ServerId, ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
+    Action, HashKey, Limits, ListenerPlan, Member, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
+    RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
 };
 use crate::route::{HostPattern, Table, TableBuilder};
 
@@ -30,9 +31,10 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
         account: file.account.plan(),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
         upstreams: upstreams(file),
+        resolver: file.resolver.plan(),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
-        table: table(&written),
-        routes,
+        table: Arc::new(table(&written)),
+        routes: routes.into(),
         timeouts,
         limits,
     }
@@ -40,7 +42,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
 
 /// One line for people.
 pub(super) fn summary(plan: &Plan) -> String {
-    let servers: usize = plan.upstreams.iter().map(|upstream| upstream.servers.len()).sum();
+    let servers: usize = plan.upstreams.iter().map(|upstream| upstream.all_members().count()).sum();
     format!(
         "{}, {} ({}), {}, {}",
         count(plan.listeners.len(), "listener"),
@@ -101,27 +103,30 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
 }
 
 /// Servers are numbered in the order of the file.
-fn upstreams(file: &File) -> Vec<UpstreamPlan> {
+fn upstreams(file: &File) -> Vec<Arc<UpstreamPlan>> {
     let mut upstreams: Vec<UpstreamPlan> = file.upstreams.iter().map(upstream).collect();
     let servers = upstreams.iter_mut().flat_map(|upstream| &mut upstream.servers);
     for (number, server) in (0..).zip(servers) {
         server.id = ServerId(number);
     }
-    upstreams
+    upstreams.into_iter().map(Arc::new).collect()
 }
 
 fn upstream(table: &UpstreamTable) -> UpstreamPlan {
     let hash_key = table.hash.as_ref().map_or(HashKey::ClientIp, |hash| hash.value.clone());
     let name = table.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
-    let servers: Vec<ServerPlan> = table.servers.iter().filter_map(server).collect();
-    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
-    let addresses = addresses.iter().map(String::as_str);
-    let sticky = table.sticky.as_ref().map(|sticky| sticky.plan(&name, addresses));
-    UpstreamPlan {
+    let sticky = table.sticky.as_ref().map(|sticky| sticky.plan(&name));
+    let servers_file = table.of_file.as_ref().map(|file| ServersFile {
+        path: file.path.clone(),
+        members: members(&file.servers).into(),
+    });
+    let mut plan = UpstreamPlan {
         name,
         policy: table.balance.unwrap_or(PolicyKind::RoundRobin),
         hash_key,
-        servers,
+        members: members(&table.servers),
+        servers_file,
+        servers: Vec::new(),
         queue: QueuePlan {
             max: table.queue.max.unwrap_or(1024),
             timeout: table.queue.timeout.unwrap_or(Duration::from_secs(5)),
@@ -138,12 +143,19 @@ fn upstream(table: &UpstreamTable) -> UpstreamPlan {
         breaker: table.limits.plan(),
         sticky,
         proxy_protocol: table.proxy_protocol,
-    }
+    };
+    // No name has been looked up yet.
+    plan.find(|_| &[]);
+    plan
 }
 
-fn server(entry: &ServerEntry) -> Option<ServerPlan> {
-    Some(ServerPlan {
-        id: ServerId(0),
+/// What entries without mistakes mean.
+pub(super) fn members(entries: &[ServerEntry]) -> Vec<Member> {
+    entries.iter().filter_map(member).collect()
+}
+
+fn member(entry: &ServerEntry) -> Option<Member> {
+    Some(Member {
         address: entry.address.as_ref()?.value.clone(),
         weight: entry.weight.unwrap_or(1),
         backup: entry.backup.unwrap_or(false),

@@ -11,6 +11,7 @@ mod health;
 mod limits;
 mod listener;
 mod rate;
+mod resolver;
 mod retry;
 mod route;
 mod source;
@@ -24,10 +25,11 @@ pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
 pub(super) use rate::RateTable;
+pub(super) use resolver::ResolverTable;
 pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;
-pub(super) use upstream::{ServerEntry, UpstreamTable};
+pub(super) use upstream::{FileServers, ServerEntry, UpstreamTable};
 
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 11] = [
+const MAIN_KEYS: [&str; 12] = [
     "shards",
     "user",
     "group",
@@ -61,6 +63,7 @@ const MAIN_KEYS: [&str; 11] = [
     "splice",
     "limits",
     "timeouts",
+    "resolver",
     "log",
 ];
 
@@ -75,6 +78,7 @@ pub(super) struct File {
     pub splice: SpliceTable,
     pub limits: LimitsTable,
     pub timeouts: TimeoutsTable,
+    pub resolver: ResolverTable,
     pub log_level: Option<&'static str>,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
@@ -85,20 +89,18 @@ pub(super) struct File {
 impl File {
     /// Reads the text of file number `file`.
     pub fn parse(text: &str, file: usize, role: Role, complaints: &Complaints) -> File {
-        let root = match syntax::parse(text) {
-            Ok(root) => root,
-            Err(error) => {
-                let spot = Spot { file, offset: error.offset };
-                complaints.syntax_error(spot, error.what, error.remedy);
-                return File::default();
-            }
-        };
         let title = match role {
             Role::Main => "the file",
             Role::Included => "an included file",
         };
-        let spot = Spot { file, offset: 0 };
-        File::read(Fields::new(&root, title, spot, complaints), role)
+        let read = |fields: Fields<'_>| File::read(fields, role);
+        parse(text, file, title, complaints, read).unwrap_or_default()
+    }
+
+    /// Reads the text of file number `file`, a servers file.
+    pub fn parse_servers(text: &str, file: usize, complaints: &Complaints) -> Vec<ServerEntry> {
+        let read = upstream::read_servers_file;
+        parse(text, file, "a servers file", complaints, read).unwrap_or_default()
     }
 
     fn read(mut fields: Fields<'_>, role: Role) -> File {
@@ -128,6 +130,7 @@ impl File {
         file.timeouts = table(fields.get("timeouts"), "[timeouts]", |fields| {
             TimeoutsTable::read(fields, &TIMEOUTS_GLOBAL)
         });
+        file.resolver = table(fields.get("resolver"), "[resolver]", ResolverTable::read);
         file.log_level = table(fields.get("log"), "[log]", read_log);
         fields.refuse_for_now("admin", "[admin]");
         fields.finish();
@@ -140,6 +143,24 @@ impl File {
         self.upstreams.extend(included.upstreams);
         self.rates.extend(included.rates);
         self.routes.extend(included.routes);
+    }
+}
+
+/// Reads the text of file number `file`, which is spoken of as `title`; `None` if it is no TOML.
+fn parse<T>(
+    text: &str,
+    file: usize,
+    title: &str,
+    complaints: &Complaints,
+    read: impl FnOnce(Fields<'_>) -> T,
+) -> Option<T> {
+    match syntax::parse(text) {
+        Ok(root) => Some(read(Fields::new(&root, title, Spot { file, offset: 0 }, complaints))),
+        Err(error) => {
+            let spot = Spot { file, offset: error.offset };
+            complaints.syntax_error(spot, error.what, error.remedy);
+            None
+        }
     }
 }
 

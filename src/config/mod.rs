@@ -14,6 +14,7 @@ mod fields;
 mod file;
 mod include;
 mod quantity;
+mod servers_file;
 mod source;
 mod syntax;
 
@@ -24,6 +25,7 @@ use std::fs;
 use std::path::Path;
 
 pub use complaint::Complaint;
+pub use servers_file::servers_from_text;
 
 use crate::plan::Plan;
 use complaint::Complaints;
@@ -94,7 +96,8 @@ pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
 pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
     let mut sources = Sources::default();
     let complaints = Complaints::default();
-    let file = read(text, name, &mut sources, &complaints);
+    let mut file = read(text, name, &mut sources, &complaints);
+    servers_file::read_all(&mut file, &mut sources, &complaints);
     // With a broken piece of syntax the rest of that file is unread: whatever else the checks
     // found missing might stand there.
     if !complaints.has_syntax_errors() {

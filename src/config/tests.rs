@@ -2,6 +2,7 @@
 
 mod edge;
 mod guards;
+mod names;
 mod refused;
 mod retry;
 
@@ -85,10 +86,12 @@ fn the_example_of_the_documentation() {
     let app = &plan.upstreams[0];
     assert_eq!(app.policy, PolicyKind::LeastConn);
     assert_eq!(app.hash_key, HashKey::ClientIp);
+    let members: Vec<String> = app.members.iter().map(|m| m.address.to_string()).collect();
+    assert_eq!(members, ["10.182.205.169:3000", "10.182.205.76:3000", "backup.internal:3000"]);
+    assert_eq!((app.members[1].weight, app.members[1].max_connections), (2, Some(100)));
+    assert!(app.members[2].backup);
     let servers: Vec<String> = app.servers.iter().map(|s| s.address.to_string()).collect();
-    assert_eq!(servers, ["10.182.205.169:3000", "10.182.205.76:3000", "backup.internal:3000"]);
-    assert_eq!((app.servers[1].weight, app.servers[1].max_connections), (2, Some(100)));
-    assert!(app.servers[2].backup);
+    assert_eq!(servers, members[..2], "no name has been looked up yet");
     let [route, redirect] = &plan.routes[..] else { panic!("two routes") };
     assert_eq!(route.name, "akuma.xyz,*.akuma.xyz /");
     assert_eq!(route.timeouts.response, Duration::from_secs(40), "the route's own");
@@ -135,7 +138,7 @@ fn an_upstream_without_a_server_in_use_is_a_warning() {
         "[{ address = \"a:1\", state = \"down\" }, { address = \"b:1\", state = \"drain\" }]";
     let upstream = format!("[[upstream]]\nname = \"app\"\nservers = {servers}\n");
     let loaded = accept(&format!("{upstream}{LISTENER}{ROUTE}"));
-    let states: Vec<_> = loaded.plan.upstreams[0].servers.iter().map(|s| s.state).collect();
+    let states: Vec<_> = loaded.plan.upstreams[0].members.iter().map(|m| m.state).collect();
     assert_eq!(states, [ServerState::Down, ServerState::Drain]);
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     let expected = "corelane.toml:1:1: every server of the upstream is set to drain or down; its \

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use self::board::{Board, Change, Status};
 use self::watch::Watches;
 use super::clock::now;
-use crate::plan::{Address, Plan, ServerId, ServerState};
+use crate::plan::{Plan, ServerId, ServerState};
 use crate::shard::{Command, Notice, Sender, Socket};
 use crate::telemetry::Counters;
 
@@ -36,7 +36,6 @@ pub struct Handle {
 /// get it in one order.
 enum Order {
     SetState(ServerId, ServerState),
-    Resolved(ServerId, Address),
     /// A new plan, and for each shard what its listeners are.
     Adopt(Arc<Plan>, Vec<Vec<Socket>>),
 }
@@ -78,12 +77,6 @@ impl Handle {
     /// Sets the state of a server in every shard; `false` if too many orders wait already.
     pub fn set_state(&self, server: ServerId, state: ServerState) -> bool {
         self.orders.try_send(Order::SetState(server, state)).is_ok()
-    }
-
-    /// Tells every shard where a server listens; waits while too many orders wait. `false` when
-    /// all is over.
-    pub fn set_address(&self, server: ServerId, address: Address) -> bool {
-        self.orders.blocking_send(Order::Resolved(server, address)).is_ok()
     }
 
     /// Gives every shard another plan, with its listeners; waits while too many orders wait.
@@ -142,7 +135,6 @@ async fn listen(
             },
             Some(order) = orders.recv() => match order {
                 Order::SetState(server, state) => desk.borrow_mut().set_state(server, state),
-                Order::Resolved(server, address) => desk.borrow_mut().resolved(server, address),
                 Order::Adopt(plan, listeners) => {
                     desk.borrow_mut().adopt(&plan, listeners);
                     watches.adopt(&plan, &desk);
@@ -162,11 +154,6 @@ struct Desk {
 impl Desk {
     fn set_state(&mut self, server: ServerId, state: ServerState) {
         self.tally.announce(self.board.set_state(server, state));
-        self.tell_all();
-    }
-
-    fn resolved(&mut self, server: ServerId, address: Address) {
-        self.board.resolved(server, address);
         self.tell_all();
     }
 

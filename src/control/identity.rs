@@ -1,6 +1,7 @@
 //! Which servers of a new plan are the same as before.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::plan::{Plan, ServerId};
 
@@ -18,14 +19,21 @@ impl Identities {
     pub fn number(&mut self, plan: &mut Plan) {
         let mut before = std::mem::take(&mut self.known);
         for upstream in &mut plan.upstreams {
-            for server in &mut upstream.servers {
+            let mut ids = Vec::with_capacity(upstream.servers.len());
+            for server in &upstream.servers {
                 let name = (upstream.name.clone(), server.address.to_string());
                 let same = before.get_mut(&name).filter(|same| !same.is_empty());
-                server.id = match same {
+                let id = match same {
                     Some(same) => same.remove(0),
                     None => self.new_id(),
                 };
-                self.known.entry(name).or_default().push(server.id);
+                self.known.entry(name).or_default().push(id);
+                ids.push(id);
+            }
+            // What shards have already stays the same to the bit.
+            if !upstream.servers.iter().map(|server| server.id).eq(ids.iter().copied()) {
+                let servers = &mut Arc::make_mut(upstream).servers;
+                servers.iter_mut().zip(ids).for_each(|(server, id)| server.id = id);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
 mod clock;
+mod discovery;
 mod health;
 mod identity;
 mod limits;
@@ -8,7 +9,6 @@ mod machine;
 mod privileges;
 mod reload;
 mod reports;
-mod resolve;
 mod service;
 mod shards;
 mod signals;

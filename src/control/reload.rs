@@ -1,12 +1,15 @@
-//! Another plan while the proxy runs: all shards get it, or nothing changes.
+//! Another plan while the proxy runs: all shards get it, or nothing changes. It comes from another
+//! configuration, or from what was found out about names and files of servers.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::clock::now;
+use super::discovery::Discovery;
 use super::identity::Identities;
 use super::limits;
-use super::sockets::{Inherited, Sockets};
+use super::sockets::Sockets;
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
 
@@ -25,6 +28,9 @@ pub struct Draft {
 pub struct Configuration {
     source: Option<Source>,
     identities: Identities,
+    /// What the source gave last.
+    configured: Plan,
+    discovery: Discovery,
     /// The plan in force.
     pub plan: Arc<Plan>,
     /// What the first plan asked for shards, before it was made to fit the limits.
@@ -39,30 +45,52 @@ struct Adopting {
     since: Instant,
     /// So many shards have yet to take the plan.
     shards: usize,
+    /// Whether a reload brought it.
+    reload: bool,
     /// Another reload was asked for meanwhile.
     again: bool,
 }
 
+/// What follows when a shard has taken the plan in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The others have not yet.
+    Wait,
+    /// Another reload was asked for meanwhile, and may begin.
+    Reload,
+    /// Nothing is under way any more; whether that was a reload.
+    Rest { reloaded: bool },
+}
+
 impl Configuration {
-    /// The first plan, which asked for these shards before it was made to fit the limits. Returns
-    /// the sockets of each shard.
+    /// The first plan, which asked for these shards before it was made to fit the limits; the
+    /// sockets of its listeners are open.
     ///
     /// # Errors
-    /// Why it cannot listen.
+    /// Why the names of servers cannot be looked up.
     pub fn new(
-        mut plan: Plan,
+        configured: Plan,
         asked: ShardPlan,
         source: Option<Source>,
-        inherited: Vec<Inherited>,
-    ) -> Result<(Configuration, Vec<Vec<Socket>>), String> {
+        sockets: Sockets,
+        mut discovery: Discovery,
+    ) -> io::Result<Configuration> {
         let mut identities = Identities::default();
+        discovery.adopt(&configured)?;
+        let mut plan = discovery.compose(&configured, None);
         identities.number(&mut plan);
-        let mut sockets = Sockets::new(plan.shards.cpus.len(), inherited);
-        let opened = sockets.change(&plan.listeners)?;
         let plan = Arc::new(plan);
         let adopting = None;
-        let configuration = Configuration { source, identities, plan, asked, sockets, adopting };
-        Ok((configuration, opened))
+        Ok(Configuration {
+            source,
+            identities,
+            configured,
+            discovery,
+            plan,
+            asked,
+            sockets,
+            adopting,
+        })
     }
 
     /// Makes the next plan the one in force, and returns what each shard is then to accept from;
@@ -97,29 +125,68 @@ impl Configuration {
             tracing::warn!("`user` or `group` changed; that takes effect at the next start");
             plan.account.clone_from(&self.plan.account);
         }
-        self.identities.number(&mut plan);
-        self.plan = Arc::new(plan);
-        self.adopting = Some(Adopting { since, shards: listeners.len(), again: false });
+        if let Err(error) = self.discovery.adopt(&plan) {
+            tracing::error!(%error, "names and files of servers are no longer looked at");
+        }
+        self.configured = plan;
+        let plan = self.discovery.compose(&self.configured, None);
+        self.enforce(plan, since, listeners.len(), true);
         Ok(Some(listeners))
     }
 
-    /// Whether some shard has yet to take the plan in force.
-    pub fn is_changing(&self) -> bool {
-        self.adopting.is_some()
+    /// Takes in what was found out about servers. Returns what each shard is then to accept from,
+    /// if that makes another plan; `None` also while the shards have not all taken the one before:
+    /// to be asked again then.
+    pub fn catch_up(&mut self) -> Option<Vec<Vec<Socket>>> {
+        if self.adopting.is_some() {
+            return None;
+        }
+        let since = now();
+        match self.discovery.catch_up(&self.configured) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => tracing::error!(%error, "names of servers are not looked up"),
+        }
+        let plan = self.discovery.compose(&self.configured, Some(&self.plan));
+        let upstreams = self.plan.upstreams.iter().zip(&plan.upstreams);
+        if upstreams.clone().all(|(old, new)| Arc::ptr_eq(old, new)) {
+            return None;
+        }
+        for (old, new) in upstreams.filter(|(old, new)| !Arc::ptr_eq(old, new)) {
+            let (before, servers) = (old.servers.len(), new.servers.len());
+            tracing::info!(upstream = new.name, before, servers, "an upstream's servers change");
+        }
+        let shards = plan.shards.cpus.len();
+        let kept = || (0..plan.listeners.len()).map(Socket::Kept).collect();
+        let listeners = (0..shards).map(|_| kept()).collect();
+        self.enforce(plan, since, shards, false);
+        Some(listeners)
     }
 
-    /// A shard serves by the plan in force. Says whether another reload was asked for meanwhile,
-    /// and may begin.
-    pub fn adopted(&mut self) -> bool {
-        let Some(adopting) = &mut self.adopting else { return false };
+    fn enforce(&mut self, mut plan: Plan, since: Instant, shards: usize, reload: bool) {
+        self.identities.number(&mut plan);
+        self.plan = Arc::new(plan);
+        self.adopting = Some(Adopting { since, shards, reload, again: false });
+    }
+
+    /// A shard serves by the plan in force. Says what follows.
+    pub fn adopted(&mut self) -> Next {
+        let Some(adopting) = &mut self.adopting else { return Next::Wait };
         adopting.shards = adopting.shards.saturating_sub(1);
         if adopting.shards > 0 {
-            return false;
+            return Next::Wait;
         }
-        let (took, again) = (now().duration_since(adopting.since), adopting.again);
+        let Adopting { since, reload, again, .. } = *adopting;
         self.adopting = None;
-        tracing::info!(milliseconds = took.as_secs_f64() * 1e3, "reloaded: all shards serve by it");
-        again
+        let milliseconds = now().duration_since(since).as_secs_f64() * 1e3;
+        match reload {
+            true => tracing::info!(milliseconds, "reloaded: all shards serve by it"),
+            false => tracing::debug!(milliseconds, "all shards know of other servers"),
+        }
+        match again {
+            true => Next::Reload,
+            false => Next::Rest { reloaded: reload },
+        }
     }
 }
 

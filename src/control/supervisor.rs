@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::reload::{Configuration, Source};
+use super::discovery::Discovery;
+use super::reload::{Configuration, Next, Source};
 use super::reports::Reports;
-use super::resolve::Resolver;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
+use super::sockets::Sockets;
 use super::upgrade::{Heritage, Successor};
 use super::{health, limits, privileges, service};
 use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
@@ -42,8 +43,6 @@ pub struct Running {
     configuration: Configuration,
     shards: Shards,
     health: health::Handle,
-    /// `None` when it could not go on.
-    resolver: Option<Resolver>,
     events: mpsc::Receiver<Message>,
     /// For who is started later.
     messages: mpsc::Sender<Message>,
@@ -59,6 +58,8 @@ enum Message {
     Signal(Request),
     /// The service manager wants to know whether all shards are alive.
     Beat,
+    /// Something was found out about names or files of servers.
+    Discovery,
     /// A new process serves, or why not.
     Successor(io::Result<u32>),
 }
@@ -88,11 +89,18 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
              sockets in the socket unit"
         ))
     })?);
-    let (mut configuration, sockets) =
-        Configuration::new(plan, asked, source, inherited).map_err(StartError)?;
+    let mut sockets = Sockets::new(shards, inherited);
+    let opened = sockets.change(&plan.listeners).map_err(StartError)?;
     if let Some(account) = account {
         account.become_them().map_err(StartError)?;
     }
+    let (messages_in, messages) = mpsc::channel();
+    let from_discovery = messages_in.clone();
+    let discovery = Discovery::new(move || {
+        // Without a receiver all is over.
+        let _ = from_discovery.send(Message::Discovery);
+    });
+    let mut configuration = Configuration::new(plan, asked, source, sockets, discovery)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -106,18 +114,16 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     await_all(count, &events_out, |event| matches!(event, Event::Ready))?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
     // Nothing is accepted before all of it runs.
-    for (shard, sockets) in shards.commands().iter().zip(sockets) {
+    for (shard, sockets) in shards.commands().iter().zip(opened) {
         shard.send(Command::Listen(sockets));
     }
     await_all(count, &events_out, |event| matches!(event, Event::Listening))?;
-    let (messages_in, messages) = mpsc::channel();
     let from_signals = messages_in.clone();
     pass_on(events_out, messages_in.clone())?;
     let _signals = signals::listen(move |request| {
         // Without a receiver all is over.
         let _ = from_signals.send(Message::Signal(request));
     })?;
-    let resolver = Some(resolve(&plan, None, &health)?);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
@@ -132,19 +138,12 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         configuration,
         shards,
         health,
-        resolver,
         events: messages,
         messages: messages_in,
         program: std::env::current_exe().map_err(|error| error.to_string()),
         upgrading: false,
         _signals,
     })
-}
-
-fn resolve(plan: &Plan, before: Option<Resolver>, health: &health::Handle) -> io::Result<Resolver> {
-    let health = health.clone();
-    let tell = move |server, address| health.set_address(server, Address::Ip(address));
-    Resolver::start(plan, before, tell)
 }
 
 /// Sends [`Message::Beat`] once in each interval.
@@ -244,6 +243,9 @@ impl Running {
             match message {
                 Message::Signal(request) => self.obey(request, &mut state),
                 Message::Shard(shard, event) => self.hear(shard, event, &mut state),
+                // A shard that drains takes no other plan.
+                Message::Discovery if state.stopping => {}
+                Message::Discovery => self.catch_up(),
                 Message::Successor(result) => self.succeeded(result, &mut state),
                 Message::Beat => {
                     if state.reports.all_alive() {
@@ -308,14 +310,23 @@ impl Running {
 
     /// A shard serves by the plan in force.
     fn adopted(&mut self, state: &State) {
-        let again = self.configuration.adopted();
-        if state.stopping {
-            return;
+        match self.configuration.adopted() {
+            _ if state.stopping => {}
+            Next::Wait => {}
+            Next::Reload => self.reload(),
+            Next::Rest { reloaded } => {
+                if reloaded {
+                    service::ready(SERVING);
+                }
+                self.catch_up();
+            }
         }
-        if again {
-            self.reload();
-        } else if !self.configuration.is_changing() {
-            service::ready(SERVING);
+    }
+
+    /// Tells the shards what was found out about servers.
+    fn catch_up(&mut self) {
+        if let Some(listeners) = self.configuration.catch_up() {
+            self.health.adopt(self.configuration.plan.clone(), listeners);
         }
     }
 
@@ -387,11 +398,7 @@ impl Running {
                 for address in self.addresses.iter().filter(|new| !before.contains(new)) {
                     tracing::info!("listening on {address}");
                 }
-                self.health.adopt(plan.clone(), listeners);
-                match resolve(&plan, self.resolver.take(), &self.health) {
-                    Ok(resolver) => self.resolver = Some(resolver),
-                    Err(error) => tracing::error!(%error, "names are no longer looked up"),
-                }
+                self.health.adopt(plan, listeners);
             }
             Err(complaints) => {
                 for complaint in complaints {
@@ -403,14 +410,16 @@ impl Running {
         }
     }
 
-    /// Sets the state of a server, in every shard: by the upstream's name and the server's address
-    /// as configured. `false` if there is no such server, or if too many such orders wait already.
+    /// Sets the state of a server, in every shard: by the upstream's name and the server's address,
+    /// or the name and port that it has from the configuration, which may be those of several.
+    /// `false` if there is no such server, or if too many such orders wait already.
     pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
         let upstreams = &self.configuration.plan.upstreams;
         let upstream = upstreams.iter().find(|plan| plan.name == upstream);
-        let named = |plan: &&ServerPlan| plan.address.to_string() == server;
-        let server = upstream.and_then(|plan| plan.servers.iter().find(named));
-        server.is_some_and(|server| self.health.set_state(server.id, state))
+        let named = |plan: &&ServerPlan| plan.host == server || plan.address.to_string() == server;
+        let servers = upstream.into_iter().flat_map(|plan| plan.servers.iter().filter(named));
+        let ids: Vec<_> = servers.map(|server| server.id).collect();
+        !ids.is_empty() && ids.into_iter().all(|id| self.health.set_state(id, state))
     }
 
     /// What the shards report, and what the checker has counted.

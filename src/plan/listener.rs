@@ -9,7 +9,7 @@ use super::TrustedProxies;
 use crate::guard::Access;
 
 /// A listening address, or the address of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// IPv4 or IPv6 with a port; port 0 asks the kernel for a free one.
     Ip(SocketAddr),

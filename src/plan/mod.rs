@@ -7,7 +7,9 @@ mod account;
 mod allowance;
 mod health;
 mod listener;
+mod members;
 mod rate;
+mod resolver;
 mod retry;
 mod route;
 mod shards;
@@ -22,7 +24,9 @@ pub use account::Account;
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
+pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};
 pub use rate::{RateKey, RatePlan};
+pub use resolver::ResolverPlan;
 pub use retry::{RetryOn, RetryPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
@@ -30,14 +34,17 @@ pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use timeouts::{Limits, Timeouts};
 pub use trust::TrustedProxies;
 pub use upstream::{
-    HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerAddress, ServerId, ServerPlan, UpstreamPlan,
+    HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerId, ServerPlan, ServersFile, UpstreamPlan,
 };
 pub use value::ValueOf;
 
+use std::sync::Arc;
+
 use crate::route::Table;
 
-/// Everything a shard needs to serve.
-#[derive(Debug)]
+/// Everything a shard needs to serve. What is large is shared: a plan that differs from another in
+/// the servers of one upstream has the rest in common with it.
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Where to run: CPUs, ring and splice settings. All but the number of connections is fixed for
     /// the life of the process.
@@ -47,13 +54,15 @@ pub struct Plan {
     /// Addresses to listen on, in the order of the file.
     pub listeners: Vec<ListenerPlan>,
     /// Upstream groups; routes refer to them by index.
-    pub upstreams: Vec<UpstreamPlan>,
+    pub upstreams: Vec<Arc<UpstreamPlan>>,
+    /// How names of servers are looked up.
+    pub resolver: ResolverPlan,
     /// How often requests may come; routes refer to them by index.
     pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.
-    pub routes: Vec<RoutePlan>,
+    pub routes: Arc<[RoutePlan]>,
     /// Host and path to route index.
-    pub table: Table,
+    pub table: Arc<Table>,
     /// Timeouts before a route is known (head, keep-alive), and defaults for the rest.
     pub timeouts: Timeouts,
     /// Limits before a route is known (head), and defaults for the rest.

@@ -66,6 +66,9 @@ impl SameSite {
 pub struct StickyPlan {
     /// The cookie's name.
     pub name: String,
+    secret: String,
+    /// What follows the value in Set-Cookie.
+    attributes: String,
     /// In the order of the upstream's servers.
     servers: Vec<Marked>,
 }
@@ -79,7 +82,7 @@ struct Marked {
 }
 
 impl StickyPlan {
-    /// The cookie of the upstream with this name and these servers, as they are configured.
+    /// The cookie of the upstream with this name and servers with these addresses.
     ///
     /// A server's mark depends on nothing else but `secret`, so it is the same in every shard, on
     /// every machine with this configuration, and after a restart, whatever other servers there
@@ -91,13 +94,24 @@ impl StickyPlan {
         upstream: &str,
         servers: impl Iterator<Item = &'s str>,
     ) -> StickyPlan {
-        let attributes = attributes(cookie);
+        let (name, secret) = (cookie.name.clone(), secret.to_owned());
+        let plan = StickyPlan { name, secret, attributes: attributes(cookie), servers: Vec::new() };
+        plan.over(upstream, servers)
+    }
+
+    /// The same cookie over other servers.
+    pub fn over<'s>(
+        mut self,
+        upstream: &str,
+        servers: impl Iterator<Item = &'s str>,
+    ) -> StickyPlan {
         let marked = |server: &str| {
-            let mark = mark(secret, upstream, server);
-            let set_cookie = format!("{}={mark}{attributes}", cookie.name);
+            let mark = mark(&self.secret, upstream, server);
+            let set_cookie = format!("{}={mark}{}", self.name, self.attributes);
             Marked { mark, set_cookie }
         };
-        StickyPlan { name: cookie.name.clone(), servers: servers.map(marked).collect() }
+        self.servers = servers.map(marked).collect();
+        self
     }
 
     /// The server that one of these values of the cookie names. A browser sends several where

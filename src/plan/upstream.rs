@@ -1,10 +1,12 @@
 //! Where requests go.
 
-use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Address, BreakerPlan, BudgetPlan, CheckPlan, PassivePlan, ServerState, StickyPlan, ValueOf,
+    Address, BreakerPlan, BudgetPlan, CheckPlan, Found, Member, PassivePlan, ServerAddress,
+    ServerState, StickyPlan, ValueOf, members,
 };
 use crate::balance::PolicyKind;
 
@@ -17,7 +19,11 @@ pub struct UpstreamPlan {
     pub policy: PolicyKind,
     /// What `consistent_hash` hashes; `ip_hash` hashes [`HashKey::ClientIp`].
     pub hash_key: HashKey,
-    /// Members in the order of the file; at least one.
+    /// What the configuration says of its servers, in that order.
+    pub members: Vec<Member>,
+    /// The file that says more of them.
+    pub servers_file: Option<ServersFile>,
+    /// The servers whose addresses are known, in the order of what names them. There may be none.
     pub servers: Vec<ServerPlan>,
     /// Requests that wait for a server below its `max_connections`.
     pub queue: QueuePlan,
@@ -37,6 +43,32 @@ pub struct UpstreamPlan {
     pub sticky: Option<StickyPlan>,
     /// The PROXY header that connections to servers begin with.
     pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A file of servers: `servers_file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServersFile {
+    /// Its path, as it can be opened from where the process runs.
+    pub path: PathBuf,
+    /// What it said when it was read last.
+    pub members: Arc<[Member]>,
+}
+
+impl UpstreamPlan {
+    /// All that says which servers it has.
+    pub fn all_members(&self) -> impl Iterator<Item = &Member> {
+        let of_file = self.servers_file.iter().flat_map(|file| file.members.iter());
+        self.members.iter().chain(of_file)
+    }
+
+    /// Makes the servers what its members are with the addresses that were `found`, and all that
+    /// follows from it.
+    pub fn find<'f>(&mut self, found: impl Fn(&ServerAddress) -> &'f [Found]) {
+        self.servers = members::servers(self.all_members(), found);
+        let names: Vec<String> = self.servers.iter().map(|s| s.address.to_string()).collect();
+        let names = names.iter().map(String::as_str);
+        self.sticky = self.sticky.take().map(|sticky| sticky.over(&self.name, names));
+    }
 }
 
 /// A version of the PROXY protocol.
@@ -80,8 +112,10 @@ pub struct ServerPlan {
     /// Its number.
     pub id: ServerId,
     /// Where it listens.
-    pub address: ServerAddress,
-    /// Its share of requests relative to the others; at least 1.
+    pub address: Address,
+    /// Its address as configured, or the name and port that led to it.
+    pub host: String,
+    /// Its share of requests relative to the others; from 1 to [`super::WEIGHT_MAX`].
     pub weight: u32,
     /// Used only when no other server can be.
     pub backup: bool,
@@ -89,29 +123,6 @@ pub struct ServerPlan {
     pub max_connections: Option<u32>,
     /// Whether it takes requests.
     pub state: ServerState,
-}
-
-/// A server's address as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerAddress {
-    /// Known from the start.
-    Fixed(Address),
-    /// A name to resolve; the server is down until it does.
-    Name {
-        /// The host name.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-}
-
-impl fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServerAddress::Fixed(address) => write!(f, "{address}"),
-            ServerAddress::Name { host, port } => write!(f, "{host}:{port}"),
-        }
-    }
 }
 
 /// What a hashing policy hashes.

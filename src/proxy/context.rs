@@ -19,7 +19,7 @@ pub struct Service {
     /// The plan.
     pub plan: Arc<Plan>,
     /// The plan's routing table; a copy, since regular expressions share scratch memory.
-    pub table: Table,
+    pub table: Rc<Table>,
     /// One for each of the plan's upstreams.
     pub groups: Vec<Rc<Group>>,
     /// How often requests come.
@@ -35,33 +35,39 @@ impl Service {
         let shards = plan.shards.cpus.len();
         let site = Site { shard, shards, seed, news: Rc::default() };
         let groups = plan.upstreams.iter().map(|plan| Group::new(plan, &site)).collect();
-        Service::assemble(plan, groups, rates, Rc::new(site))
+        let table = Rc::new((*plan.table).clone());
+        Service::assemble(plan, table, groups, rates, Rc::new(site))
     }
 
     /// State for a new `plan`: upstreams and servers that the present one has too keep theirs.
-    /// Requests in progress go on with the present one.
+    /// Requests in progress go on with the present one. What both plans share costs nothing.
     pub fn succeed(&self, plan: Arc<Plan>) -> Rc<Service> {
         let present = self.plan.upstreams.iter().zip(&self.groups);
-        let mut known: HashMap<&str, (&UpstreamPlan, &Group)> =
-            present.map(|(plan, group)| (plan.name.as_str(), (plan, &**group))).collect();
-        let upstreams = plan.upstreams.iter();
-        let groups = upstreams
-            .map(|plan| Group::succeed(plan, known.remove(plan.name.as_str()), &self.site))
-            .collect();
+        let mut known: HashMap<&str, (&Arc<UpstreamPlan>, &Rc<Group>)> =
+            present.map(|(plan, group)| (plan.name.as_str(), (plan, group))).collect();
+        let group = |plan: &Arc<UpstreamPlan>| match known.remove(plan.name.as_str()) {
+            Some((old, group)) if Arc::ptr_eq(old, plan) => group.clone(),
+            old => Group::succeed(plan, old.map(|(old, group)| (&**old, &**group)), &self.site),
+        };
+        let groups = plan.upstreams.iter().map(group).collect();
         known.into_values().for_each(|(_, group)| group.remove());
         let rates = self.rates.succeed(&self.plan.rates, &plan.rates);
-        let service = Service::assemble(plan, groups, rates, self.site.clone());
+        let table = match Arc::ptr_eq(&self.plan.table, &plan.table) {
+            true => self.table.clone(),
+            false => Rc::new((*plan.table).clone()),
+        };
+        let service = Service::assemble(plan, table, groups, rates, self.site.clone());
         service.groups.iter().for_each(|group| group.look_again());
         service
     }
 
     fn assemble(
         plan: Arc<Plan>,
+        table: Rc<Table>,
         groups: Vec<Rc<Group>>,
         rates: Rates,
         site: Rc<Site>,
     ) -> Rc<Service> {
-        let table = plan.table.clone();
         let servers = groups.iter().enumerate().flat_map(|(upstream, group)| {
             let servers = group.servers().iter().enumerate();
             servers.map(move |(index, server)| (server.id(), (upstream, index)))

@@ -72,7 +72,6 @@ impl Lease {
     /// stale.
     pub fn reuse(&self, ring: &Ring, announced: &[u8], once: bool) -> Option<Connected> {
         let stream = self.server().take_idle(announced, ring.now(), once)?;
-        self.connected();
         Some(Connected { stream, reused: true })
     }
 
@@ -92,9 +91,8 @@ impl Lease {
         let Some(address) = self.server().address() else {
             return Err(ConnectError::Refused(Errno::HOSTUNREACH.into()));
         };
-        self.connected();
-        let stream = Stream::server(ring, socket_for(&address).map_err(ConnectError::Ours)?.into());
-        match timer.within(limit, stream.socket.connect(&address)).await {
+        let stream = Stream::server(ring, socket_for(address).map_err(ConnectError::Ours)?.into());
+        match timer.within(limit, stream.socket.connect(address)).await {
             Err(_) => Err(ConnectError::Timeout),
             Ok(Ok(())) => Ok(Connected { stream, reused: false }),
             Ok(Err(error)) if is_ours(&error) => Err(ConnectError::Ours(error)),

@@ -45,7 +45,7 @@ pub struct Group {
 /// Why there is no server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Busy {
-    /// All that may be tried have been, or none has an address.
+    /// All that may be tried have been, or there is none at all.
     NoneLeft,
     /// Servers are full, and so is the queue.
     QueueFull,
@@ -123,7 +123,7 @@ impl View<'_> {
             Among::Healthy { backup } => server.is_backup() == backup && server.may_try(self.now),
             Among::All { backup } => server.is_backup() == backup && server.is_last_resort(),
         };
-        fits && server.is_resolved() && !self.tried.contains(i)
+        fits && !self.tried.contains(i)
     }
 }
 
@@ -307,8 +307,7 @@ impl Group {
         tried.add(index);
         let server = self.servers[index].clone();
         let attempt = Cell::new(server.begin(now));
-        let generation = Cell::new(server.generation());
-        Lease { queue: self.queue.clone(), server, index, attempt, generation }
+        Lease { queue: self.queue.clone(), server, index, attempt }
     }
 
     /// Whether waiting may help: a server that could take the request has no room just now.
@@ -337,8 +336,7 @@ impl Group {
 
     /// Whether a server that takes requests has room for more.
     fn has_room(&self, now: Tick) -> bool {
-        let takes_more =
-            |server: &Rc<Server>| server.is_resolved() && !server.is_full() && server.may_try(now);
+        let takes_more = |server: &Rc<Server>| !server.is_full() && server.may_try(now);
         self.servers.iter().any(takes_more)
     }
 
@@ -388,8 +386,6 @@ pub struct Lease {
     server: Rc<Server>,
     index: usize,
     attempt: Cell<Attempt>,
-    /// The server's address when the connection was made.
-    generation: Cell<u32>,
 }
 
 impl Lease {
@@ -401,17 +397,9 @@ impl Lease {
         }
     }
 
-    /// A connection is had, to the address that the server has now.
-    pub(super) fn connected(&self) {
-        self.generation.set(self.server.generation());
-    }
-
-    /// Keeps the connection, which began with this announcement, for the next request, unless the
-    /// server has moved since.
+    /// Keeps the connection, which began with this announcement, for the next request.
     pub fn keep(&self, stream: Stream, announced: &[u8], now: Tick) {
-        if self.generation.get() == self.server.generation() {
-            self.server.keep(stream, announced, now);
-        }
+        self.server.keep(stream, announced, now);
     }
 
     /// Its server's place among those of the upstream, in the order of the plan.

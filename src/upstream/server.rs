@@ -33,11 +33,10 @@ pub enum Verdict {
 
 /// A server: its address, its requests in progress, its idle connections, its health.
 pub struct Server {
-    /// For logs: the address as configured.
+    /// For logs: its address.
     pub name: String,
-    address: RefCell<Option<SockAddr>>,
-    /// How often the address has changed.
-    generation: Cell<u32>,
+    /// `None` if it is none that a socket could have.
+    address: Option<SockAddr>,
     active: Cell<u32>,
     pool: RefCell<Pool>,
     id: ServerId,
@@ -60,18 +59,13 @@ impl Server {
     pub(super) fn new(plan: &UpstreamPlan, index: usize, site: &Site) -> Server {
         let Site { shard, shards, .. } = *site;
         let server = &plan.servers[index];
-        let address = match &server.address {
-            crate::plan::ServerAddress::Fixed(address) => to_sockaddr(address),
-            crate::plan::ServerAddress::Name { .. } => None,
-        };
         let rank = ((shard + index) % shards) as u32;
         let stagger = rank * STAGGER.min(plan.passive.ejection / shards as u32);
         let passive = Passive::new(stagger);
         let health = Health { state: server.state, checks_pass: true, passive };
         Server {
             name: server.address.to_string(),
-            address: RefCell::new(address),
-            generation: Cell::new(0),
+            address: to_sockaddr(&server.address),
             active: Cell::new(0),
             pool: RefCell::new(Pool::new(&plan.pool)),
             id: server.id,
@@ -111,23 +105,9 @@ impl Server {
         self.settings.backup.get()
     }
 
-    /// Where it listens; `None` while its name has not been resolved.
-    pub fn address(&self) -> Option<SockAddr> {
-        self.address.borrow().clone()
-    }
-
-    pub(super) fn generation(&self) -> u32 {
-        self.generation.get()
-    }
-
-    /// Replaces the address after its name was resolved anew; idle connections go to the old one.
-    fn set_address(&self, address: Option<&Address>) {
-        let new = address.and_then(to_sockaddr);
-        if *self.address.borrow() != new {
-            *self.address.borrow_mut() = new;
-            self.generation.set(self.generation.get().wrapping_add(1));
-            self.pool.borrow_mut().clear();
-        }
+    /// Where it listens.
+    pub fn address(&self) -> Option<&SockAddr> {
+        self.address.as_ref()
     }
 
     /// Requests in progress.
@@ -143,10 +123,6 @@ impl Server {
     /// Idle connections.
     pub fn idle(&self) -> usize {
         self.pool.borrow().count()
-    }
-
-    pub(super) fn is_resolved(&self) -> bool {
-        self.address.borrow().is_some()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -241,7 +217,6 @@ impl Server {
     /// What this shard has found out and not told yet is newer than any message that comes before
     /// the answer to that. So all shards end up with what the control thread heard last.
     pub(super) fn apply(&self, standing: &Standing, now: Tick) -> bool {
-        self.set_address(standing.address.as_ref());
         let mut health = self.health.borrow_mut();
         health.state = standing.state;
         health.checks_pass = standing.checks_pass;

@@ -6,13 +6,11 @@ use std::task::{Poll, Waker};
 
 use super::Outbox;
 use super::passive::Ejection;
-use crate::plan::{Address, ServerId, ServerState};
+use crate::plan::{ServerId, ServerState};
 
 /// What holds for a server in the whole process; the control thread says so to every shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Where it listens; `None`: its name has not been resolved yet.
-    pub address: Option<Address>,
     /// What an operator wants of it.
     pub state: ServerState,
     /// Its active checks say nothing against it.

@@ -22,6 +22,7 @@
 
 mod client;
 mod confinement;
+mod dns;
 mod machine;
 mod message;
 mod mortal;
@@ -39,6 +40,7 @@ mod wire;
 
 pub use client::Client;
 pub use confinement::Confinement;
+pub use dns::{Dns, DnsFault};
 pub use machine::{alone, may_open};
 pub use message::{Head, Request, Response, chunked, ok, post, response};
 pub use mortal::{Death, Mortal};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
 
-use super::origin::{Conn, Gate, Origin, Script};
+use super::origin::{Conn, Gate, Origin, Script, answers};
 use super::wire::{Address, End};
 use super::{Pattern, ok};
 
@@ -221,4 +221,30 @@ impl Unreachable {
     pub fn server(&self) -> String {
         format!("{:?}", Address::bound(&self.listener).to_string())
     }
+}
+
+/// Origins on several addresses and the same port, as those of one name have; each says its
+/// address.
+pub fn origins_on_one_port(hosts: &[&str]) -> Vec<Origin> {
+    let bound = |host: &str, port: u16| {
+        let address = Address::Tcp(SocketAddr::new(host.parse().expect("an IP address"), port));
+        let (socket, at) = address.socket();
+        socket.bind(&at).ok()?;
+        Some(socket)
+    };
+    // A port that is free on the first address may be taken on another.
+    let attempt = || {
+        let first = bound(hosts[0], 0)?;
+        let port = Address::bound(&first).port();
+        let others = hosts[1..].iter().map(|host| bound(host, port));
+        let sockets: Option<Vec<Socket>> = std::iter::once(Some(first)).chain(others).collect();
+        sockets
+    };
+    let sockets = (0..100).find_map(|_| attempt()).expect("a port that is free on all of them");
+    let says = |host: &&str| {
+        let answer = ok(host);
+        answers(move |_| answer.clone())
+    };
+    let origins = sockets.into_iter().zip(hosts.iter().map(says));
+    origins.map(|(socket, script)| Origin::on(socket, script)).collect()
 }

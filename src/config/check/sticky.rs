@@ -3,7 +3,7 @@
 use crate::config::complaint::Complaints;
 use crate::config::file::{File, RouteTable, StickyTable, UpstreamTable};
 use crate::config::source::Spot;
-use crate::plan::{CookiePlan, SameSite};
+use crate::plan::{CookiePlan, SameSite, ServerAddress};
 use crate::route::HostPattern;
 
 /// Complains of cookies that browsers would refuse, or that get in each other's way.
@@ -11,12 +11,19 @@ pub(super) fn all(file: &File, complaints: &Complaints) {
     for upstream in &file.upstreams {
         let Some(sticky) = &upstream.sticky else { continue };
         browsers_take(sticky, complaints);
-        if upstream.servers.len() == 1 {
+        if has_one_server(upstream) {
             let what = "`sticky` has no effect: the upstream has one server";
             complaints.warning(sticky.spot, what, "remove it, or add servers");
         }
     }
     one_cookie_for_one_upstream(file, complaints);
+}
+
+/// Whether it will never have more than one.
+fn has_one_server(upstream: &UpstreamTable) -> bool {
+    let [only] = &upstream.servers[..] else { return false };
+    let address = only.address.as_ref().map(|address| &address.value);
+    upstream.servers_file.is_none() && matches!(address, Some(ServerAddress::Fixed(_)))
 }
 
 /// RFC 6265bis §5.7: browsers drop such a cookie, and nobody would be told.

@@ -3,7 +3,7 @@
 use super::duplicates;
 use crate::balance::PolicyKind;
 use crate::config::complaint::Complaints;
-use crate::config::file::{HealthTable, HttpTable, UpstreamTable};
+use crate::config::file::{HealthTable, HttpTable, ServerEntry, UpstreamTable};
 use crate::config::quantity::duration_text;
 use crate::plan::ServerState;
 
@@ -23,18 +23,31 @@ pub(super) fn check(upstream: &UpstreamTable, complaints: &Complaints) {
     pending(upstream, complaints);
 }
 
-fn servers(upstream: &UpstreamTable, complaints: &Complaints) {
-    let known = upstream.servers.iter().filter_map(|server| server.address.as_ref());
+/// Complains of what does not fit together in a servers file. What other entries of the upstream
+/// say does not matter: whoever writes the file need not know them.
+pub(in crate::config) fn servers_file(servers: &[ServerEntry], complaints: &Complaints) {
+    let known = servers.iter().filter_map(|server| server.address.as_ref());
     duplicates(known.map(|address| (address.to_string(), address.spot)), |address, spot| {
         let what = format!("the server {address} is listed twice");
         complaints.error(spot, what, "remove one; a larger `weight` gives a larger share");
     });
+}
+
+fn servers(upstream: &UpstreamTable, complaints: &Complaints) {
     let servers = &upstream.servers;
-    if !servers.is_empty() && servers.iter().all(|server| server.backup == Some(true)) {
+    servers_file(servers, complaints);
+    if let Some(file) = &upstream.of_file {
+        servers_file(&file.servers, complaints);
+    }
+    if servers.is_empty() || upstream.servers_file.is_some() {
+        // The file says the rest, and may say something else at any time.
+        return;
+    }
+    if servers.iter().all(|server| server.backup == Some(true)) {
         let remedy = "remove `backup` from the servers of every day";
         complaints.error(upstream.spot, "every server of the upstream is a backup", remedy);
     }
-    if !servers.is_empty() && servers.iter().all(|server| server.state.is_some_and(is_out)) {
+    if servers.iter().all(|server| server.state.is_some_and(is_out)) {
         let what = "every server of the upstream is set to drain or down";
         let remedy = "its requests are answered 502 until one is up";
         complaints.warning(upstream.spot, what, remedy);

@@ -56,10 +56,10 @@ impl StickyTable {
         }
     }
 
-    /// The plan for the upstream with this name and these servers.
-    pub fn plan<'s>(&self, upstream: &str, servers: impl Iterator<Item = &'s str>) -> StickyPlan {
+    /// The plan for the upstream with this name, of which no servers are known yet.
+    pub fn plan(&self, upstream: &str) -> StickyPlan {
         let secret = self.secret.as_deref().unwrap_or_default();
-        StickyPlan::new(&self.cookie(), secret, upstream, servers)
+        StickyPlan::new(&self.cookie(), secret, upstream, std::iter::empty())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[[upstream]]` as written.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::allowance::BreakerTable;
@@ -22,6 +23,9 @@ pub(in crate::config) struct UpstreamTable {
     pub balance: Option<PolicyKind>,
     pub hash: Option<Located<HashKey>>,
     pub servers: Vec<ServerEntry>,
+    pub servers_file: Option<Located<String>>,
+    /// What is in that file, once it was read.
+    pub of_file: Option<FileServers>,
     pub queue: QueueTable,
     pub pool: PoolTable,
     pub timeouts: TimeoutsTable,
@@ -32,6 +36,13 @@ pub(in crate::config) struct UpstreamTable {
     pub limits: BreakerTable,
     pub sticky: Option<StickyTable>,
     pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// What was read from `servers_file`.
+#[derive(Debug)]
+pub(in crate::config) struct FileServers {
+    pub path: PathBuf,
+    pub servers: Vec<ServerEntry>,
 }
 
 /// One item of `servers`.
@@ -59,18 +70,25 @@ pub(in crate::config) struct PoolTable {
     pub idle_timeout: Option<Duration>,
 }
 
+/// For who has left them out.
+const SERVERS_EXAMPLE: &str = "servers = [\"127.0.0.1:3000\"]";
+
 impl UpstreamTable {
     pub(super) fn read(mut fields: Fields<'_>) -> UpstreamTable {
         let policies = PolicyKind::ALL.map(|kind| (kind.name(), kind));
+        let servers_file = fields.get("servers_file");
+        let servers = match servers_file {
+            Some(_) => fields.get("servers"),
+            None => fields.require("servers", SERVERS_EXAMPLE),
+        };
         let upstream = UpstreamTable {
             spot: fields.spot,
             name: fields.require("name", "name = \"app\"").and_then(Field::name),
             balance: fields.get("balance").and_then(|field| field.one_of(&policies)),
             hash: fields.get("hash").and_then(read_hash),
-            servers: fields
-                .require("servers", "servers = [\"127.0.0.1:3000\"]")
-                .map(read_servers)
-                .unwrap_or_default(),
+            servers: servers.map(read_servers).unwrap_or_default(),
+            servers_file: servers_file.and_then(read_path),
+            of_file: None,
             queue: table(fields.get("queue"), "`queue`", QueueTable::read),
             pool: table(fields.get("pool"), "`pool`", PoolTable::read),
             timeouts: table(fields.get("timeouts"), "`timeouts` of an upstream", |fields| {
@@ -108,6 +126,21 @@ fn read_proxy_protocol(field: Field<'_>) -> Option<ProxyVersion> {
 fn read_hash(field: Field<'_>) -> Option<Located<HashKey>> {
     let words = [("ip", HashKey::ClientIp), ("path", HashKey::Path)];
     field.placed(|field| value::read(field, words, HashKey::Value))
+}
+
+/// What stands in a servers file.
+pub(super) fn read_servers_file(mut fields: Fields<'_>) -> Vec<ServerEntry> {
+    let servers = fields.require("servers", SERVERS_EXAMPLE).map(read_servers);
+    fields.finish();
+    servers.unwrap_or_default()
+}
+
+fn read_path(field: Field<'_>) -> Option<Located<String>> {
+    let text = field.text_or("the path of a file in quotes, such as \"app.servers.toml\"")?;
+    if text.is_empty() {
+        return field.refuse("`servers_file` is empty", "write the path of a file, or remove it");
+    }
+    Some(field.located(text.value.to_owned()))
 }
 
 fn read_servers(field: Field<'_>) -> Vec<ServerEntry> {

@@ -75,7 +75,9 @@ fn sticky_cookies() {
                rename it"],
         ),
     ]);
-    let one_server = upstream("sticky = { name = \"sid\" }").replace(", \"b:1\"", "");
+    let one_name = upstream("sticky = { name = \"sid\" }").replace(", \"b:1\"", "");
+    assert_eq!(complaints(&one_name), [""; 0], "it may have several addresses");
+    let one_server = one_name.replace("a:1", "192.0.2.1:1");
     assert_eq!(
         complaints(&one_server),
         ["8:10: `sticky` has no effect: the upstream has one server; remove it, or add servers"]

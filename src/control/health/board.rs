@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::plan::{
-    Address, CheckPlan, Plan, ServerAddress, ServerId, ServerPlan, ServerState, UpstreamPlan,
-};
+use crate::plan::{Address, CheckPlan, Plan, ServerId, ServerPlan, ServerState, UpstreamPlan};
 use crate::shard::{Ejection, Finding, Outbox, Standing};
 
 /// All servers.
@@ -24,7 +22,7 @@ struct Server {
     upstream: String,
     name: String,
     check: Option<CheckPlan>,
-    address: Option<Address>,
+    address: Address,
     /// What the plan says of its state; an operator may have said otherwise since.
     planned: ServerState,
     state: ServerState,
@@ -88,7 +86,7 @@ impl fmt::Display for Status {
 pub struct Change<'a> {
     /// The upstream's name.
     pub upstream: &'a str,
-    /// The server's address as configured.
+    /// The server's address.
     pub server: &'a str,
     /// What it was.
     pub old: Status,
@@ -100,15 +98,11 @@ pub struct Change<'a> {
 
 impl Server {
     fn new(upstream: &UpstreamPlan, plan: &ServerPlan) -> Server {
-        let address = match &plan.address {
-            ServerAddress::Fixed(address) => Some(address.clone()),
-            ServerAddress::Name { .. } => None,
-        };
         Server {
             upstream: upstream.name.clone(),
             name: plan.address.to_string(),
             check: upstream.check.clone(),
-            address,
+            address: plan.address.clone(),
             planned: plan.state,
             state: plan.state,
             ejection: None,
@@ -147,8 +141,7 @@ impl Server {
             length: ejected.length,
             on_trial: ejected.on_trial,
         });
-        let (address, state) = (self.address.clone(), self.state);
-        Standing { address, state, checks_pass: self.checks.pass, ejection }
+        Standing { state: self.state, checks_pass: self.checks.pass, ejection }
     }
 
     fn set_ejection(&mut self, ejection: Option<Ejection>, now: Instant) {
@@ -228,14 +221,6 @@ impl Board {
         })
     }
 
-    /// Where a server listens whose name was looked up.
-    pub fn resolved(&mut self, id: ServerId, address: Address) {
-        if let Some(server) = self.servers.get_mut(&id) {
-            server.address = Some(address);
-            self.outboxes.iter_mut().for_each(|outbox| outbox.note(id));
-        }
-    }
-
     /// An operator has decided.
     pub fn set_state(&mut self, id: ServerId, state: ServerState) -> Option<Change<'_>> {
         self.change(id, |server| {
@@ -244,10 +229,10 @@ impl Board {
         })
     }
 
-    /// Where to check a server; `None`: not now, since it is left alone or has no address.
+    /// Where to check a server; `None`: not now, since it is left alone.
     pub fn target(&self, id: ServerId) -> Option<Address> {
         let server = self.servers.get(&id)?;
-        server.address.clone().filter(|_| server.state != ServerState::Down)
+        (server.state != ServerState::Down).then(|| server.address.clone())
     }
 
     /// A check has ended; `Err` says what was wrong.
@@ -300,14 +285,14 @@ impl Board {
 
 /// The servers of a plan, with what is `known` of them.
 fn servers(plan: &Plan, mut known: BTreeMap<ServerId, Server>) -> BTreeMap<ServerId, Server> {
-    let of_upstream = |upstream: &'_ UpstreamPlan| -> Vec<(ServerId, Server)> {
+    let mut of_upstream = |upstream: &'_ UpstreamPlan| -> Vec<(ServerId, Server)> {
         let server = |server: &ServerPlan| match known.remove(&server.id) {
             Some(same) => (server.id, same.adopt(upstream, server)),
             None => (server.id, Server::new(upstream, server)),
         };
         upstream.servers.iter().map(server).collect()
     };
-    plan.upstreams.iter().flat_map(of_upstream).collect()
+    plan.upstreams.iter().flat_map(|upstream| of_upstream(upstream)).collect()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub enum Fault {
     Ours(String),
 }
 
-/// Checks the server at `address`, which is configured as `name`. `announces`: connections to it
+/// Checks the server at `address`, which it knows itself as `name`. `announces`: connections to it
 /// begin with a PROXY header.
 ///
 /// # Errors

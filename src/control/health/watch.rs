@@ -20,6 +20,7 @@ pub struct Watches {
 }
 
 struct Watch {
+    host: String,
     plan: CheckPlan,
     announces: Option<ProxyVersion>,
     task: JoinHandle<()>,
@@ -38,11 +39,14 @@ impl Watches {
         for watched in watched(plan) {
             let (server, plan) = (watched.server, watched.plan.clone());
             let announces = watched.announces;
-            let alike = |watch: &Watch| watch.plan == plan && watch.announces == announces;
+            let host = watched.host.clone();
+            let alike = |watch: &Watch| {
+                watch.plan == plan && watch.announces == announces && watch.host == host
+            };
             let same = before.remove(&server).filter(alike);
             let begin = || {
                 let task = tokio::task::spawn_local(watched.watch(desk.clone()));
-                Watch { plan, announces, task }
+                Watch { host: host.clone(), plan: plan.clone(), announces, task }
             };
             self.running.insert(server, same.unwrap_or_else(begin));
         }
@@ -55,6 +59,8 @@ struct Watched {
     /// For logs.
     upstream: String,
     name: String,
+    /// What to call it towards itself.
+    host: String,
     plan: CheckPlan,
     /// What its connections begin with.
     announces: Option<ProxyVersion>,
@@ -69,6 +75,7 @@ fn watched(plan: &Plan) -> Vec<Watched> {
             server: plan.id,
             upstream: group.name.clone(),
             name: plan.address.to_string(),
+            host: plan.host.clone(),
             plan: check.clone(),
             announces: group.proxy_protocol,
         }));
@@ -86,7 +93,7 @@ impl Watched {
             let next = now() + jittered(interval, jitter_percent, random());
             let target = desk.borrow().board.target(self.server);
             if let Some(address) = target {
-                match check::run(&self.plan, self.announces, &address, &self.name).await {
+                match check::run(&self.plan, self.announces, &address, &self.host).await {
                     Ok(()) => desk.borrow_mut().checked(self.server, Ok(())),
                     Err(Fault::Theirs(why)) => {
                         self.log("check failed", &why);

@@ -30,7 +30,7 @@ impl Group {
     ) -> Option<Lease> {
         let index = wish.server?;
         let server = self.servers.get(index)?;
-        let available = server.is_resolved() && !server.is_full() && server.may_stick(now);
+        let available = !server.is_full() && server.may_stick(now);
         if !available || tried.contains(index) || (others_wait && server.may_try(now)) {
             return None;
         }

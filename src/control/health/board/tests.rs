@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -171,9 +172,10 @@ fn what_a_new_plan_changes_is_announced() {
     };
     assert_eq!(changes(&mut board, &plan()), []);
     let mut next = plan();
-    next.upstreams[0].check = None;
-    next.upstreams[0].servers[1].state = ServerState::Down;
-    next.upstreams[0].servers[2].state = ServerState::Up;
+    let upstream = Arc::make_mut(&mut next.upstreams[0]);
+    upstream.check = None;
+    upstream.servers[1].state = ServerState::Down;
+    upstream.servers[2].state = ServerState::Up;
     assert_eq!(
         changes(&mut board, &next),
         [

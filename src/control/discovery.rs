@@ -1,0 +1,201 @@
+//! Which servers there are beyond those with fixed addresses: names are looked up, and servers
+//! files watched, apart from every request. Neither can fail a start or a reload, and what fails
+//! later leaves things as they are.
+//!
+//! What is known is kept here, and makes, with what is configured, the plan that shards run.
+
+mod lookup;
+mod record;
+mod watch;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use self::worker::Order;
+use crate::plan::{Found, Member, Plan, ServerAddress, ServerPlan, UpstreamPlan};
+
+/// How long a start or a reload waits for names that are new: most answers are there much sooner,
+/// and a server that is not known yet answers nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What was found out.
+enum News {
+    /// The servers that a name stands for; of one that does not resolve, those that are left.
+    Name(ServerAddress, Arc<[Found]>),
+    /// What a file says, after the order with this number.
+    File(u64, PathBuf, Arc<[Member]>),
+}
+
+/// Passes on news.
+type Tell = Arc<dyn Fn(News) + Send + Sync>;
+
+/// What is known of names and files, and whoever finds out more.
+pub struct Discovery {
+    names: HashMap<ServerAddress, Arc<[Found]>>,
+    files: BTreeMap<PathBuf, Arc<[Member]>>,
+    news: mpsc::Receiver<News>,
+    tell: Tell,
+    /// Started when there is something to find out.
+    worker: Option<tokio::sync::mpsc::UnboundedSender<Order>>,
+    /// The number of the last order.
+    orders: u64,
+    patience: Duration,
+}
+
+impl Discovery {
+    /// Nothing is known, and nothing wanted. `wake` is called when there is news.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Discovery {
+        let (news_in, news) = mpsc::channel();
+        let tell = move |piece| {
+            // Without a receiver all is over.
+            if news_in.send(piece).is_ok() {
+                wake();
+            }
+        };
+        Discovery {
+            names: HashMap::new(),
+            files: BTreeMap::new(),
+            news,
+            tell: Arc::new(tell),
+            worker: None,
+            orders: 0,
+            patience: PATIENCE,
+        }
+    }
+
+    /// Keeps informed of the names and files of `plan`, which were just read, instead of others.
+    /// Waits, but not for long, until the names that are new were looked up once.
+    ///
+    /// # Errors
+    /// When no thread can be started; then nothing is looked up.
+    pub fn adopt(&mut self, plan: &Plan) -> io::Result<()> {
+        let upstreams = plan.upstreams.iter();
+        let files = upstreams.filter_map(|upstream| upstream.servers_file.as_ref());
+        self.files = files.map(|file| (file.path.clone(), file.members.clone())).collect();
+        let mut new = self.order(plan)?;
+        let deadline = now() + self.patience;
+        while !new.is_empty() {
+            let left = deadline.saturating_duration_since(now());
+            let Ok(piece) = self.news.recv_timeout(left) else { break };
+            if let News::Name(name, _) = &piece {
+                new.remove(name);
+            }
+            self.learn(piece);
+        }
+        Ok(())
+    }
+
+    /// Takes in all news; `plan` is what was adopted last. Says whether there was any.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn catch_up(&mut self, plan: &Plan) -> io::Result<bool> {
+        let (mut any, mut other_names) = (false, false);
+        while let Ok(piece) = self.news.try_recv() {
+            other_names |= matches!(piece, News::File(..));
+            any |= self.learn(piece);
+        }
+        if any && other_names {
+            self.order(plan)?;
+        }
+        Ok(any)
+    }
+
+    /// The plan that `configured` makes with what is known. Upstreams that are the same in
+    /// `present`, a plan that came from the same configuration, are that plan's.
+    pub fn compose(&self, configured: &Plan, present: Option<&Plan>) -> Plan {
+        let mut plan = configured.clone();
+        for (index, upstream) in plan.upstreams.iter_mut().enumerate() {
+            let present = present.and_then(|present| present.upstreams.get(index));
+            let is_fixed = |member: &Member| matches!(member.address, ServerAddress::Fixed(_));
+            if upstream.servers_file.is_some() || !upstream.members.iter().all(is_fixed) {
+                self.complete(Arc::make_mut(upstream));
+            }
+            if let Some(present) = present
+                && are_the_same(&present.servers, &upstream.servers)
+            {
+                *upstream = present.clone();
+            }
+        }
+        plan
+    }
+
+    fn complete(&self, upstream: &mut UpstreamPlan) {
+        if let Some(file) = &mut upstream.servers_file
+            && let Some(members) = self.files.get(&file.path)
+        {
+            file.members = members.clone();
+        }
+        upstream.find(|name| self.names.get(name).map(|found| &**found).unwrap_or_default());
+    }
+
+    /// Wants to know what `plan` and the files name; returns the names that are new.
+    fn order(&mut self, plan: &Plan) -> io::Result<BTreeSet<ServerAddress>> {
+        let members = plan.upstreams.iter().flat_map(|upstream| &upstream.members);
+        let members = members.chain(self.files.values().flat_map(|members| members.iter()));
+        let names: BTreeSet<ServerAddress> = members
+            .filter(|member| !matches!(member.address, ServerAddress::Fixed(_)))
+            .map(|member| member.address.clone())
+            .collect();
+        self.names.retain(|name, _| names.contains(name));
+        let new = names.iter().filter(|name| !self.names.contains_key(name)).cloned().collect();
+        if names.is_empty() && self.files.is_empty() && self.worker.is_none() {
+            return Ok(new);
+        }
+        for name in &names {
+            self.names.entry(name.clone()).or_default();
+        }
+        self.orders += 1;
+        let (number, files, resolver) = (self.orders, self.files.clone(), plan.resolver.clone());
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => worker::start(self.tell.clone())?,
+        };
+        // It lives for as long as it may get orders.
+        let _ = worker.send(Order { number, names, files, resolver });
+        self.worker = Some(worker);
+        Ok(new)
+    }
+
+    /// Says whether that is something new.
+    fn learn(&mut self, piece: News) -> bool {
+        match piece {
+            News::Name(name, found) => match self.names.get_mut(&name) {
+                Some(known) if *known != found => {
+                    *known = found;
+                    true
+                }
+                _ => false,
+            },
+            News::File(number, path, members) => match self.files.get_mut(&path) {
+                // What was read before the last order was known when that was given.
+                Some(known) if number == self.orders && *known != members => {
+                    *known = members;
+                    true
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Whether shards need not hear of the difference.
+fn are_the_same(present: &[ServerPlan], new: &[ServerPlan]) -> bool {
+    let same = |(one, other): (&ServerPlan, &ServerPlan)| {
+        *one == ServerPlan { id: one.id, ..other.clone() }
+    };
+    present.len() == new.len() && present.iter().zip(new).all(same)
+}
+
+/// Only the control side and the ring read a clock.
+#[allow(clippy::disallowed_methods, reason = "what is no request is timed here")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests;
