@@ -196,6 +196,8 @@ fn a_new_server_does_not_wait_for_old_requests(tier: Tier) {
     let mut old = vec![ask()];
     full.await_requests(1);
     old.push(ask());
+    let waiting = "requests waiting for a server";
+    wait_until("the second waits", || proxy.usage().of(waiting) == 1);
     proxy.reload(&config(&[first, new.server()]));
     for _ in 0..5 {
         assert_eq!(proxy.get("/").text(), "new");
