@@ -1,6 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
 mod access;
+mod admin;
 mod limits;
 mod rate;
 mod retry;
@@ -10,6 +11,8 @@ mod upstream;
 
 use std::collections::HashMap;
 use std::hash::Hash;
+
+pub(super) use admin::read_token;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
@@ -26,6 +29,9 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
     limits::check(file, machine, complaints);
     listeners(&file.listeners, complaints);
+    if let Some(table) = &file.admin {
+        admin::check(table, &file.listeners, complaints);
+    }
     trust::all(file, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {

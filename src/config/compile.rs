@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable, ServerEntry,
-    SpliceTable, UpstreamTable,
+    ActionWritten, AdminTable, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable,
+    ServerEntry, SpliceTable, UpstreamTable,
 };
 use crate::balance::PolicyKind;
 use crate::plan::{
@@ -28,6 +28,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
     Plan {
         shards: shards(file, machine),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
+        admin: file.admin.as_ref().and_then(AdminTable::plan),
         upstreams: upstreams(file),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
         table: table(&written),

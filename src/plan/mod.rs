@@ -3,6 +3,7 @@
 //! `config` turns a file into a [`Plan`]; nothing below `config` ever sees the file. A plan is
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
+mod admin;
 mod allowance;
 mod health;
 mod listener;
@@ -16,6 +17,7 @@ mod trust;
 mod upstream;
 
 pub use crate::http1::FieldEdits;
+pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
@@ -39,6 +41,8 @@ pub struct Plan {
     pub shards: ShardPlan,
     /// Addresses to listen on, in the order of the file.
     pub listeners: Vec<ListenerPlan>,
+    /// Where it is asked and told things while it runs.
+    pub admin: Option<AdminPlan>,
     /// Upstream groups; routes refer to them by index.
     pub upstreams: Vec<UpstreamPlan>,
     /// How often requests may come; routes refer to them by index.
