@@ -177,6 +177,8 @@ fn route(
     };
     Some(RoutePlan {
         name: table.name.clone().unwrap_or_else(|| route_name(table)),
+        hosts: table.hosts.iter().map(|host| host.to_string()).collect(),
+        path: table.path.text.clone(),
         action,
         request_fields: table.request_fields.clone(),
         response_fields: table.response_fields.clone(),

@@ -1,9 +1,13 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
+mod admin;
+mod audience;
+mod difference;
 mod health;
 mod identity;
 mod limits;
 mod machine;
+mod outcome;
 mod reload;
 mod reports;
 mod resolve;

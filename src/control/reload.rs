@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::admin::AdminSocket;
 use super::identity::Identities;
 use super::limits;
 use super::sockets::{Inherited, OpenError, Sockets};
@@ -21,6 +22,8 @@ pub struct Configuration {
     pub plan: Arc<Plan>,
     /// The sockets of its listeners.
     pub sockets: Sockets,
+    /// The socket of the admin address.
+    pub admin: AdminSocket,
     progress: Progress,
 }
 
@@ -53,15 +56,18 @@ impl Configuration {
     pub fn new(
         mut plan: Plan,
         source: Option<Source>,
-        inherited: Vec<Inherited>,
+        mut inherited: Vec<Inherited>,
     ) -> Result<(Configuration, Vec<Vec<Socket>>), OpenError> {
         let mut identities = Identities::default();
         identities.number(&mut plan);
+        let mut admin = AdminSocket::inherit(plan.admin.as_ref(), &mut inherited);
+        let step = admin.prepare(plan.admin.as_ref())?;
+        admin.take(step);
         let mut sockets = Sockets::new(plan.shards.cpus.len(), inherited);
         let opened = sockets.change(&plan.listeners)?;
         let plan = Arc::new(plan);
         let configuration =
-            Configuration { source, identities, plan, sockets, progress: Progress::None };
+            Configuration { source, identities, plan, sockets, admin, progress: Progress::None };
         Ok((configuration, opened))
     }
 
@@ -84,8 +90,11 @@ impl Configuration {
             tracing::warn!("{warning}");
         }
         plan.shards = unchangeable(&self.plan.shards, plan.shards);
+        let admin = self.admin.prepare(plan.admin.as_ref());
+        let admin = admin.map_err(|error| Refused(vec![error.to_string()]))?;
         let listeners = self.sockets.change(&plan.listeners);
         let listeners = listeners.map_err(|error| Refused(vec![error.to_string()]))?;
+        self.admin.take(admin);
         self.identities.number(&mut plan);
         self.plan = Arc::new(plan);
         self.progress = Progress::Adopting { since, shards: listeners.len(), again: false };

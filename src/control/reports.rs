@@ -14,8 +14,9 @@ pub struct Reports {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Running,
-    /// Running, and was asked for a report.
-    Owing,
+    /// Running, and was asked for so many reports: who asks now is not served by the answer to one
+    /// who asked before.
+    Owing(u32),
     Ended,
 }
 
@@ -48,15 +49,23 @@ impl Reports {
     pub fn ask(&mut self) {
         self.asked = true;
         for (state, _) in &mut self.shards {
-            if *state == State::Running {
-                *state = State::Owing;
-            }
+            *state = match *state {
+                State::Running => State::Owing(1),
+                State::Owing(count) => State::Owing(count + 1),
+                State::Ended => State::Ended,
+            };
         }
     }
 
     /// A shard reports. Returns the sum if that is the last of those that were asked.
     pub fn take(&mut self, shard: usize, report: Report) -> Option<Report> {
-        self.shards[shard] = (State::Running, report);
+        let (state, newest) = &mut self.shards[shard];
+        *state = match *state {
+            State::Owing(count) if count > 1 => State::Owing(count - 1),
+            State::Ended => State::Ended,
+            _ => State::Running,
+        };
+        *newest = report;
         self.complete()
     }
 
@@ -79,7 +88,7 @@ impl Reports {
     }
 
     fn complete(&mut self) -> Option<Report> {
-        let owing = self.shards.iter().any(|(state, _)| *state == State::Owing);
+        let owing = self.shards.iter().any(|(state, _)| matches!(state, State::Owing(_)));
         (!owing && std::mem::take(&mut self.asked)).then(|| self.sum())
     }
 }

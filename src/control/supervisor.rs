@@ -1,11 +1,17 @@
 //! Starts the shards, watches them, and ends them.
 
+mod answers;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::admin::{self, Ask, Office};
+use super::audience::Audience;
+use super::difference::difference;
+use super::outcome::Reloads;
 use super::reload::{Configuration, Source};
 use super::reports::Reports;
 use super::resolve::Resolver;
@@ -14,7 +20,7 @@ use super::signals::{self, Listening, Request};
 use super::sockets::OpenError;
 use super::upgrade::{Heritage, Successor};
 use super::{health, limits, service};
-use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
+use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{self, Command, Event, Tier, Unavailable};
 use crate::telemetry::Report;
 
@@ -52,6 +58,12 @@ pub struct Running {
     /// The ring tier in use.
     pub tier: Tier,
     configuration: Configuration,
+    /// Serves the admin address, if there is one.
+    admin: Option<admin::Server>,
+    office: Office,
+    reloads: Reloads,
+    /// When it began to serve.
+    since: SystemTime,
     shards: Shards,
     health: health::Handle,
     /// `None` when it could not go on.
@@ -71,6 +83,8 @@ enum Message {
     Signal(Request),
     /// The service manager wants to know whether all shards are alive.
     Beat,
+    /// Somebody asks at the admin address.
+    Asked(Ask),
     /// A new process serves, or why not.
     Successor(io::Result<u32>),
 }
@@ -96,7 +110,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
              sockets in the socket unit"
         ))
     })?);
-    let (mut configuration, sockets) =
+    let (configuration, sockets) =
         Configuration::new(plan, source, inherited).map_err(StartError::Open)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
@@ -129,12 +143,20 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     if let Some(interval) = service::watchdog() {
         beat(interval / 3, messages_in.clone())?;
     }
-    heritage.report_ready();
-    configuration.sockets.settle();
-    Ok(Running {
+    let from_admin = messages_in.clone();
+    let ask = move |ask| {
+        // Without a receiver all is over.
+        let _ = from_admin.send(Message::Asked(ask));
+    };
+    let office = Office::new(ask, health.clone());
+    let mut running = Running {
         addresses,
         tier,
         configuration,
+        admin: None,
+        office,
+        reloads: Reloads::default(),
+        since: SystemTime::now(),
         shards,
         health,
         resolver,
@@ -143,7 +165,12 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         program: std::env::current_exe(),
         upgrading: false,
         _signals,
-    })
+    };
+    running.serve_admin();
+    heritage.report_ready();
+    running.configuration.sockets.settle();
+    running.configuration.admin.settle();
+    Ok(running)
 }
 
 fn resolve(plan: &Plan, before: Option<Resolver>, health: &health::Handle) -> io::Result<Resolver> {
@@ -213,6 +240,7 @@ const SERVING: &str = "serving";
 /// How far the process is.
 struct State {
     reports: Reports,
+    audience: Audience,
     /// It drains.
     stopping: bool,
     /// It ends at once.
@@ -224,9 +252,10 @@ struct State {
 }
 
 impl State {
-    fn new(shards: usize) -> State {
+    fn new(shards: usize, since: SystemTime) -> State {
         State {
             reports: Reports::new(shards),
+            audience: Audience::new(since),
             stopping: false,
             over: false,
             stop_wanted: false,
@@ -243,12 +272,13 @@ impl Running {
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
         service::ready(SERVING);
-        let mut state = State::new(self.shards.commands().len());
+        let mut state = State::new(self.shards.commands().len(), self.since);
         while state.reports.any_running() && !state.over {
             let Ok(message) = self.events.recv() else { break };
             match message {
                 Message::Signal(request) => self.obey(request, &mut state),
                 Message::Shard(shard, event) => self.hear(shard, event, &mut state),
+                Message::Asked(ask) => self.answer(ask, &mut state),
                 Message::Successor(result) => self.succeeded(result, &mut state),
                 Message::Beat => {
                     if state.reports.all_alive() {
@@ -258,7 +288,9 @@ impl Running {
                 }
             }
         }
-        self.print(state.reports.sum());
+        state.audience.print();
+        let sum = state.reports.sum();
+        self.publish(sum, &mut state);
         state.failure.map_or(Ok(()), Err)
     }
 
@@ -276,6 +308,7 @@ impl Running {
                 self.drain(state);
             }
             Request::Report => {
+                state.audience.print();
                 state.reports.ask();
                 self.shards.tell(|| Command::Report);
             }
@@ -307,13 +340,16 @@ impl Running {
             }
         };
         if let Some(report) = complete {
-            self.print(report);
+            self.publish(report, state);
         }
     }
 
     /// A shard serves by the plan in force.
     fn adopted(&mut self, state: &State) {
         let again = self.configuration.adopted();
+        if !self.configuration.is_changing() {
+            self.reloads.done(SystemTime::now());
+        }
         if state.stopping {
             return;
         }
@@ -332,6 +368,9 @@ impl Running {
                 tracing::info!(process, "another process has taken over; draining");
                 service::taken_over_by(process);
                 self.configuration.sockets.leave_files();
+                // Who asks from now on asks the new process.
+                self.configuration.admin.leave_file();
+                self.admin = None;
                 if state.reload_wanted {
                     signals::pass_on(process, Request::Reload);
                 }
@@ -353,6 +392,7 @@ impl Running {
 
     fn drain(&mut self, state: &mut State) {
         state.stopping = true;
+        self.reloads.give_up(answers::DRAINING);
         self.configuration.sockets.let_go();
         self.shards.tell(|| Command::Drain);
     }
@@ -367,7 +407,8 @@ impl Running {
         let program = self.program.as_ref().map(PathBuf::clone);
         let program = program.map_err(|error| io::Error::new(error.kind(), error.to_string()));
         let begun = program.and_then(|program| {
-            let legacy = self.configuration.sockets.legacy()?;
+            let mut legacy = self.configuration.sockets.legacy()?;
+            legacy.extend(self.configuration.admin.legacy()?);
             let take_over = move || {
                 let successor = Successor::start(&program, &legacy);
                 drop(legacy);
@@ -384,14 +425,26 @@ impl Running {
     /// Changes to the plan that the source has now, or tells why not.
     fn reload(&mut self) {
         service::reloading();
+        let since = SystemTime::now();
+        let present = self.configuration.plan.clone();
+        let admin = self.configuration.admin.address().cloned();
         match self.configuration.next() {
             Ok(None) => tracing::info!("another reload follows the one under way"),
             Ok(Some(listeners)) => {
                 let plan = self.configuration.plan.clone();
+                self.reloads.begin(since, difference(&present, &plan));
                 let addresses = self.configuration.sockets.addresses();
                 let before = std::mem::replace(&mut self.addresses, addresses);
                 for address in self.addresses.iter().filter(|new| !before.contains(new)) {
                     tracing::info!("listening on {address}");
+                }
+                if let Some(new) = self.configuration.admin.address()
+                    && admin.as_ref() != Some(new)
+                {
+                    tracing::info!("admin on {new}");
+                }
+                if present.admin != plan.admin {
+                    self.serve_admin();
                 }
                 self.health.adopt(plan.clone(), listeners);
                 match resolve(&plan, self.resolver.take(), &self.health) {
@@ -404,25 +457,15 @@ impl Running {
                     tracing::error!("{complaint}");
                 }
                 tracing::error!("reload refused: the configuration in force stays");
+                self.reloads.refused(since, SystemTime::now(), refused.0);
                 service::ready("serving; the last reload was refused, see the log");
             }
         }
     }
 
-    /// Sets the state of a server, in every shard: by the upstream's name and the server's address
-    /// as configured. `false` if there is no such server, or if too many such orders wait already.
-    pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
-        let upstreams = &self.configuration.plan.upstreams;
-        let upstream = upstreams.iter().find(|plan| plan.name == upstream);
-        let named = |plan: &&ServerPlan| plan.address.to_string() == server;
-        let server = upstream.and_then(|plan| plan.servers.iter().find(named));
-        server.is_some_and(|server| self.health.set_state(server.id, state))
-    }
-
-    /// What the shards report, and what the checker has counted.
-    fn print(&self, mut report: Report) {
-        report.counters.merge(&self.health.counters());
-        print(&report);
+    /// The admin address, with the port that the kernel chose.
+    pub fn admin(&self) -> Option<&Address> {
+        self.configuration.admin.address()
     }
 }
 

@@ -112,7 +112,8 @@ impl Inherited {
     /// As text, without the sockets.
     fn describe(&self) -> String {
         let file = if self.with_file { "with its file" } else { "" };
-        format!("{}\n{}\n{file}", self.configured, self.bound)
+        let purpose = if self.admin { "\nadmin" } else { "" };
+        format!("{}\n{}\n{file}{purpose}", self.configured, self.bound)
     }
 
     /// What [`Inherited::describe`] wrote.
@@ -120,7 +121,8 @@ impl Inherited {
         let mut lines = std::str::from_utf8(text).ok()?.split('\n');
         let (configured, bound) = (address(lines.next()?)?, address(lines.next()?)?);
         let with_file = !lines.next()?.is_empty();
-        Some(Inherited { configured, bound, sockets: Vec::new(), with_file })
+        let admin = lines.next() == Some("admin");
+        Some(Inherited { configured, bound, sockets: Vec::new(), with_file, admin })
     }
 }
 
@@ -227,6 +229,9 @@ mod tests {
         assert_eq!(read.bound.to_string(), bound);
         assert!(!read.with_file);
         assert_eq!(read.describe().as_bytes(), text);
+        let admin = Inherited { admin: true, with_file: true, ..read };
+        let again = Inherited::read(admin.describe().as_bytes()).unwrap();
+        assert!(again.admin && again.with_file);
         assert_eq!(descriptors.len(), DESCRIPTORS_MAX);
         assert_eq!(receive(two.as_fd()).unwrap().0, END);
         drop((one, sent, descriptors));

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 
 use crate::config::address;
 use crate::config::fields::{Field, Fields};
-use crate::config::source::{Located, Spot};
+use crate::config::source::Located;
 use crate::plan::{Address, AdminPlan, Token};
 
 /// `[admin]`.
 #[derive(Debug)]
 pub(in crate::config) struct AdminTable {
-    /// Where it begins.
-    pub spot: Spot,
     pub address: Option<Located<Address>>,
     pub mode: Option<Located<u32>>,
     pub token: Option<Located<Token>>,
@@ -29,7 +27,6 @@ impl AdminTable {
             false => fields.require("address", "address = \"unix:/run/corelane/admin.sock\""),
         };
         let table = AdminTable {
-            spot: fields.spot,
             address: address.and_then(|field| {
                 let text = field.text()?;
                 match address::listener(text.value) {

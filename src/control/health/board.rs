@@ -28,6 +28,9 @@ struct Server {
     /// What the plan says of its state; an operator may have said otherwise since.
     planned: ServerState,
     state: ServerState,
+    /// Likewise. 0: no new requests.
+    planned_weight: u32,
+    weight: u32,
     ejection: Option<Ejected>,
     checks: Checks,
 }
@@ -71,6 +74,13 @@ pub enum Status {
     Down,
 }
 
+impl Status {
+    /// Whether it takes requests.
+    pub fn is_up(self) -> bool {
+        self == Status::Up
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -81,6 +91,23 @@ impl fmt::Display for Status {
             Status::Down => "down",
         })
     }
+}
+
+/// What is known of a server, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerView {
+    /// All in one word.
+    pub status: Status,
+    /// Where it listens; `None`: its name has not been resolved.
+    pub address: Option<Address>,
+    /// What an operator wants of it.
+    pub state: ServerState,
+    /// Its share of requests; 0: none of those that are new.
+    pub weight: u32,
+    /// Whether its checks let it take requests; `None`: it has none.
+    pub checks_pass: Option<bool>,
+    /// How long it is still ejected; zero while a trial is due or under way.
+    pub ejected_for: Option<Duration>,
 }
 
 /// A change of status.
@@ -111,16 +138,21 @@ impl Server {
             address,
             planned: plan.state,
             state: plan.state,
+            planned_weight: plan.weight,
+            weight: plan.weight,
             ejection: None,
             checks: Checks::default(),
         }
     }
 
-    /// Takes over what another plan says of it. A state that was set by hand stays, unless the plan
-    /// has changed its mind too.
+    /// Takes over what another plan says of it. A state or weight that was set by hand stays, unless
+    /// the plan has changed its mind too.
     fn adopt(mut self, upstream: &UpstreamPlan, plan: &ServerPlan) -> Server {
         if self.planned != plan.state {
             (self.planned, self.state) = (plan.state, plan.state);
+        }
+        if self.planned_weight != plan.weight {
+            (self.planned_weight, self.weight) = (plan.weight, plan.weight);
         }
         if self.check != upstream.check {
             self.check = upstream.check.clone();
@@ -131,13 +163,34 @@ impl Server {
         self
     }
 
+    /// What shards are to do. Without a weight a server has no share of new requests, but keeps its
+    /// sessions, as if it were drained: so HAProxy has it too.
+    fn effective_state(&self) -> ServerState {
+        match self.state {
+            ServerState::Up if self.weight == 0 => ServerState::Drain,
+            state => state,
+        }
+    }
+
     fn status(&self) -> Status {
-        match (self.state, self.ejection) {
+        match (self.effective_state(), self.ejection) {
             (ServerState::Drain, _) => Status::Drain,
             (ServerState::Down, _) => Status::Down,
             (ServerState::Up, _) if !self.checks.pass => Status::Failing,
             (ServerState::Up, Some(_)) => Status::Ejected,
             (ServerState::Up, None) => Status::Up,
+        }
+    }
+
+    fn view(&self, now: Instant) -> ServerView {
+        let left = |ejected: Ejected| ejected.until.saturating_duration_since(now);
+        ServerView {
+            status: self.status(),
+            address: self.address.clone(),
+            state: self.state,
+            weight: self.weight,
+            checks_pass: self.check.is_some().then_some(self.checks.pass),
+            ejected_for: self.ejection.map(left),
         }
     }
 
@@ -147,8 +200,9 @@ impl Server {
             length: ejected.length,
             on_trial: ejected.on_trial,
         });
-        let (address, state) = (self.address.clone(), self.state);
-        Standing { address, state, checks_pass: self.checks.pass, ejection }
+        let (address, state) = (self.address.clone(), self.effective_state());
+        let (weight, checks_pass) = (self.weight.max(1), self.checks.pass);
+        Standing { address, state, weight, checks_pass, ejection }
     }
 
     fn set_ejection(&mut self, ejection: Option<Ejection>, now: Instant) {
@@ -232,6 +286,29 @@ impl Board {
             server.state = state;
             Some("set by hand".to_owned())
         })
+    }
+
+    /// An operator has decided; 0: no new requests.
+    pub fn set_weight(&mut self, id: ServerId, weight: u32) -> Option<Change<'_>> {
+        self.change(id, |server| {
+            server.weight = weight;
+            Some(format!("weight set to {weight} by hand"))
+        })
+    }
+
+    /// Its address as configured, for logs.
+    pub fn name(&self, id: ServerId) -> &str {
+        self.servers.get(&id).map_or("", |server| &server.name)
+    }
+
+    /// Whether all shards do what was last said of a server.
+    pub fn is_known(&self, id: ServerId) -> bool {
+        !self.outboxes.iter().any(|outbox| outbox.is_pending(id))
+    }
+
+    /// What is known of each server.
+    pub fn views(&self, now: Instant) -> BTreeMap<ServerId, ServerView> {
+        self.servers.iter().map(|(id, server)| (*id, server.view(now))).collect()
     }
 
     /// Where to check a server; `None`: not now, since it is left alone or has no address.
