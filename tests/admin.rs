@@ -274,7 +274,7 @@ fn it_is_passed_on_at_an_upgrade(tier: Tier) {
     proxy.signal(Signal::USR2);
     proxy.await_stderr("no upgrade");
     assert_eq!(process(&address), proxy.pid().to_string());
-    proxy.rewrite(&config("two").toml(""));
+    proxy.rewrite(&config("two"));
     let over = Over::default();
     let successor = thread::scope(|scope| {
         scope.spawn(|| {
@@ -293,7 +293,7 @@ fn it_is_passed_on_at_an_upgrade(tier: Tier) {
     let kind = std::fs::metadata(admin.path()).expect("its file").file_type();
     assert!(kind.is_socket());
     assert_eq!(mode(&admin.path()), 0o600);
-    assert_eq!(admin.ctl(&["reload"]), "reloaded: nothing has changed\n");
+    assert!(admin.ctl(&["reset"]).contains("connections accepted"), "it may be changed");
     successor.terminate();
     wait_until("the file goes with the last process", || !admin.path().exists());
 }
