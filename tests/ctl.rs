@@ -157,9 +157,16 @@ fn weights_show_in_the_distribution(tier: Tier) {
 fn what_was_set_by_hand_stays_until_the_file_disagrees(tier: Tier) {
     let admin = Admin::new();
     let [one, two] = ["one", "two"].map(Origin::named);
+    let third = Origin::named("three");
+    // A policy that reckons with weights beforehand.
     let config = |settings: &str, more: &str| {
-        let servers = [one.server_with(settings), two.server()];
-        Config::new(tier).upstream("app", &servers, more).toml(&admin.toml())
+        let mut servers = vec![one.server_with(settings), two.server()];
+        if more == "third" {
+            servers.push(third.server_with("backup = true"));
+        }
+        let more = more.strip_prefix("third").unwrap_or(more);
+        let settings = format!("balance = \"random\"\n{more}");
+        Config::new(tier).upstream("app", &servers, &settings).toml(&admin.toml())
     };
     let proxy = config("weight = 1", "").start();
     let name = one.address().to_string();
@@ -176,12 +183,14 @@ fn what_was_set_by_hand_stays_until_the_file_disagrees(tier: Tier) {
     assert_eq!(shown(), (json!("drain"), json!(2)));
     assert_eq!(distribution(&proxy, 5), BTreeMap::from([("two".to_owned(), 5)]));
     admin.ctl(&["set", &place(&one), "up"]);
-    admin.ctl(&["weight", &place(&one), "9"]);
-    proxy.reload(&config("weight = 2", "queue = { max = 6 }"));
-    let shares = distribution(&proxy, 40);
-    assert!(shares["one"] >= 34, "9 of 10 by hand, not 2 of 3: {shares:?}");
+    admin.ctl(&["weight", &place(&one), "200"]);
+    for more in ["queue = { max = 6 }", "third"] {
+        proxy.reload(&config("weight = 2", more));
+        let shares = distribution(&proxy, 40);
+        assert!(shares["one"] >= 35, "200 of 201 by hand, not 2 of 3: {shares:?}");
+    }
     proxy.reload(&config("weight = 2, state = \"down\"", ""));
-    assert_eq!(shown(), (json!("down"), json!(9)));
+    assert_eq!(shown(), (json!("down"), json!(200)));
 }
 
 fn an_ejected_server_is_shown(tier: Tier) {

@@ -119,6 +119,18 @@ mod tests {
         assert_eq!(requests(reports.take(0, report(7))), None, "nobody asked");
     }
 
+    /// What a shard answers to one who asked before may lack what the next wants to see.
+    #[test]
+    fn who_asks_later_is_not_served_by_an_earlier_answer() {
+        let mut reports = Reports::new(2);
+        reports.ask();
+        assert_eq!(requests(reports.take(0, report(1))), None);
+        reports.ask();
+        assert_eq!(requests(reports.take(1, report(1))), None);
+        assert_eq!(requests(reports.take(0, report(2))), None);
+        assert_eq!(requests(reports.take(1, report(2))), Some(4));
+    }
+
     /// The others' reports are on their way, and whoever asked still waits for them.
     #[test]
     fn a_shard_that_ends_is_not_waited_for() {

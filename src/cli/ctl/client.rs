@@ -62,7 +62,7 @@ impl Target {
             return Ok(Target { address, token: given });
         }
         let file = config.display();
-        let plan = config::admin(config).map_err(|complaints| {
+        let plan = config::admin(config, given.is_none()).map_err(|complaints| {
             let complaints: Vec<String> = complaints.iter().map(ToString::to_string).collect();
             format!(
                 "the admin address is not known: {}; mend that, or name the address with --admin",
