@@ -154,8 +154,10 @@ mod tests {
 
     #[test]
     fn what_is_absent_or_many_is_shown_in_a_word() {
-        let value = json!({ "routes": [{ "name": "x", "hosts": [], "path": "/", "target": null },
-            { "name": "y", "hosts": ["a", "b"], "path": "/", "action": "respond", "target": 204 }]});
+        let value = json!({ "routes": [
+            { "name": "x", "hosts": [], "path": "/", "target": null },
+            { "name": "y", "hosts": ["a", "b"], "path": "/", "action": "respond", "target": 204 },
+        ]});
         assert_eq!(
             routes(&value),
             "NAME  HOSTS  PATH  ACTION   TARGET\n\

@@ -83,4 +83,5 @@ fn read_token(field: Field<'_>) -> Option<Located<Token>> {
 }
 
 /// What a token is made of, and how one is made.
-pub(in crate::config) const TOKEN_REMEDY: &str = "write 16 visible ASCII characters or more without blanks; one is made by: openssl rand -hex 32";
+pub(in crate::config) const TOKEN_REMEDY: &str = "write 16 visible ASCII \
+    characters or more without blanks; one is made by: openssl rand -hex 32";

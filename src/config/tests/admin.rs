@@ -54,10 +54,8 @@ fn what_is_wrong_is_named() {
         ),
         (
             "[admin]\naddress = \"10.0.0.1:9900\"",
-            &[
-                "2:11: 10.0.0.1:9900 can be reached from other machines, and there is no token; add \
-               token_file = \"admin.token\", or listen on 127.0.0.1 or a Unix socket",
-            ],
+            &["2:11: 10.0.0.1:9900 can be reached from other machines, and there is no token; \
+                 add token_file = \"admin.token\", or listen on 127.0.0.1 or a Unix socket"],
         ),
         (
             "[admin]\naddress = \"127.0.0.1:8080\"\nmode = \"rw\"",

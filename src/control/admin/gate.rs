@@ -4,8 +4,8 @@
 //! - Over TCP, changes need the token. On a loopback address looking needs none; on any other it
 //!   does.
 //! - No browser may be made to ask on behalf of another site: changes are refused where the request
-//!   says that it comes from one (Fetch Metadata, Origin), and a request without the token must name
-//!   an address of ours in its Host, since a name could be anybody's (DNS rebinding).
+//!   says that it comes from one (Fetch Metadata, Origin), and a request without the token must
+//!   name an address of ours in its Host, since a name could be anybody's (DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -60,7 +60,8 @@ const OTHER_SITE: Denied =
     denied(StatusCode::FORBIDDEN, "changes cannot be asked for by a page of another site");
 const OTHER_HOST: Denied = denied(
     StatusCode::FORBIDDEN,
-    "the Host of the request is not this address; use an IP address or localhost, or send the token",
+    "the Host of the request is not this address; use an IP address or localhost, or send the \
+     token",
 );
 
 impl Gate {

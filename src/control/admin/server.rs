@@ -1,5 +1,5 @@
-//! Connections of the admin address. Each has one request, and its time is limited: a client that is
-//! slow or silent keeps nobody waiting.
+//! Connections of the admin address. Each has one request, and its time is limited: a client that
+//! is slow or silent keeps nobody waiting.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

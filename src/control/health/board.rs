@@ -145,8 +145,8 @@ impl Server {
         }
     }
 
-    /// Takes over what another plan says of it. A state or weight that was set by hand stays, unless
-    /// the plan has changed its mind too.
+    /// Takes over what another plan says of it. A state or weight that was set by hand stays,
+    /// unless the plan has changed its mind too.
     fn adopt(mut self, upstream: &UpstreamPlan, plan: &ServerPlan) -> Server {
         if self.planned != plan.state {
             (self.planned, self.state) = (plan.state, plan.state);
