@@ -119,10 +119,10 @@ response = "60"
         ],
     },
     Wrong {
-        name: "tables of a later version",
+        name: "an admin address for everybody",
         text: r#"
 [admin]
-listen = "127.0.0.1:9900"
+address = "0.0.0.0:9900"
 [[listener]]
 address = "127.0.0.1:8080"
 [[upstream]]
@@ -132,7 +132,8 @@ servers = ["127.0.0.1:3001"]
 upstream = "app"
 "#,
         lines: &[
-            "corelane.toml:2:2: `[admin]` is not part of this version yet; remove the table",
+            "corelane.toml:3:11: 0.0.0.0:9900 can be reached from other machines, and there is no \
+             token; add token_file = \"admin.token\", or listen on 127.0.0.1 or a Unix socket",
             "configuration file corelane.toml is refused: 1 error",
         ],
     },

@@ -1,6 +1,7 @@
 //! Commands.
 
 mod check;
+mod ctl;
 mod demo;
 mod doctor;
 mod logging;
@@ -28,6 +29,10 @@ enum Command {
     Run(ConfigFile),
     /// Check a configuration as `nginx -t` does: exit 0, or every error and exit 1.
     Check(ConfigFile),
+    /// Ask a running proxy, and change it, at its admin address.
+    Ctl(ctl::Options),
+    /// Have a running proxy read its configuration again; exit 1 and the errors if it is refused.
+    Reload(ctl::ReloadOptions),
     /// Look at the machine: what io_uring, limits, queues and interrupts allow, and what to change.
     Doctor(doctor::Options),
     /// Three origin servers and the proxy before them, on this machine, to play with.
@@ -48,6 +53,8 @@ pub fn main() -> ExitCode {
     let result = match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(file) => run::run(&file.config),
         Command::Check(file) => return check::check(&file.config, &crate::control::machine()),
+        Command::Ctl(options) => return ctl::ctl(&options),
+        Command::Reload(options) => return ctl::reload(&options),
         Command::Doctor(options) => {
             return doctor::doctor(&options, &crate::control::machine().auto());
         }

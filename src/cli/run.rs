@@ -49,5 +49,8 @@ pub fn announce(running: &control::Running) {
     for address in &running.addresses {
         eprintln!("listening on {address}");
     }
+    if let Some(address) = running.admin() {
+        eprintln!("admin on {address}");
+    }
     eprintln!("ready (io_uring tier {})", running.tier);
 }

@@ -1,6 +1,7 @@
 //! What tables say about each other and about the machine: one function for each.
 
 mod access;
+mod admin;
 mod limits;
 mod rate;
 mod resolver;
@@ -11,6 +12,8 @@ mod upstream;
 
 use std::collections::HashMap;
 use std::hash::Hash;
+
+pub(super) use admin::read_token;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
@@ -30,6 +33,9 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     account(&file.account, complaints);
     limits::check(file, machine, complaints);
     listeners(&file.listeners, complaints);
+    if let Some(table) = &file.admin {
+        admin::check(table, &file.listeners, complaints);
+    }
     trust::all(file, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable, ServerEntry,
-    SpliceTable, UpstreamTable,
+    ActionWritten, AdminTable, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable,
+    ServerEntry, SpliceTable, UpstreamTable,
 };
 use crate::balance::PolicyKind;
 use crate::plan::{
@@ -30,6 +30,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
         shards: shards(file, machine),
         account: file.account.plan(),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
+        admin: file.admin.as_ref().and_then(AdminTable::plan),
         upstreams: upstreams(file),
         resolver: file.resolver.plan(),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
@@ -189,6 +190,8 @@ fn route(
     };
     Some(RoutePlan {
         name: table.name.clone().unwrap_or_else(|| route_name(table)),
+        hosts: table.hosts.iter().map(|host| host.to_string()).collect(),
+        path: table.path.text.clone(),
         action,
         request_fields: table.request_fields.clone(),
         response_fields: table.response_fields.clone(),

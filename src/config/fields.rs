@@ -58,10 +58,11 @@ impl<'a> Fields<'a> {
         field
     }
 
-    /// Refuses a table that a later version will have.
-    pub fn refuse_for_now(&mut self, key: &'static str, shown: &str) {
-        let what = format!("`{shown}` is not part of this version yet");
-        self.refuse_key(key, what, "remove the table");
+    /// Refuses a key that is called otherwise here; says whether it was there.
+    pub fn take_renamed(&mut self, key: &'static str, name: &str) -> bool {
+        let what = format!("`{key}` is called `{name}` in {}", self.title);
+        self.refuse_key(key, what, &format!("did you mean `{name}`?"));
+        self.refused.contains(&key)
     }
 
     /// Complains of the table as a whole.

@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod admin;
 mod allowance;
 mod health;
 mod limits;
@@ -21,6 +22,7 @@ mod value;
 
 pub(super) use access::AccessTable;
 pub(super) use account::AccountWritten;
+pub(super) use admin::{AdminTable, TOKEN_REMEDY};
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
@@ -74,6 +76,7 @@ pub(super) struct File {
     pub account: AccountWritten,
     pub include: Vec<Located<String>>,
     pub trusted_proxies: TrustedWritten,
+    pub admin: Option<AdminTable>,
     pub ring: RingTable,
     pub splice: SpliceTable,
     pub limits: LimitsTable,
@@ -103,6 +106,20 @@ impl File {
         parse(text, file, "a servers file", complaints, read).unwrap_or_default()
     }
 
+    /// Reads `[admin]` alone, as well as a file with mistakes elsewhere allows. What cannot be
+    /// parsed is complained of only if that may be why there is none.
+    pub fn parse_admin(text: &str, file: usize, complaints: &Complaints) -> Option<AdminTable> {
+        let (root, error) = syntax::parse_leniently(text);
+        let spot = Spot { file, offset: 0 };
+        let mut fields = Fields::new(&root, "the file", spot, complaints);
+        let table = fields.get("admin").and_then(|field| field.table("[admin]"));
+        if let (None, Some(error)) = (&table, error) {
+            let spot = Spot { file, offset: error.offset };
+            complaints.syntax_error(spot, error.what, error.remedy);
+        }
+        table.map(AdminTable::read)
+    }
+
     fn read(mut fields: Fields<'_>, role: Role) -> File {
         let mut file = File {
             listeners: tables(fields.get("listener"), "[[listener]]", ListenerTable::read),
@@ -124,6 +141,8 @@ impl File {
             texts.map(|text| Located { value: text.value.to_owned(), spot: text.spot }).collect();
         file.trusted_proxies =
             fields.get("trusted_proxies").map(TrustedWritten::read).unwrap_or_default();
+        let admin = fields.get("admin").and_then(|field| field.table("[admin]"));
+        file.admin = admin.map(AdminTable::read);
         file.ring = table(fields.get("ring"), "[ring]", RingTable::read);
         file.splice = table(fields.get("splice"), "[splice]", SpliceTable::read);
         file.limits = table(fields.get("limits"), "[limits]", LimitsTable::read);
@@ -132,7 +151,6 @@ impl File {
         });
         file.resolver = table(fields.get("resolver"), "[resolver]", ResolverTable::read);
         file.log_level = table(fields.get("log"), "[log]", read_log);
-        fields.refuse_for_now("admin", "[admin]");
         fields.finish();
         file
     }

@@ -27,7 +27,7 @@ use std::path::Path;
 pub use complaint::Complaint;
 pub use servers_file::servers_from_text;
 
-use crate::plan::Plan;
+use crate::plan::{AdminPlan, Plan};
 use complaint::Complaints;
 use file::File;
 use source::{Sources, Spot};
@@ -81,13 +81,17 @@ pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
         Ok(text) => from_text(&text, &name, machine),
-        Err(error) => Err(vec![Complaint {
-            file: name,
-            line: 0,
-            column: 0,
-            what: format!("the file cannot be read: {error}"),
-            remedy: "check its path and permissions".to_owned(),
-        }]),
+        Err(error) => Err(vec![unreadable(&name, &error)]),
+    }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Complaint {
+    Complaint {
+        file: name.to_owned(),
+        line: 0,
+        column: 0,
+        what: format!("the file cannot be read: {error}"),
+        remedy: "check its path and permissions".to_owned(),
     }
 }
 
@@ -98,6 +102,9 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     let complaints = Complaints::default();
     let mut file = read(text, name, &mut sources, &complaints);
     servers_file::read_all(&mut file, &mut sources, &complaints);
+    if let Some(admin) = &mut file.admin {
+        check::read_token(admin, folder_of(name), &complaints);
+    }
     // With a broken piece of syntax the rest of that file is unread: whatever else the checks
     // found missing might stand there.
     if !complaints.has_syntax_errors() {
@@ -113,6 +120,32 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
         log: LogSettings { level: file.log_level.unwrap_or("info") },
         warnings: complaints.into_warnings(&sources),
     })
+}
+
+/// What a file says of `[admin]`, also when it has mistakes elsewhere: a running proxy can be asked
+/// although its file is being edited. `None`: nothing. The token's file is only read `with_token`:
+/// who asks may have another.
+///
+/// # Errors
+/// What is wrong with `[admin]`, or why there may be none.
+pub fn admin(path: &Path, with_token: bool) -> Result<Option<AdminPlan>, Vec<Complaint>> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| vec![unreadable(&name, &error)])?;
+    let (mut sources, complaints) = (Sources::default(), Complaints::default());
+    let number = sources.add(name.clone(), text);
+    let mut admin = File::parse_admin(sources.text(number), number, &complaints);
+    if let Some(admin) = admin.as_mut().filter(|_| with_token) {
+        check::read_token(admin, folder_of(&name), &complaints);
+    }
+    match complaints.is_empty() {
+        true => Ok(admin.and_then(|admin| admin.plan())),
+        false => Err(complaints.into_errors(&sources)),
+    }
+}
+
+/// What the paths in a file are relative to.
+fn folder_of(name: &str) -> &Path {
+    Path::new(name).parent().unwrap_or(Path::new(""))
 }
 
 /// The main file and all that it includes, as one.

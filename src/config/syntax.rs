@@ -16,12 +16,19 @@ pub(super) struct SyntaxError {
 /// The parser goes on after an error, but what it then takes for errors mostly follows from the
 /// first, so only that is told.
 pub(super) fn parse(text: &str) -> Result<DeTable<'_>, SyntaxError> {
+    match parse_leniently(text) {
+        (_, Some(error)) => Err(error),
+        (root, None) => Ok(root),
+    }
+}
+
+/// The tree of what can be parsed, and the first mistake.
+pub(super) fn parse_leniently(text: &str) -> (DeTable<'_>, Option<SyntaxError>) {
     let (root, errors) = DeTable::parse_recoverable(text);
     let place = |error: &&toml::de::Error| error.span().map_or(0, |span| span.start);
-    match errors.iter().min_by_key(place) {
-        Some(first) => Err(in_words(first, text)),
-        None => Ok(root.into_inner()),
-    }
+    let first = errors.iter().min_by_key(place);
+    let error = first.map(|first| in_words(first, text));
+    (root.into_inner(), error)
 }
 
 /// The parser's complaint in other words.

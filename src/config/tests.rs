@@ -1,5 +1,6 @@
 //! Whole configurations, accepted and refused.
 
+mod admin;
 mod edge;
 mod guards;
 mod names;

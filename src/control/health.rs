@@ -8,14 +8,17 @@ mod check;
 mod watch;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use self::board::{Board, Change, Status};
+pub use self::board::{ServerView, Status};
+
+use self::board::{Board, Change};
 use self::watch::Watches;
 use super::clock::now;
 use crate::plan::{Plan, ServerId, ServerState};
@@ -30,12 +33,24 @@ const ORDERS_MAX: usize = 64;
 pub struct Handle {
     orders: mpsc::Sender<Order>,
     tally: Arc<Tally>,
+    runtime: tokio::runtime::Handle,
+}
+
+/// What an operator wants of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Whether it takes requests.
+    pub state: Option<ServerState>,
+    /// Its share of them; 0: none of those that are new.
+    pub weight: Option<u32>,
 }
 
 /// What others of the control plane want done. It all goes through this one thread, so that shards
 /// get it in one order.
 enum Order {
-    SetState(ServerId, ServerState),
+    /// Done when every shard does so.
+    Set(Vec<ServerId>, Wish, oneshot::Sender<()>),
+    Look(oneshot::Sender<BTreeMap<ServerId, ServerView>>),
     /// A new plan, and for each shard what its listeners are.
     Adopt(Arc<Plan>, Vec<Vec<Socket>>),
 }
@@ -74,9 +89,22 @@ impl Tally {
 }
 
 impl Handle {
-    /// Sets the state of a server in every shard; `false` if too many orders wait already.
-    pub fn set_state(&self, server: ServerId, state: ServerState) -> bool {
-        self.orders.try_send(Order::SetState(server, state)).is_ok()
+    /// Sets the state or weight of servers; `done` is told when every shard goes by it. `false` if
+    /// too many orders wait already.
+    pub fn set(&self, servers: Vec<ServerId>, wish: Wish, done: oneshot::Sender<()>) -> bool {
+        self.orders.try_send(Order::Set(servers, wish, done)).is_ok()
+    }
+
+    /// What is known of each server; `None` when all is over.
+    pub async fn look(&self) -> Option<BTreeMap<ServerId, ServerView>> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Look(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The event loop of what is no request.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.runtime
     }
 
     /// Gives every shard another plan, with its listeners; waits while too many orders wait.
@@ -108,14 +136,16 @@ pub fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (orders, orders_out) = mpsc::channel(ORDERS_MAX);
     let tally = Arc::<Tally>::default();
-    let desk = Desk { board: Board::new(plan, shards.len()), shards, tally: tally.clone() };
+    let board = Board::new(plan, shards.len());
+    let desk = Desk { board, shards, tally: tally.clone(), awaiting: Vec::new() };
+    let handle = runtime.handle().clone();
     let plan = plan.clone();
     std::thread::Builder::new().name("health".into()).spawn(move || {
         let desk = Rc::new(RefCell::new(desk));
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, listen(plan, desk, notices, orders_out));
     })?;
-    Ok(Handle { orders, tally })
+    Ok(Handle { orders, tally, runtime: handle })
 }
 
 /// Takes what shards and operators say, until the last shard has ended.
@@ -134,7 +164,8 @@ async fn listen(
                 None => return,
             },
             Some(order) = orders.recv() => match order {
-                Order::SetState(server, state) => desk.borrow_mut().set_state(server, state),
+                Order::Set(servers, wish, done) => desk.borrow_mut().set(servers, wish, done),
+                Order::Look(reply) => drop(reply.send(desk.borrow().board.views(now()))),
                 Order::Adopt(plan, listeners) => {
                     desk.borrow_mut().adopt(&plan, listeners);
                     watches.adopt(&plan, &desk);
@@ -149,12 +180,36 @@ struct Desk {
     board: Board,
     shards: Vec<Sender<Command>>,
     tally: Arc<Tally>,
+    /// Who wants to know when every shard has heard of a server.
+    awaiting: Vec<(Vec<ServerId>, oneshot::Sender<()>)>,
 }
 
 impl Desk {
-    fn set_state(&mut self, server: ServerId, state: ServerState) {
-        self.tally.announce(self.board.set_state(server, state));
+    fn set(&mut self, servers: Vec<ServerId>, wish: Wish, done: oneshot::Sender<()>) {
+        for &server in &servers {
+            if let Some(weight) = wish.weight {
+                tracing::info!(server = self.board.name(server), weight, "weight set by hand");
+                self.tally.announce(self.board.set_weight(server, weight));
+            }
+            if let Some(state) = wish.state {
+                self.tally.announce(self.board.set_state(server, state));
+            }
+        }
+        self.awaiting.push((servers, done));
         self.tell_all();
+    }
+
+    fn tell_who_waits(&mut self) {
+        // Nobody, but while an operator waits.
+        for (servers, done) in std::mem::take(&mut self.awaiting) {
+            if done.is_closed() {
+                continue;
+            }
+            match servers.iter().all(|server| self.board.is_known(*server)) {
+                true => drop(done.send(())),
+                false => self.awaiting.push((servers, done)),
+            }
+        }
     }
 
     /// Shards hear of the plan before they hear of its servers.
@@ -187,6 +242,7 @@ impl Desk {
             Notice::Applied => self.board.applied(shard),
         }
         self.tell_all();
+        self.tell_who_waits();
     }
 
     /// Sends each shard what it does not know, if the last message to it was taken.

@@ -1,11 +1,15 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
+mod admin;
+mod audience;
 mod clock;
+mod difference;
 mod discovery;
 mod health;
 mod identity;
 mod limits;
 mod machine;
+mod outcome;
 mod privileges;
 mod reload;
 mod reports;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::admin::AdminSocket;
 use super::clock::now;
 use super::discovery::Discovery;
 use super::identity::Identities;
@@ -37,6 +38,8 @@ pub struct Configuration {
     asked: ShardPlan,
     /// The sockets of its listeners.
     pub sockets: Sockets,
+    /// The socket of the admin address.
+    pub admin: AdminSocket,
     /// While some shard has yet to take the plan in force.
     adopting: Option<Adopting>,
 }
@@ -73,6 +76,7 @@ impl Configuration {
         asked: ShardPlan,
         source: Option<Source>,
         sockets: Sockets,
+        admin: AdminSocket,
         mut discovery: Discovery,
     ) -> io::Result<Configuration> {
         let mut identities = Identities::default();
@@ -89,6 +93,7 @@ impl Configuration {
             plan,
             asked,
             sockets,
+            admin,
             adopting,
         })
     }
@@ -108,7 +113,10 @@ impl Configuration {
             vec!["this process was not started from a file; restart it".to_owned()]
         })?;
         let Draft { mut plan, accepted } = source()?;
+        let admin = self.admin.prepare(plan.admin.as_ref());
+        let admin = admin.map_err(|error| vec![error.to_string()])?;
         let listeners = self.sockets.change(&plan.listeners).map_err(|error| vec![error])?;
+        self.admin.take(admin);
         accepted();
         if !is_same_start(&self.asked, &plan.shards) {
             tracing::warn!(

@@ -14,8 +14,9 @@ pub struct Reports {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Running,
-    /// Running, and was asked for a report.
-    Owing,
+    /// Running, and was asked for so many reports: who asks now is not served by the answer to one
+    /// who asked before.
+    Owing(u32),
     Ended,
 }
 
@@ -48,15 +49,23 @@ impl Reports {
     pub fn ask(&mut self) {
         self.asked = true;
         for (state, _) in &mut self.shards {
-            if *state == State::Running {
-                *state = State::Owing;
-            }
+            *state = match *state {
+                State::Running => State::Owing(1),
+                State::Owing(count) => State::Owing(count + 1),
+                State::Ended => State::Ended,
+            };
         }
     }
 
     /// A shard reports. Returns the sum if that is the last of those that were asked.
     pub fn take(&mut self, shard: usize, report: Report) -> Option<Report> {
-        self.shards[shard] = (State::Running, report);
+        let (state, newest) = &mut self.shards[shard];
+        *state = match *state {
+            State::Owing(count) if count > 1 => State::Owing(count - 1),
+            State::Ended => State::Ended,
+            _ => State::Running,
+        };
+        *newest = report;
         self.complete()
     }
 
@@ -79,7 +88,7 @@ impl Reports {
     }
 
     fn complete(&mut self) -> Option<Report> {
-        let owing = self.shards.iter().any(|(state, _)| *state == State::Owing);
+        let owing = self.shards.iter().any(|(state, _)| matches!(state, State::Owing(_)));
         (!owing && std::mem::take(&mut self.asked)).then(|| self.sum())
     }
 }
@@ -108,6 +117,18 @@ mod tests {
             assert_eq!(requests(reports.take(1, report(100 * round))), Some(111 * round));
         }
         assert_eq!(requests(reports.take(0, report(7))), None, "nobody asked");
+    }
+
+    /// What a shard answers to one who asked before may lack what the next wants to see.
+    #[test]
+    fn who_asks_later_is_not_served_by_an_earlier_answer() {
+        let mut reports = Reports::new(2);
+        reports.ask();
+        assert_eq!(requests(reports.take(0, report(1))), None);
+        reports.ask();
+        assert_eq!(requests(reports.take(1, report(1))), None);
+        assert_eq!(requests(reports.take(0, report(2))), None);
+        assert_eq!(requests(reports.take(1, report(2))), Some(4));
     }
 
     /// The others' reports are on their way, and whoever asked still waits for them.

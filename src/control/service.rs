@@ -27,7 +27,13 @@ pub fn sockets() -> io::Result<Vec<Inherited>> {
         if let Some(socket) = socket {
             let address = address(&socket)?;
             let (configured, bound) = (address.clone(), address);
-            sockets.push(Inherited { configured, bound, sockets: vec![socket], with_file: false });
+            sockets.push(Inherited {
+                configured,
+                bound,
+                sockets: vec![socket],
+                with_file: false,
+                admin: false,
+            });
         }
     }
     Ok(sockets)

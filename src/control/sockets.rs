@@ -35,6 +35,8 @@ pub struct Inherited {
     pub sockets: Vec<OwnedFd>,
     /// A Unix socket's file is ours to remove in the end.
     pub with_file: bool,
+    /// That of the admin address.
+    pub admin: bool,
 }
 
 impl Sockets {
@@ -117,7 +119,7 @@ impl Sockets {
             let sockets = open.bound.sockets.iter().map(OwnedFd::try_clone);
             let (configured, bound) = (open.plan.address.clone(), open.bound.address.clone());
             let (sockets, with_file) = (sockets.collect::<io::Result<_>>()?, open.has_file());
-            Ok(Inherited { configured, bound, sockets, with_file })
+            Ok(Inherited { configured, bound, sockets, with_file, admin: false })
         });
         legacy.collect()
     }

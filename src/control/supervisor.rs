@@ -1,12 +1,18 @@
 //! Starts the shards, watches them, and ends them.
 
+mod answers;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::admin::{self, AdminSocket, Ask, Office};
+use super::audience::Audience;
+use super::difference::difference;
 use super::discovery::Discovery;
+use super::outcome::Reloads;
 use super::reload::{Configuration, Next, Source};
 use super::reports::Reports;
 use super::shards::Shards;
@@ -14,7 +20,7 @@ use super::signals::{self, Listening, Request};
 use super::sockets::Sockets;
 use super::upgrade::{Heritage, Successor};
 use super::{health, limits, privileges, service};
-use crate::plan::{Address, Plan, ServerPlan, ServerState, TierChoice};
+use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{self, Command, Event, Tier};
 use crate::telemetry::Report;
 
@@ -41,6 +47,12 @@ pub struct Running {
     /// The ring tier in use.
     pub tier: Tier,
     configuration: Configuration,
+    /// Serves the admin address, if there is one.
+    admin: Option<admin::Server>,
+    office: Office,
+    reloads: Reloads,
+    /// When it began to serve.
+    since: SystemTime,
     shards: Shards,
     health: health::Handle,
     events: mpsc::Receiver<Message>,
@@ -60,6 +72,8 @@ enum Message {
     Beat,
     /// Something was found out about names or files of servers.
     Discovery,
+    /// Somebody asks at the admin address.
+    Asked(Ask),
     /// A new process serves, or why not.
     Successor(io::Result<u32>),
 }
@@ -89,6 +103,10 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
              sockets in the socket unit"
         ))
     })?);
+    let mut admin = AdminSocket::inherit(plan.admin.as_ref(), &mut inherited);
+    let step = admin.prepare(plan.admin.as_ref());
+    let step = step.map_err(|error| StartError(error.to_string()))?;
+    admin.take(step);
     let mut sockets = Sockets::new(shards, inherited);
     let opened = sockets.change(&plan.listeners).map_err(StartError)?;
     if let Some(account) = account {
@@ -100,7 +118,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
-    let mut configuration = Configuration::new(plan, asked, source, sockets, discovery)?;
+    let configuration = Configuration::new(plan, asked, source, sockets, admin, discovery)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -130,12 +148,20 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     if let Some(interval) = service::watchdog() {
         beat(interval / 3, messages_in.clone())?;
     }
-    heritage.report_ready();
-    configuration.sockets.settle();
-    Ok(Running {
+    let from_admin = messages_in.clone();
+    let ask = move |ask| {
+        // Without a receiver all is over.
+        let _ = from_admin.send(Message::Asked(ask));
+    };
+    let office = Office::new(ask, health.clone());
+    let mut running = Running {
         addresses,
         tier,
         configuration,
+        admin: None,
+        office,
+        reloads: Reloads::default(),
+        since: SystemTime::now(),
         shards,
         health,
         events: messages,
@@ -143,7 +169,12 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         program: std::env::current_exe().map_err(|error| error.to_string()),
         upgrading: false,
         _signals,
-    })
+    };
+    running.serve_admin();
+    heritage.report_ready();
+    running.configuration.sockets.settle();
+    running.configuration.admin.settle();
+    Ok(running)
 }
 
 /// Sends [`Message::Beat`] once in each interval.
@@ -207,6 +238,7 @@ const SERVING: &str = "serving";
 /// How far the process is.
 struct State {
     reports: Reports,
+    audience: Audience,
     /// It drains.
     stopping: bool,
     /// It ends at once.
@@ -218,9 +250,10 @@ struct State {
 }
 
 impl State {
-    fn new(shards: usize) -> State {
+    fn new(shards: usize, since: SystemTime) -> State {
         State {
             reports: Reports::new(shards),
+            audience: Audience::new(since),
             stopping: false,
             over: false,
             stop_wanted: false,
@@ -237,7 +270,7 @@ impl Running {
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
         service::ready(SERVING);
-        let mut state = State::new(self.shards.commands().len());
+        let mut state = State::new(self.shards.commands().len(), self.since);
         while state.reports.any_running() && !state.over {
             let Ok(message) = self.events.recv() else { break };
             match message {
@@ -246,6 +279,7 @@ impl Running {
                 // A shard that drains takes no other plan.
                 Message::Discovery if state.stopping => {}
                 Message::Discovery => self.catch_up(),
+                Message::Asked(ask) => self.answer(ask, &mut state),
                 Message::Successor(result) => self.succeeded(result, &mut state),
                 Message::Beat => {
                     if state.reports.all_alive() {
@@ -255,7 +289,9 @@ impl Running {
                 }
             }
         }
-        self.print(state.reports.sum());
+        state.audience.print();
+        let sum = state.reports.sum();
+        self.publish(sum, &mut state);
         state.failure.map_or(Ok(()), Err)
     }
 
@@ -273,6 +309,7 @@ impl Running {
                 self.drain(state);
             }
             Request::Report => {
+                state.audience.print();
                 state.reports.ask();
                 self.shards.tell(|| Command::Report);
             }
@@ -304,13 +341,17 @@ impl Running {
             }
         };
         if let Some(report) = complete {
-            self.print(report);
+            self.publish(report, state);
         }
     }
 
     /// A shard serves by the plan in force.
     fn adopted(&mut self, state: &State) {
-        match self.configuration.adopted() {
+        let next = self.configuration.adopted();
+        if next != Next::Wait {
+            self.reloads.done(SystemTime::now());
+        }
+        match next {
             _ if state.stopping => {}
             Next::Wait => {}
             Next::Reload => self.reload(),
@@ -338,6 +379,9 @@ impl Running {
                 tracing::info!(process, "another process has taken over; draining");
                 service::taken_over_by(process);
                 self.configuration.sockets.leave_files();
+                // Who asks from now on asks the new process.
+                self.configuration.admin.leave_file();
+                self.admin = None;
                 if state.reload_wanted {
                     signals::pass_on(process, Request::Reload);
                 }
@@ -359,6 +403,7 @@ impl Running {
 
     fn drain(&mut self, state: &mut State) {
         state.stopping = true;
+        self.reloads.give_up(answers::DRAINING);
         self.configuration.sockets.let_go();
         self.shards.tell(|| Command::Drain);
     }
@@ -372,7 +417,8 @@ impl Running {
         let messages = self.messages.clone();
         let program = self.program.clone().map_err(io::Error::other);
         let begun = program.and_then(|program| {
-            let legacy = self.configuration.sockets.legacy()?;
+            let mut legacy = self.configuration.sockets.legacy()?;
+            legacy.extend(self.configuration.admin.legacy()?);
             let take_over = move || {
                 let successor = Successor::start(&program, &legacy);
                 drop(legacy);
@@ -389,43 +435,43 @@ impl Running {
     /// Changes to the plan that the source has now, or tells why not.
     fn reload(&mut self) {
         service::reloading();
+        let since = SystemTime::now();
+        let present = self.configuration.plan.clone();
+        let admin = self.configuration.admin.address().cloned();
         match self.configuration.next() {
             Ok(None) => tracing::info!("another reload follows the one under way"),
             Ok(Some(listeners)) => {
                 let plan = self.configuration.plan.clone();
+                self.reloads.begin(since, difference(&present, &plan));
                 let addresses = self.configuration.sockets.addresses();
                 let before = std::mem::replace(&mut self.addresses, addresses);
                 for address in self.addresses.iter().filter(|new| !before.contains(new)) {
                     tracing::info!("listening on {address}");
                 }
+                if let Some(new) = self.configuration.admin.address()
+                    && admin.as_ref() != Some(new)
+                {
+                    tracing::info!("admin on {new}");
+                }
+                if present.admin != plan.admin {
+                    self.serve_admin();
+                }
                 self.health.adopt(plan, listeners);
             }
             Err(complaints) => {
-                for complaint in complaints {
+                for complaint in &complaints {
                     tracing::error!("{complaint}");
                 }
                 tracing::error!("reload refused: the configuration in force stays");
+                self.reloads.refused(since, SystemTime::now(), complaints);
                 service::ready("serving; the last reload was refused, see the log");
             }
         }
     }
 
-    /// Sets the state of a server, in every shard: by the upstream's name and the server's address,
-    /// or the name and port that it has from the configuration, which may be those of several.
-    /// `false` if there is no such server, or if too many such orders wait already.
-    pub fn set_server_state(&self, upstream: &str, server: &str, state: ServerState) -> bool {
-        let upstreams = &self.configuration.plan.upstreams;
-        let upstream = upstreams.iter().find(|plan| plan.name == upstream);
-        let named = |plan: &&ServerPlan| plan.host == server || plan.address.to_string() == server;
-        let servers = upstream.into_iter().flat_map(|plan| plan.servers.iter().filter(named));
-        let ids: Vec<_> = servers.map(|server| server.id).collect();
-        !ids.is_empty() && ids.into_iter().all(|id| self.health.set_state(id, state))
-    }
-
-    /// What the shards report, and what the checker has counted.
-    fn print(&self, mut report: Report) {
-        report.counters.merge(&self.health.counters());
-        print(&report);
+    /// The admin address, with the port that the kernel chose.
+    pub fn admin(&self) -> Option<&Address> {
+        self.configuration.admin.address()
     }
 }
 

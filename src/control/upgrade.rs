@@ -155,7 +155,8 @@ impl Inherited {
     /// As text, without the sockets.
     fn describe(&self) -> String {
         let file = if self.with_file { "with its file" } else { "" };
-        format!("{}\n{}\n{file}", self.configured, self.bound)
+        let purpose = if self.admin { "\nadmin" } else { "" };
+        format!("{}\n{}\n{file}{purpose}", self.configured, self.bound)
     }
 
     /// What [`Inherited::describe`] wrote.
@@ -163,7 +164,8 @@ impl Inherited {
         let mut lines = std::str::from_utf8(text).ok()?.split('\n');
         let (configured, bound) = (lines.next()?.parse().ok()?, lines.next()?.parse().ok()?);
         let with_file = !lines.next()?.is_empty();
-        Some(Inherited { configured, bound, sockets: Vec::new(), with_file })
+        let admin = lines.next() == Some("admin");
+        Some(Inherited { configured, bound, sockets: Vec::new(), with_file, admin })
     }
 }
 
@@ -244,6 +246,9 @@ mod tests {
         assert_eq!(read.bound.to_string(), bound);
         assert!(!read.with_file);
         assert_eq!(read.describe().as_bytes(), text);
+        let admin = Inherited { admin: true, with_file: true, ..read };
+        let again = Inherited::read(admin.describe().as_bytes()).unwrap();
+        assert!(again.admin && again.with_file);
         assert_eq!(descriptors.len(), DESCRIPTORS_MAX);
         assert_eq!(receive(two.as_fd()).unwrap().0, END);
         drop((one, sent, descriptors));
@@ -263,6 +268,7 @@ mod tests {
             bound: "127.0.0.1:8080".parse().unwrap(),
             sockets: vec![one.try_clone().unwrap()],
             with_file: false,
+            admin: false,
         };
         let listeners: Vec<Inherited> = (0..100).map(listener).collect();
         let begun = now();

@@ -4,6 +4,7 @@
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
 mod account;
+mod admin;
 mod allowance;
 mod health;
 mod listener;
@@ -21,6 +22,7 @@ mod value;
 
 pub use crate::http1::FieldEdits;
 pub use account::Account;
+pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan};
@@ -53,6 +55,8 @@ pub struct Plan {
     pub account: Option<Account>,
     /// Addresses to listen on, in the order of the file.
     pub listeners: Vec<ListenerPlan>,
+    /// Where it is asked and told things while it runs.
+    pub admin: Option<AdminPlan>,
     /// Upstream groups; routes refer to them by index.
     pub upstreams: Vec<Arc<UpstreamPlan>>,
     /// How names of servers are looked up.

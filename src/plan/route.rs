@@ -9,6 +9,10 @@ use crate::http1::FieldEdits;
 pub struct RoutePlan {
     /// For logs and reports: the `name` in the file, or `host path` as written.
     pub name: String,
+    /// Which hosts it is for, as written; none: any. For people.
+    pub hosts: Vec<String>,
+    /// Which paths, likewise.
+    pub path: String,
     /// What answers.
     pub action: Action,
     /// Changes to the fields of the forwarded request.

@@ -1,7 +1,7 @@
 //! What all connections of a shard share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -11,7 +11,7 @@ use super::{Rates, Turnstile};
 use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
-use crate::telemetry::{Counters, Gauges, Phases, Report};
+use crate::telemetry::{Counters, Gauges, Phases, Report, ServerUse};
 use crate::upstream::{Group, News, Server, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
@@ -183,7 +183,19 @@ impl Context {
 
     /// What was recorded so far, and what is held now.
     pub fn report(&self) -> Report {
-        Report { gauges: self.gauges(), ..self.report.borrow().clone() }
+        let (gauges, servers) = (self.gauges(), self.servers());
+        Report { gauges, servers, ..self.report.borrow().clone() }
+    }
+
+    fn servers(&self) -> BTreeMap<u32, ServerUse> {
+        let service = self.service.borrow();
+        let servers = service.groups.iter().flat_map(|group| group.servers());
+        let usage = |server: &Rc<Server>| ServerUse {
+            requests: server.requests(),
+            active: server.active().into(),
+            idle: server.idle() as u64,
+        };
+        servers.map(|server| (server.id().0, usage(server))).collect()
     }
 
     fn gauges(&self) -> Gauges {

@@ -1,10 +1,11 @@
 //! Listening sockets: one for each shard and address.
 
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -77,6 +78,28 @@ pub fn bind(plan: &ListenerPlan, shards: usize, own: &[Address]) -> Result<Bound
     bound.map_err(|error| BindError { address: plan.address.clone(), error })
 }
 
+/// Opens the only socket of an address, with these permissions if it is a Unix socket.
+///
+/// # Errors
+/// [`BindError`], with the remedy.
+pub fn bind_alone(address: &Address, mode: u32, backlog: i32) -> Result<Bound, BindError> {
+    let bound = match address {
+        Address::Ip(ip) => tcp_socket(*ip, false).and_then(|socket| {
+            socket.listen(backlog)?;
+            let chosen = socket.local_addr()?.as_socket().unwrap_or(*ip);
+            Ok(Bound { address: Address::Ip(chosen), sockets: vec![socket.into()], file: None })
+        }),
+        Address::Unix(path) => bind_unix_file(path).and_then(|(socket, file)| {
+            // Nobody can connect before it listens.
+            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+            socket.listen(backlog)?;
+            let sockets = vec![socket.into()];
+            Ok(Bound { address: address.clone(), sockets, file: Some(file) })
+        }),
+    };
+    bound.map_err(|error| BindError { address: address.clone(), error })
+}
+
 /// Another socket of a listener that is `bound` already, for a shard that would have none.
 ///
 /// # Errors
@@ -131,6 +154,15 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
 
 /// Unix sockets have no SO_REUSEPORT: all shards accept from one.
 fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Bound> {
+    let (socket, file) = bind_unix_file(path)?;
+    socket.listen(backlog(plan))?;
+    let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
+    let sockets = sockets.collect::<io::Result<_>>()?;
+    Ok(Bound { address: plan.address.clone(), sockets, file: Some(file) })
+}
+
+/// A Unix socket that does not listen yet, and its file.
+fn bind_unix_file(path: &Path) -> io::Result<(Socket, SocketFile)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     match socket.bind(&address) {
@@ -147,10 +179,7 @@ fn bind_unix(plan: &ListenerPlan, path: &Path, shards: usize) -> io::Result<Boun
         // Nobody else would remove what was bound just now.
         let _ = std::fs::remove_file(path);
     })?;
-    socket.listen(backlog(plan))?;
-    let sockets = (0..shards).map(|_| socket.try_clone().map(OwnedFd::from));
-    let sockets = sockets.collect::<io::Result<_>>()?;
-    Ok(Bound { address: plan.address.clone(), sockets, file: Some(file) })
+    Ok((socket, file))
 }
 
 /// Whether `path` is a socket on which nobody listens any more.

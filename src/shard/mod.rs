@@ -10,7 +10,7 @@ mod shard;
 mod socket_file;
 
 pub use commons::{Commons, commons};
-pub use listener::{BindError, Bound, bind, bind_more, listen};
+pub use listener::{BindError, Bound, bind, bind_alone, bind_more, listen};
 pub use message::{Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;

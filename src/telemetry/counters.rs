@@ -15,6 +15,16 @@ macro_rules! counters {
                 $(self.$field += other.$field;)*
             }
 
+            /// What has come since `earlier`.
+            pub fn since(&self, earlier: &$name) -> $name {
+                $name { $($field: self.$field.saturating_sub(earlier.$field),)* }
+            }
+
+            /// The names of the fields and values, for programs.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($field), self.$field)),*]
+            }
+
             /// Names and values, for reports.
             pub fn entries(&self) -> Vec<(&'static str, u64)> {
                 vec![$(($label, self.$field)),*]

@@ -3,6 +3,17 @@
 use super::counters::counters;
 
 counters! {
+    /// What one shard has to do with one server.
+    ServerUse;
+    /// Requests begun there.
+    requests: "requests",
+    /// Requests in progress there.
+    active: "requests in progress",
+    /// Idle connections to it.
+    idle: "idle connections",
+}
+
+counters! {
     /// What one shard holds at the moment of its report.
     Gauges;
     /// Client connections, those that are idle included.

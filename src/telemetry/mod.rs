@@ -7,6 +7,6 @@ mod latency;
 mod report;
 
 pub use counters::Counters;
-pub use gauges::Gauges;
+pub use gauges::{Gauges, ServerUse};
 pub use latency::{Latency, Phase, Phases};
 pub use report::Report;

@@ -1,8 +1,9 @@
 //! What shards recorded, as text for people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Counters, Gauges, Latency, Phase};
+use super::{Counters, Gauges, Latency, Phase, ServerUse};
 
 /// Everything that shards recorded, merged.
 #[derive(Clone, Default)]
@@ -13,6 +14,8 @@ pub struct Report {
     pub counters: Counters,
     /// What was held when it was made.
     pub gauges: Gauges,
+    /// What goes on at each server, by its number in the plan.
+    pub servers: BTreeMap<u32, ServerUse>,
 }
 
 impl Report {
@@ -21,6 +24,9 @@ impl Report {
         self.latency.merge(&other.latency);
         self.counters.merge(&other.counters);
         self.gauges.merge(&other.gauges);
+        for (server, theirs) in &other.servers {
+            self.servers.entry(*server).or_default().merge(theirs);
+        }
     }
 }
 

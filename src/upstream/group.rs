@@ -11,7 +11,7 @@ use super::passive::Attempt;
 use super::queue::{Queue, Turn};
 use super::server::share;
 use super::{News, Server, Standing, Verdict};
-use crate::balance::{Balancer, Servers};
+use crate::balance::{Balancer, PolicyKind, Servers};
 use crate::plan::{RetryPlan, ServerId, ServerPlan, UpstreamPlan};
 use crate::ring::{Ring, Tick, Timer};
 use crate::transport::Stream;
@@ -34,6 +34,8 @@ pub struct Site {
 pub struct Group {
     servers: Vec<Rc<Server>>,
     balancer: Rc<RefCell<Balancer>>,
+    policy: PolicyKind,
+    seed: u64,
     /// How much it may be asked to do at once.
     pub allowance: Rc<Allowance>,
     /// Shared with the group of an earlier plan, whose requests may still wait.
@@ -176,9 +178,13 @@ impl Group {
             0 => 0,
             max => share(max, shard, shards).max(1) as usize,
         };
+        let servers = servers(plan, old.map(|(_, group)| group), site);
+        let new_balancer = || Rc::new(RefCell::new(balancer_of(plan.policy, &servers, seed)));
         Rc::new(Group {
-            servers: servers(plan, old.map(|(_, group)| group), site),
-            balancer: balancer.unwrap_or_else(|| Rc::new(RefCell::new(balancer_of(plan, seed)))),
+            balancer: balancer.unwrap_or_else(new_balancer),
+            servers,
+            policy: plan.policy,
+            seed,
             allowance,
             queue: old.map_or_else(Rc::default, |(_, group)| group.queue.clone()),
             queue_limit,
@@ -318,6 +324,10 @@ impl Group {
 
     /// Takes over what holds for a server in the whole process.
     pub fn apply(&self, server: &Server, standing: &Standing, now: Tick) {
+        if server.set_weight(standing.weight) {
+            // Some policies reckon with weights beforehand.
+            *self.balancer.borrow_mut() = balancer_of(self.policy, &self.servers, self.seed);
+        }
         if server.apply(standing, now) {
             // Who waits for room may go to it; each calls the next while there is more.
             self.queue.place_is_free();
@@ -346,10 +356,10 @@ impl Group {
     }
 }
 
-fn balancer_of(plan: &UpstreamPlan, seed: u64) -> Balancer {
-    let name = |server: &ServerPlan| (server.address.to_string(), server.weight);
-    let names: Vec<_> = plan.servers.iter().map(name).collect();
-    Balancer::new(plan.policy, &names, seed)
+fn balancer_of(policy: PolicyKind, servers: &[Rc<Server>], seed: u64) -> Balancer {
+    let name = |server: &Rc<Server>| (server.name.clone(), server.weight());
+    let names: Vec<_> = servers.iter().map(name).collect();
+    Balancer::new(policy, &names, seed)
 }
 
 /// Whether a balancer for one plan serves the other as well.

@@ -97,6 +97,11 @@ impl Server {
         self.pool.borrow_mut().clear();
     }
 
+    /// Sets its share of requests; says whether that changes anything.
+    pub(super) fn set_weight(&self, weight: u32) -> bool {
+        self.settings.weight.replace(weight) != weight
+    }
+
     pub(super) fn weight(&self) -> u32 {
         self.settings.weight.get()
     }
@@ -277,7 +282,9 @@ impl Server {
 
 /// What a plan says of a server.
 struct Settings {
+    /// The one in force; an operator may have set another than is planned.
     weight: Cell<u32>,
+    planned_weight: Cell<u32>,
     backup: Cell<bool>,
     /// This shard's share of `max_connections`.
     limit: Cell<u32>,
@@ -291,6 +298,7 @@ impl Settings {
         let limit = server.max_connections.map(|max| share(max, shard, shards).max(1));
         Settings {
             weight: Cell::new(server.weight),
+            planned_weight: Cell::new(server.weight),
             backup: Cell::new(server.backup),
             limit: Cell::new(limit.unwrap_or(u32::MAX)),
             passive: RefCell::new(plan.passive.clone()),
@@ -300,7 +308,10 @@ impl Settings {
 
     fn adopt(&self, plan: &UpstreamPlan, server: &ServerPlan, site: &Site) {
         let new = Settings::new(plan, server, site);
-        self.weight.swap(&new.weight);
+        // What was set by hand stays, unless the plan has changed its mind too.
+        if self.planned_weight.replace(server.weight) != server.weight {
+            self.weight.swap(&new.weight);
+        }
         self.backup.swap(&new.backup);
         self.limit.swap(&new.limit);
         self.passive.swap(&new.passive);

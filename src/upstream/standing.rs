@@ -13,6 +13,8 @@ use crate::plan::{ServerId, ServerState};
 pub struct Standing {
     /// What an operator wants of it.
     pub state: ServerState,
+    /// Its share of requests relative to the others; at least 1.
+    pub weight: u32,
     /// Its active checks say nothing against it.
     pub checks_pass: bool,
     /// Its ejection, as of the message's sending.

@@ -20,6 +20,7 @@
 // Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+mod admin;
 mod client;
 mod confinement;
 mod dns;
@@ -38,6 +39,7 @@ mod usage;
 mod waiting;
 mod wire;
 
+pub use admin::{Admin, admin_address, ask, corelane};
 pub use client::Client;
 pub use confinement::Confinement;
 pub use dns::{Dns, DnsFault};

@@ -94,10 +94,6 @@ fn keys() {
             &["2:1: unknown key `shards` in [log]; it belongs at the top of the file, above the \
                first table"],
         ),
-        (
-            "[admin]\nlisten = \"127.0.0.1:9900\"",
-            &["1:2: `[admin]` is not part of this version yet; remove the table"],
-        ),
         ("[[timeouts]]", &["1:1: there is one `timeouts` only; write it as [timeouts]"]),
     ]);
 }

@@ -26,6 +26,9 @@ struct Server {
     /// What the plan says of its state; an operator may have said otherwise since.
     planned: ServerState,
     state: ServerState,
+    /// Likewise. 0: no new requests.
+    planned_weight: u32,
+    weight: u32,
     ejection: Option<Ejected>,
     checks: Checks,
 }
@@ -69,6 +72,13 @@ pub enum Status {
     Down,
 }
 
+impl Status {
+    /// Whether it takes requests.
+    pub fn is_up(self) -> bool {
+        self == Status::Up
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -79,6 +89,21 @@ impl fmt::Display for Status {
             Status::Down => "down",
         })
     }
+}
+
+/// What is known of a server, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerView {
+    /// All in one word.
+    pub status: Status,
+    /// What an operator wants of it.
+    pub state: ServerState,
+    /// Its share of requests; 0: none of those that are new.
+    pub weight: u32,
+    /// Whether its checks let it take requests; `None`: it has none.
+    pub checks_pass: Option<bool>,
+    /// How long it is still ejected; zero while a trial is due or under way.
+    pub ejected_for: Option<Duration>,
 }
 
 /// A change of status.
@@ -105,16 +130,21 @@ impl Server {
             address: plan.address.clone(),
             planned: plan.state,
             state: plan.state,
+            planned_weight: plan.weight,
+            weight: plan.weight,
             ejection: None,
             checks: Checks::default(),
         }
     }
 
-    /// Takes over what another plan says of it. A state that was set by hand stays, unless the plan
-    /// has changed its mind too.
+    /// Takes over what another plan says of it. A state or weight that was set by hand stays,
+    /// unless the plan has changed its mind too.
     fn adopt(mut self, upstream: &UpstreamPlan, plan: &ServerPlan) -> Server {
         if self.planned != plan.state {
             (self.planned, self.state) = (plan.state, plan.state);
+        }
+        if self.planned_weight != plan.weight {
+            (self.planned_weight, self.weight) = (plan.weight, plan.weight);
         }
         if self.check != upstream.check {
             self.check = upstream.check.clone();
@@ -125,13 +155,33 @@ impl Server {
         self
     }
 
+    /// What shards are to do. Without a weight a server has no share of new requests, but keeps its
+    /// sessions, as if it were drained: so HAProxy has it too.
+    fn effective_state(&self) -> ServerState {
+        match self.state {
+            ServerState::Up if self.weight == 0 => ServerState::Drain,
+            state => state,
+        }
+    }
+
     fn status(&self) -> Status {
-        match (self.state, self.ejection) {
+        match (self.effective_state(), self.ejection) {
             (ServerState::Drain, _) => Status::Drain,
             (ServerState::Down, _) => Status::Down,
             (ServerState::Up, _) if !self.checks.pass => Status::Failing,
             (ServerState::Up, Some(_)) => Status::Ejected,
             (ServerState::Up, None) => Status::Up,
+        }
+    }
+
+    fn view(&self, now: Instant) -> ServerView {
+        let left = |ejected: Ejected| ejected.until.saturating_duration_since(now);
+        ServerView {
+            status: self.status(),
+            state: self.state,
+            weight: self.weight,
+            checks_pass: self.check.is_some().then_some(self.checks.pass),
+            ejected_for: self.ejection.map(left),
         }
     }
 
@@ -141,7 +191,8 @@ impl Server {
             length: ejected.length,
             on_trial: ejected.on_trial,
         });
-        Standing { state: self.state, checks_pass: self.checks.pass, ejection }
+        let (state, weight) = (self.effective_state(), self.weight.max(1));
+        Standing { state, weight, checks_pass: self.checks.pass, ejection }
     }
 
     fn set_ejection(&mut self, ejection: Option<Ejection>, now: Instant) {
@@ -227,6 +278,29 @@ impl Board {
             server.state = state;
             Some("set by hand".to_owned())
         })
+    }
+
+    /// An operator has decided; 0: no new requests.
+    pub fn set_weight(&mut self, id: ServerId, weight: u32) -> Option<Change<'_>> {
+        self.change(id, |server| {
+            server.weight = weight;
+            Some(format!("weight set to {weight} by hand"))
+        })
+    }
+
+    /// Its address as configured, for logs.
+    pub fn name(&self, id: ServerId) -> &str {
+        self.servers.get(&id).map_or("", |server| &server.name)
+    }
+
+    /// Whether all shards do what was last said of a server.
+    pub fn is_known(&self, id: ServerId) -> bool {
+        !self.outboxes.iter().any(|outbox| outbox.is_pending(id))
+    }
+
+    /// What is known of each server.
+    pub fn views(&self, now: Instant) -> BTreeMap<ServerId, ServerView> {
+        self.servers.iter().map(|(id, server)| (*id, server.view(now))).collect()
     }
 
     /// Where to check a server; `None`: not now, since it is left alone.

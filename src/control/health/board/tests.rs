@@ -69,6 +69,51 @@ fn a_state_set_by_hand_hides_what_requests_tell() {
     assert_eq!(board.set_state(id(9), ServerState::Down), None, "no such server");
 }
 
+/// A server without a weight keeps its sessions and gets nothing new, whatever its state; the state
+/// is not forgotten.
+#[test]
+fn no_weight_is_a_drain_until_there_is_one() {
+    let mut board = Board::new(&plan(), 1);
+    let now = start();
+    let told = |board: &mut Board| {
+        let standing = standing(board, now).expect("news");
+        (standing.state, standing.weight)
+    };
+    let status = |change: Option<Change<'_>>| change.map(|change| (change.old, change.new));
+    assert_eq!(status(board.set_weight(id(0), 5)), None);
+    assert!(!board.is_known(id(0)));
+    assert_eq!(told(&mut board), (ServerState::Up, 5));
+    assert!(board.is_known(id(0)));
+    assert_eq!(status(board.set_weight(id(0), 0)), Some((Status::Up, Status::Drain)));
+    assert_eq!(told(&mut board), (ServerState::Drain, 1));
+    let view = board.views(now).remove(&id(0)).expect("a server");
+    assert_eq!((view.state, view.weight, view.status), (ServerState::Up, 0, Status::Drain));
+    assert_eq!(
+        status(board.set_state(id(0), ServerState::Down)),
+        Some((Status::Drain, Status::Down))
+    );
+    assert_eq!(told(&mut board), (ServerState::Down, 1));
+    assert_eq!(
+        status(board.set_state(id(0), ServerState::Up)),
+        Some((Status::Down, Status::Drain))
+    );
+    assert_eq!(status(board.set_weight(id(0), 2)), Some((Status::Drain, Status::Up)));
+    assert_eq!(told(&mut board), (ServerState::Up, 2));
+}
+
+#[test]
+fn a_weight_set_by_hand_stays_until_the_plan_changes_its_mind() {
+    let mut board = Board::new(&plan(), 1);
+    let weight = |board: &Board| board.views(start())[&id(0)].weight;
+    board.set_weight(id(0), 7);
+    board.adopt(&plan());
+    assert_eq!(weight(&board), 7);
+    let mut heavier = plan();
+    Arc::make_mut(&mut heavier.upstreams[0]).servers[0].weight = 3;
+    board.adopt(&heavier);
+    assert_eq!(weight(&board), 3);
+}
+
 #[test]
 fn what_is_left_of_an_ejection_is_told() {
     let mut board = Board::new(&plan(), 1);

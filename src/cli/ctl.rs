@@ -1,0 +1,235 @@
+//! `corelane ctl`: asks a running proxy at its admin address, and tells it things.
+
+mod client;
+mod table;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use self::client::{Answer, Target, ask};
+
+/// What the exit codes mean; 0: done, 2: the command line makes no sense (clap's).
+const REFUSED: u8 = 1;
+const NOT_ASKED: u8 = 3;
+
+/// Options of `corelane ctl`.
+#[derive(clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    whom: Whom,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of `corelane reload`.
+#[derive(clap::Args)]
+pub struct ReloadOptions {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// Which proxy, and how it answers.
+#[derive(clap::Args)]
+struct Whom {
+    /// The configuration file of the proxy, for its admin address.
+    #[arg(short, long, value_name = "FILE", default_value = "config.toml", global = true)]
+    config: PathBuf,
+    /// The admin address, instead of the one in the file: IP:PORT or unix:/PATH.
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    admin: Option<String>,
+    /// The file with the token, instead of what the configuration says.
+    #[arg(long, value_name = "FILE", global = true)]
+    token_file: Option<PathBuf>,
+    /// Print the answer as the API gave it (JSON).
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Where clients connect.
+    Listeners,
+    /// Which requests go where.
+    Routes,
+    /// Groups of servers.
+    Upstreams,
+    /// Servers: of one upstream, or all.
+    Servers {
+        /// The upstream's name.
+        upstream: Option<String>,
+    },
+    /// Set the state of a server.
+    Set {
+        /// The upstream's name and the server's address as configured.
+        #[arg(value_name = "UPSTREAM/SERVER", value_parser = read_place)]
+        server: Place,
+        /// up: it takes requests; drain: no new ones; down: it is left alone.
+        #[arg(value_parser = ["up", "drain", "down"])]
+        state: String,
+    },
+    /// Set the weight of a server.
+    Weight {
+        /// The upstream's name and the server's address as configured.
+        #[arg(value_name = "UPSTREAM/SERVER", value_parser = read_place)]
+        server: Place,
+        /// Its share of requests; 0: none of those that are new.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+        weight: u32,
+    },
+    /// What was counted since the start or the last reset, and what is held now.
+    Counters,
+    /// Count anew; says what was counted until now.
+    Reset,
+    /// Read the configuration file again; exit 1 and its errors if it is refused.
+    Reload,
+}
+
+/// A server of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    upstream: String,
+    server: String,
+}
+
+/// Names of upstreams have no `/`, paths of Unix sockets do.
+fn read_place(text: &str) -> Result<Place, String> {
+    match text.split_once('/') {
+        Some((upstream, server)) if !upstream.is_empty() && !server.is_empty() => {
+            Ok(Place { upstream: upstream.to_owned(), server: server.to_owned() })
+        }
+        _ => Err("write UPSTREAM/SERVER, such as app/10.0.0.1:3000".to_owned()),
+    }
+}
+
+/// Carries out a command.
+pub fn ctl(options: &Options) -> ExitCode {
+    run(&options.whom, &options.command)
+}
+
+/// `corelane reload`.
+pub fn reload(options: &ReloadOptions) -> ExitCode {
+    run(&options.whom, &Command::Reload)
+}
+
+fn run(whom: &Whom, command: &Command) -> ExitCode {
+    let (method, path, body) = request(command);
+    let answer = Target::find(&whom.config, whom.admin.as_deref(), whom.token_file.as_deref())
+        .and_then(|target| ask(&target, method, &path, body.as_ref()));
+    match answer {
+        Err(sentence) => {
+            complain(&sentence);
+            ExitCode::from(NOT_ASKED)
+        }
+        Ok(answer) => {
+            if whom.json {
+                print(&answer.text);
+            }
+            match (answer.is_ok(), whom.json) {
+                (true, true) => {}
+                (true, false) => print(&shown(command, &answer.value)),
+                (false, _) => complain_of(&answer),
+            }
+            if answer.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) }
+        }
+    }
+}
+
+/// Method, path and body of a command's request.
+fn request(command: &Command) -> (&'static str, String, Option<Value>) {
+    let set = |Place { upstream, server }: &Place, name: &str, value: Value| {
+        let body = json!({ "upstream": upstream, "server": server, name: value });
+        ("PATCH", "/v1/servers".to_owned(), Some(body))
+    };
+    let (method, path) = match command {
+        Command::Listeners => ("GET", "/v1/listeners".to_owned()),
+        Command::Routes => ("GET", "/v1/routes".to_owned()),
+        Command::Upstreams => ("GET", "/v1/upstreams".to_owned()),
+        Command::Servers { upstream: None } => ("GET", "/v1/servers".to_owned()),
+        Command::Servers { upstream: Some(name) } => {
+            ("GET", format!("/v1/servers?upstream={}", escaped(name)))
+        }
+        Command::Set { server, state } => return set(server, "state", json!(state)),
+        Command::Weight { server, weight } => return set(server, "weight", json!(weight)),
+        Command::Counters => ("GET", "/v1/counters".to_owned()),
+        Command::Reset => ("POST", "/v1/counters/reset".to_owned()),
+        Command::Reload => ("POST", "/v1/reload".to_owned()),
+    };
+    (method, path, None)
+}
+
+/// For a query: what is no letter or digit as %XX (RFC 3986, section 2.1).
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+/// An answer for people.
+fn shown(command: &Command, value: &Value) -> String {
+    match command {
+        Command::Listeners => table::listeners(value),
+        Command::Routes => table::routes(value),
+        Command::Upstreams => table::upstreams(value),
+        Command::Servers { .. } => table::servers(value),
+        Command::Set { .. } | Command::Weight { .. } => {
+            table::servers(&json!({"servers": [value]}))
+        }
+        Command::Counters | Command::Reset => table::counters(value),
+        Command::Reload => table::changes(value),
+    }
+}
+
+/// What the proxy said against it: each error of a file as `corelane check` prints it.
+fn complain_of(answer: &Answer) {
+    match answer.value["errors"].as_array() {
+        Some(errors) => {
+            let mut stderr = io::stderr().lock();
+            for error in errors {
+                let _ = writeln!(stderr, "{}", error.as_str().unwrap_or_default());
+            }
+            let plural = if errors.len() == 1 { "" } else { "s" };
+            let count = errors.len();
+            drop(stderr);
+            complain(&format!(
+                "reload refused: {count} error{plural}; the configuration in force stays"
+            ));
+        }
+        None => complain(answer.value["error"].as_str().unwrap_or("it was refused without a word")),
+    }
+}
+
+fn complain(sentence: &str) {
+    // A closed reader is no reason to fail.
+    let _ = writeln!(io::stderr(), "corelane: {sentence}");
+}
+
+fn print(text: &str) {
+    let _ = writeln!(io::stdout(), "{}", text.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_by_upstream_and_address() {
+        let place = read_place("app/unix:/run/app.sock").expect("a place");
+        assert_eq!((place.upstream.as_str(), place.server.as_str()), ("app", "unix:/run/app.sock"));
+        for text in ["", "app", "app/", "/10.0.0.1:80"] {
+            assert!(read_place(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_in_queries() {
+        assert_eq!(escaped("app-1.x_Y"), "app-1.x_Y");
+        assert_eq!(escaped("a b&c=é"), "a%20b%26c%3D%C3%A9");
+    }
+}

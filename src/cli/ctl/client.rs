@@ -1,0 +1,209 @@
+//! One request to an admin address.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::config;
+use crate::plan::{Address, Token};
+
+/// Longest answer, bytes.
+const ANSWER_MAX: usize = 64 << 20;
+/// How long an answer may take; the proxy gives up on its side before that.
+const TIME_MAX: Duration = Duration::from_secs(70);
+
+/// Whom to ask.
+pub struct Target {
+    address: Address,
+    token: Option<Token>,
+}
+
+/// What it said.
+pub struct Answer {
+    status: StatusCode,
+    /// As it came.
+    pub text: String,
+    /// As JSON; null if it is none.
+    pub value: Value,
+}
+
+impl Answer {
+    /// Whether it did what was asked.
+    pub fn is_ok(&self) -> bool {
+        self.status.is_success()
+    }
+}
+
+impl Target {
+    /// The address and token that are given, else those in the file.
+    ///
+    /// # Errors
+    /// A sentence with the remedy.
+    pub fn find(
+        config: &Path,
+        admin: Option<&str>,
+        token_file: Option<&Path>,
+    ) -> Result<Target, String> {
+        let given = token_file.map(read_token).transpose()?;
+        if let Some(text) = admin {
+            let address = read_address(text)?;
+            return Ok(Target { address, token: given });
+        }
+        let file = config.display();
+        let plan = config::admin(config, given.is_none()).map_err(|complaints| {
+            let complaints: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+            format!(
+                "the admin address is not known: {}; mend that, or name the address with --admin",
+                complaints.join("; ")
+            )
+        })?;
+        let plan = plan.ok_or_else(|| {
+            format!(
+                "{file} has no admin address; add [admin] with address = \
+                 \"unix:/run/corelane/admin.sock\" and restart, or name another file with -c"
+            )
+        })?;
+        let address = reachable(plan.address).ok_or_else(|| {
+            format!("{file} lets the kernel choose the admin port; name the address with --admin")
+        })?;
+        Ok(Target { address, token: given.or(plan.token) })
+    }
+}
+
+fn read_address(text: &str) -> Result<Address, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Address::Unix(path.into()));
+    }
+    let address = text.parse().map(Address::Ip);
+    address.map_err(|_| format!("`{text}` is no address; write IP:PORT or unix:/PATH"))
+}
+
+fn read_token(file: &Path) -> Result<Token, String> {
+    let shown = file.display();
+    let text = fs::read_to_string(file)
+        .map_err(|error| format!("the token file {shown} cannot be read: {error}"))?;
+    Token::new(text.trim()).ok_or_else(|| format!("the token file {shown} holds no token"))
+}
+
+/// Where a local client reaches a listening address; `None`: who knows.
+fn reachable(address: Address) -> Option<Address> {
+    let Address::Ip(ip) = address else { return Some(address) };
+    let host = match ip {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => ip.ip(),
+    };
+    (ip.port() != 0).then(|| Address::Ip(SocketAddr::new(host, ip.port())))
+}
+
+/// Sends a request and takes the answer.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub fn ask(
+    target: &Target,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Answer, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot ask: {error}"))?;
+    runtime.block_on(async {
+        let refused = |error: io::Error| not_connected(target, &error);
+        let asked = async {
+            match &target.address {
+                Address::Ip(ip) => {
+                    let stream = TcpStream::connect(ip).await.map_err(refused)?;
+                    exchange(stream, target, method, path, body).await
+                }
+                Address::Unix(socket) => {
+                    let stream = UnixStream::connect(socket).await.map_err(refused)?;
+                    exchange(stream, target, method, path, body).await
+                }
+            }
+        };
+        let late = |_| format!("{} does not answer within {TIME_MAX:?}", target.address);
+        tokio::time::timeout(TIME_MAX, asked).await.map_err(late)?
+    })
+}
+
+fn not_connected(target: &Target, error: &io::Error) -> String {
+    let address = &target.address;
+    let remedy = match Errno::from_io_error(error) {
+        Some(Errno::ACCESS | Errno::PERM) => "run this as a user whom `mode` of [admin] lets in",
+        _ => "is the proxy running, and was [admin] in its file when it started?",
+    };
+    format!("cannot connect to {address}: {error}; {remedy}")
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    target: &Target,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Answer, String> {
+    let address = &target.address;
+    let host = match address {
+        Address::Ip(ip) => ip.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    };
+    let mut request = Request::builder().method(method).uri(path).header(HOST, host);
+    if let Some(token) = &target.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+    }
+    if body.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    let request =
+        request.body(body).map_err(|error| format!("the request cannot be made: {error}"))?;
+    let failed = |error| format!("{address} gives no valid answer: {error}");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    // It ends with the answer, or with the process.
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(failed)?;
+    let (head, body) = response.into_parts();
+    let bytes = to_bytes(Body::new(body), ANSWER_MAX).await;
+    let bytes = bytes.map_err(|error| format!("the answer of {address} broke off: {error}"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    match serde_json::from_str(&text) {
+        Ok(value) => Ok(Answer { status: head.status, text, value }),
+        Err(_) => Err(format!("what answers at {address} is no admin address of Corelane")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_addresses_are_reached_from_here() {
+        let reach = |text: &str| {
+            let address = read_address(text).expect("an address");
+            reachable(address).map(|address| address.to_string())
+        };
+        for (text, there) in [
+            ("0.0.0.0:9900", Some("127.0.0.1:9900")),
+            ("[::]:9900", Some("[::1]:9900")),
+            ("10.0.0.1:9900", Some("10.0.0.1:9900")),
+            ("unix:/s", Some("unix:/s")),
+            ("127.0.0.1:0", None),
+        ] {
+            assert_eq!(reach(text).as_deref(), there, "{text}");
+        }
+        assert!(read_address("localhost").is_err());
+    }
+}

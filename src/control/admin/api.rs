@@ -1,0 +1,304 @@
+//! The routes of the API, version 1.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::gate::Denied;
+use super::view::{self, Views};
+use super::{Ask, NotSet, Office, Status};
+use crate::control::audience::Totals;
+use crate::control::health::Wish;
+use crate::plan::ServerState;
+
+/// Longest body of a request, bytes.
+const BODY_MAX: usize = 16 << 10;
+/// How long a body may take.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long shards may take to answer, or to hear of a server. They take milliseconds.
+const SHARDS_MAX: Duration = Duration::from_secs(5);
+/// Largest weight, as in the configuration.
+const WEIGHT_MAX: u64 = 1_000_000;
+
+/// All of it.
+pub fn router(office: Office) -> Router {
+    Router::new()
+        .route("/v1", get(about))
+        .route("/v1/listeners", get(listeners))
+        .route("/v1/routes", get(routes))
+        .route("/v1/upstreams", get(upstreams))
+        .route("/v1/servers", get(servers).patch(set_server))
+        .route("/v1/counters", get(counters))
+        .route("/v1/counters/reset", post(reset))
+        .route("/v1/reload", get(last_reload).post(reload))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(office)
+}
+
+/// An answer that says why there is no other.
+struct Refusal {
+    status: StatusCode,
+    sentence: String,
+}
+
+fn refusal(status: StatusCode, sentence: impl Into<String>) -> Refusal {
+    Refusal { status, sentence: sentence.into() }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        answer(self.status, &json!({ "error": self.sentence }))
+    }
+}
+
+type Answer = Result<Response, Refusal>;
+
+fn answer(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(format!("{value}\n")));
+    *response.status_mut() = status;
+    let fields = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fields {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn ok(value: &Value) -> Answer {
+    Ok(answer(StatusCode::OK, value))
+}
+
+/// The answer to a request that is not let in.
+pub fn denied(denied: Denied) -> Response {
+    let mut response = refusal(denied.status, denied.sentence).into_response();
+    if denied.status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+fn ending() -> Refusal {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "this process is ending")
+}
+
+impl Office {
+    /// Asks the main thread.
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        (self.ask)(ask(reply));
+        answer.await.map_err(|_| ending())
+    }
+
+    async fn status(&self) -> Result<Status, Refusal> {
+        self.ask(Ask::Status).await
+    }
+
+    async fn totals(&self, reset: bool) -> Result<Totals, Refusal> {
+        let totals = self.ask(|reply| Ask::Totals { reset, reply });
+        timeout(SHARDS_MAX, totals).await.unwrap_or_else(|_| {
+            let sentence = "a shard does not answer; see the log";
+            Err(refusal(StatusCode::SERVICE_UNAVAILABLE, sentence))
+        })
+    }
+
+    async fn views(&self) -> Result<Views, Refusal> {
+        self.health.look().await.ok_or_else(ending)
+    }
+}
+
+async fn about(State(office): State<Office>) -> Answer {
+    ok(&view::about(&office.status().await?))
+}
+
+async fn listeners(State(office): State<Office>) -> Answer {
+    ok(&view::listeners(&office.status().await?))
+}
+
+async fn routes(State(office): State<Office>) -> Answer {
+    ok(&view::routes(&office.status().await?.plan))
+}
+
+async fn upstreams(State(office): State<Office>) -> Answer {
+    let (totals, status) = (office.totals(false).await?, office.status().await?);
+    ok(&view::upstreams(&status.plan, &office.views().await?, &totals))
+}
+
+async fn servers(
+    State(office): State<Office>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Answer {
+    let mut only = None;
+    for (key, value) in query {
+        if key != "upstream" || only.replace(value).is_some() {
+            let sentence = "the query may be ?upstream=NAME, once";
+            return Err(refusal(StatusCode::BAD_REQUEST, sentence));
+        }
+    }
+    let (totals, status) = (office.totals(false).await?, office.status().await?);
+    if let Some(only) = &only
+        && !status.plan.upstreams.iter().any(|upstream| upstream.name == *only)
+    {
+        let sentence = format!("there is no upstream `{only}`");
+        return Err(refusal(StatusCode::NOT_FOUND, sentence));
+    }
+    ok(&view::servers(&status.plan, &office.views().await?, &totals, only.as_deref()))
+}
+
+async fn counters(State(office): State<Office>) -> Answer {
+    ok(&view::counters(&office.totals(false).await?))
+}
+
+/// Answers with what was counted until then.
+async fn reset(State(office): State<Office>) -> Answer {
+    ok(&view::counters(&office.totals(true).await?))
+}
+
+async fn last_reload(State(office): State<Office>) -> Answer {
+    let last = office.ask(Ask::LastReload).await?;
+    ok(&last.as_ref().map_or_else(view::no_outcome, view::outcome))
+}
+
+async fn reload(State(office): State<Office>) -> Answer {
+    let busy = |sentence: &'static str| refusal(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    let outcome = office.ask(Ask::Reload).await?.map_err(busy)?;
+    let status = match outcome.result {
+        Ok(_) => StatusCode::OK,
+        Err(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok(answer(status, &view::outcome(&outcome)))
+}
+
+/// What is to be set, as the body of a request says it.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    upstream: String,
+    server: String,
+    wish: Wish,
+}
+
+async fn set_server(State(office): State<Office>, request: Request) -> Answer {
+    let late = |_| refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    let body = timeout(BODY_TIME_MAX, to_bytes(request.into_body(), BODY_MAX)).await;
+    let body = body.map_err(late)?.map_err(|error| {
+        let sentence = format!("the body cannot be read: {error}; it may have {BODY_MAX} bytes");
+        refusal(StatusCode::BAD_REQUEST, sentence)
+    })?;
+    let read = Change::read(&body);
+    let Change { upstream, server, wish } =
+        read.map_err(|sentence| refusal(StatusCode::BAD_REQUEST, sentence))?;
+    let (asked_upstream, asked_server) = (upstream.clone(), server.clone());
+    let set = |reply| Ask::Set { upstream: asked_upstream, server: asked_server, wish, reply };
+    let known = office.ask(set).await?.map_err(|error| match error {
+        NotSet::Unknown(sentence) => refusal(StatusCode::NOT_FOUND, sentence),
+        NotSet::Busy => {
+            let sentence = "too many changes wait already; ask again";
+            refusal(StatusCode::SERVICE_UNAVAILABLE, sentence)
+        }
+    })?;
+    // A shard that ends hears of nothing any more; the others do.
+    let _ = timeout(SHARDS_MAX, known).await;
+    let (totals, status) = (office.totals(false).await?, office.status().await?);
+    let all = view::servers(&status.plan, &office.views().await?, &totals, Some(&upstream));
+    let servers = all["servers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = servers.iter().find(|one| one["server"] == *server);
+    ok(found.unwrap_or(&Value::Null))
+}
+
+impl Change {
+    fn read(body: &[u8]) -> Result<Change, String> {
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|error| format!("the body is no JSON: {error}"))?;
+        let Value::Object(fields) = value else {
+            return Err("the body is no JSON object".to_owned());
+        };
+        let mut change =
+            Change { upstream: String::new(), server: String::new(), wish: Wish::default() };
+        for (name, value) in &fields {
+            match (name.as_str(), value) {
+                ("upstream", Value::String(text)) => change.upstream.clone_from(text),
+                ("server", Value::String(text)) => change.server.clone_from(text),
+                ("state", value) => change.wish.state = Some(read_state(value)?),
+                ("weight", value) => change.wish.weight = Some(read_weight(value)?),
+                ("upstream" | "server", _) => return Err(format!("`{name}` is no string")),
+                _ => {
+                    let keys = "`upstream`, `server`, `state` and `weight`";
+                    return Err(format!("unknown key `{name}`; there are {keys}"));
+                }
+            }
+        }
+        if change.upstream.is_empty() || change.server.is_empty() {
+            return Err("name the `upstream` and its `server`".to_owned());
+        }
+        if change.wish == Wish::default() {
+            return Err("say what to set: `state`, `weight` or both".to_owned());
+        }
+        Ok(change)
+    }
+}
+
+fn read_state(value: &Value) -> Result<ServerState, String> {
+    let state = ServerState::ALL.into_iter().find(|state| value == state.name());
+    state.ok_or_else(|| format!("`state` is {value}; it may be \"up\", \"drain\" or \"down\""))
+}
+
+fn read_weight(value: &Value) -> Result<u32, String> {
+    let weight = value.as_u64().filter(|weight| *weight <= WEIGHT_MAX);
+    weight
+        .and_then(|weight| u32::try_from(weight).ok())
+        .ok_or_else(|| format!("`weight` is {value}; it may be a number from 0 to {WEIGHT_MAX}"))
+}
+
+async fn unknown(uri: Uri) -> Response {
+    let sentence = format!(
+        "there is nothing at {}; there are /v1, and /v1/ with listeners, routes, upstreams, \
+         servers, counters, counters/reset and reload",
+        uri.path()
+    );
+    refusal(StatusCode::NOT_FOUND, sentence).into_response()
+}
+
+async fn wrong_method() -> Response {
+    let sentence = "this cannot be asked with that method; see Allow";
+    refusal(StatusCode::METHOD_NOT_ALLOWED, sentence).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_read_strictly() {
+        let read = |text: &str| Change::read(text.as_bytes());
+        let change = read(r#"{"upstream":"app","server":"a:1","state":"drain","weight":0}"#);
+        let wish = Wish { state: Some(ServerState::Drain), weight: Some(0) };
+        let (upstream, server) = ("app".to_owned(), "a:1".to_owned());
+        assert_eq!(change, Ok(Change { upstream, server, wish }));
+        for (text, why) in [
+            ("", "the body is no JSON"),
+            ("[]", "the body is no JSON object"),
+            (r#"{"upstream":"app","server":"a:1"}"#, "say what to set"),
+            (r#"{"upstream":"app","state":"up"}"#, "name the `upstream` and its `server`"),
+            (r#"{"upstream":1,"server":"a:1"}"#, "`upstream` is no string"),
+            (r#"{"upstream":"a","server":"b","state":"UP"}"#, "`state` is \"UP\"; it may be"),
+            (r#"{"upstream":"a","server":"b","weight":-1}"#, "`weight` is -1; it may be"),
+            (r#"{"upstream":"a","server":"b","weight":1000001}"#, "`weight` is 1000001;"),
+            (r#"{"upstream":"a","server":"b","wieght":1}"#, "unknown key `wieght`"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.starts_with(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Connections of the admin address. Each has one request, and its time is limited: a client that
+//! is slow or silent keeps nobody waiting.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::gate::Gate;
+use super::{Office, api};
+use crate::plan::{Address, AdminPlan};
+
+/// Most connections at once; for one more, the oldest is closed.
+const CONNECTIONS_MAX: usize = 32;
+/// How long the head of a request may take.
+const HEAD_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may take altogether, a reload included.
+const EXCHANGE_MAX: Duration = Duration::from_secs(60);
+/// Longest head, bytes.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// How long accepting rests when descriptors or memory are short.
+const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
+
+/// Accepts until it is dropped; connections that it has go on.
+pub struct Server(AbortHandle);
+
+impl Server {
+    /// Serves on `socket` by `plan`, as tasks of `runtime`.
+    pub fn start(runtime: &Handle, socket: OwnedFd, plan: &AdminPlan, office: Office) -> Server {
+        let (address, gate) = (plan.address.clone(), Gate::new(plan));
+        let task = runtime.spawn(async move {
+            match Listener::new(socket, &address) {
+                Ok(listener) => serve(listener, gate, api::router(office)).await,
+                Err(error) => tracing::error!(%error, "the admin address cannot be served"),
+            }
+        });
+        Server(task.abort_handle())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection, and the address that it came to.
+struct Accepted {
+    stream: Box<dyn Stream>,
+    local: Option<IpAddr>,
+}
+
+impl Listener {
+    /// To be called by a task of the event loop.
+    fn new(socket: OwnedFd, address: &Address) -> io::Result<Listener> {
+        match address {
+            Address::Ip(_) => {
+                let listener = std::net::TcpListener::from(socket);
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Listener::Tcp)
+            }
+            Address::Unix(_) => {
+                let listener = std::os::unix::net::UnixListener::from(socket);
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Listener::Unix)
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let local = stream.local_addr().ok().map(|address| address.ip());
+                Ok(Accepted { stream: Box::new(stream), local })
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted { stream: Box::new(stream), local: None })
+            }
+        }
+    }
+}
+
+async fn serve(listener: Listener, gate: Gate, router: Router) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => {
+                open.retain(|connection| !connection.is_finished());
+                if open.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
+                let exchange = exchange(accepted, gate.clone(), router.clone());
+                open.push_back(tokio::spawn(exchange).abort_handle());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin address cannot accept a connection");
+                tokio::time::sleep(REST_WHEN_SHORT).await;
+            }
+        }
+    }
+}
+
+/// One request and its answer.
+async fn exchange(Accepted { stream, local }: Accepted, gate: Gate, router: Router) {
+    let service = service_fn(|request| answer(request, local, &gate, &router));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    builder.keep_alive(false).max_buf_size(HEAD_BYTES_MAX);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(EXCHANGE_MAX, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection of the admin address broke off"),
+        Err(_) => tracing::debug!("a connection of the admin address took too long"),
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    local: Option<IpAddr>,
+    gate: &Gate,
+    router: &Router,
+) -> Result<Response, Infallible> {
+    match gate.check(request.method(), request.headers(), local) {
+        Ok(()) => TowerToHyperService::new(router.clone()).call(request).await,
+        Err(denied) => Ok(api::denied(denied)),
+    }
+}

@@ -1,0 +1,123 @@
+//! Who waits for what the shards recorded, and what they count from.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use tokio::sync::oneshot;
+
+use crate::telemetry::{Counters, Gauges, Report, ServerUse};
+
+/// What the shards recorded since the last reset, and what they hold now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Since when.
+    pub since: SystemTime,
+    /// Totals.
+    pub counters: Counters,
+    /// What is held.
+    pub gauges: Gauges,
+    /// By server, by its number in the plan.
+    pub servers: BTreeMap<u32, ServerUse>,
+}
+
+/// Who waits for a report.
+pub struct Audience {
+    print: bool,
+    waiting: Vec<Waiting>,
+    /// What had been recorded at the last reset: shards go on counting.
+    baseline: Report,
+    since: SystemTime,
+}
+
+struct Waiting {
+    reset: bool,
+    reply: oneshot::Sender<Totals>,
+}
+
+impl Audience {
+    /// Nobody; what is recorded from `since` on counts.
+    pub fn new(since: SystemTime) -> Audience {
+        Audience { print: false, waiting: Vec::new(), baseline: Report::default(), since }
+    }
+
+    /// The next report is to be printed.
+    pub fn print(&mut self) {
+        self.print = true;
+    }
+
+    /// `reply` gets the next report; `reset`: what comes after it counts from there.
+    pub fn wait(&mut self, reset: bool, reply: oneshot::Sender<Totals>) {
+        self.waiting.push(Waiting { reset, reply });
+    }
+
+    /// A report is there; says whether to print it.
+    pub fn hear(&mut self, report: &Report, now: SystemTime) -> bool {
+        for Waiting { reset, reply } in std::mem::take(&mut self.waiting) {
+            let totals = self.totals(report);
+            if reset {
+                self.baseline = report.clone();
+                self.since = now;
+            }
+            // Whoever asked may have gone.
+            let _ = reply.send(totals);
+        }
+        std::mem::take(&mut self.print)
+    }
+
+    fn totals(&self, report: &Report) -> Totals {
+        let servers = report.servers.iter().map(|(server, usage)| {
+            let before = self.baseline.servers.get(server).copied().unwrap_or_default();
+            let requests = usage.requests.saturating_sub(before.requests);
+            (*server, ServerUse { requests, ..*usage })
+        });
+        Totals {
+            since: self.since,
+            counters: report.counters.since(&self.baseline.counters),
+            gauges: report.gauges,
+            servers: servers.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn report(requests: u64) -> Report {
+        let mut report = Report::default();
+        report.counters.requests = requests;
+        report.gauges.requests = 7;
+        report.servers.insert(1, ServerUse { requests, active: 2, idle: 3 });
+        report
+    }
+
+    #[test]
+    fn a_reset_counts_anew_and_touches_nothing_that_is_held() {
+        let start = SystemTime::UNIX_EPOCH;
+        let later = start + Duration::from_secs(5);
+        let mut audience = Audience::new(start);
+        let mut ask = |reset, requests, now| {
+            let (reply, mut answer) = oneshot::channel();
+            audience.wait(reset, reply);
+            assert!(!audience.hear(&report(requests), now), "nobody wants it printed");
+            let totals = answer.try_recv().expect("an answer");
+            assert_eq!(totals.gauges.requests, 7);
+            assert_eq!((totals.servers[&1].active, totals.servers[&1].idle), (2, 3));
+            assert_eq!(totals.counters.requests, totals.servers[&1].requests);
+            (totals.counters.requests, totals.since)
+        };
+        assert_eq!(ask(false, 10, later), (10, start));
+        assert_eq!(ask(true, 12, later), (12, start));
+        assert_eq!(ask(false, 15, later), (3, later));
+    }
+
+    #[test]
+    fn printing_is_asked_for_once() {
+        let mut audience = Audience::new(SystemTime::UNIX_EPOCH);
+        audience.print();
+        assert!(audience.hear(&report(1), SystemTime::UNIX_EPOCH));
+        assert!(!audience.hear(&report(1), SystemTime::UNIX_EPOCH));
+    }
+}

@@ -1,0 +1,114 @@
+//! What the main thread answers to those who ask at the admin address.
+
+use std::time::SystemTime;
+
+use tokio::sync::oneshot;
+
+use super::{Running, State};
+use crate::control::admin::{Ask, NotSet, Status};
+use crate::control::health::Wish;
+use crate::plan::{ServerPlan, UpstreamPlan};
+use crate::shard::Command;
+
+/// Why nothing is reloaded during a drain.
+pub(super) const DRAINING: &str = "this process drains and will end; nothing is reloaded any more";
+/// Why nothing is reloaded during an upgrade.
+const UPGRADING: &str = "another process is about to take over; ask again when it has";
+
+impl Running {
+    /// Answers, now or when that is known. Who has gone meanwhile gets nothing.
+    pub(super) fn answer(&mut self, ask: Ask, state: &mut State) {
+        match ask {
+            Ask::Status(reply) => {
+                let _ = reply.send(Status {
+                    plan: self.configuration.plan.clone(),
+                    addresses: self.addresses.clone(),
+                    draining: state.stopping,
+                    since: self.since,
+                });
+            }
+            Ask::Totals { reset, reply } => {
+                state.audience.wait(reset, reply);
+                state.reports.ask();
+                self.shards.tell(|| Command::Report);
+            }
+            Ask::Set { upstream, server, wish, reply } => {
+                let _ = reply.send(self.set(&upstream, &server, wish));
+            }
+            Ask::Reload(reply) if state.stopping || state.stop_wanted => {
+                let _ = reply.send(Err(DRAINING));
+            }
+            Ask::Reload(reply) if self.upgrading => drop(reply.send(Err(UPGRADING))),
+            Ask::Reload(reply) => {
+                self.reloads.wait(reply);
+                self.reload();
+            }
+            Ask::LastReload(reply) => drop(reply.send(self.reloads.last().cloned())),
+        }
+    }
+
+    /// Sets the state or weight of a server, by its upstream's name and its address; or of all that
+    /// a name and port from the configuration stand for.
+    fn set(
+        &self,
+        upstream: &str,
+        server: &str,
+        wish: Wish,
+    ) -> Result<oneshot::Receiver<()>, NotSet> {
+        let upstreams = &self.configuration.plan.upstreams;
+        let group = upstreams.iter().find(|plan| plan.name == upstream);
+        let Some(group) = group else {
+            let names = upstreams.iter().map(|plan| plan.name.clone());
+            return Err(unknown(&format!("upstream `{upstream}`"), names.collect()));
+        };
+        let meant = |plan: &&ServerPlan| plan.host == server || plan.address.to_string() == server;
+        let ids: Vec<_> = group.servers.iter().filter(meant).map(|plan| plan.id).collect();
+        if ids.is_empty() {
+            return Err(unknown(&format!("server `{server}` in `{upstream}`"), servers(group)));
+        }
+        let (done, all_know) = oneshot::channel();
+        match self.health.set(ids, wish, done) {
+            true => Ok(all_know),
+            false => Err(NotSet::Busy),
+        }
+    }
+
+    /// A report is complete: with what the checker has counted it goes to all who wait for one.
+    pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
+        report.counters.merge(&self.health.counters());
+        if state.audience.hear(&report, SystemTime::now()) {
+            super::print(&report);
+        }
+    }
+
+    /// Serves the admin address as it is now.
+    pub(super) fn serve_admin(&mut self) {
+        let shared = self.configuration.admin.share();
+        let server = shared.map(|shared| {
+            let (socket, plan) = shared?;
+            let office = self.office.clone();
+            Some(crate::control::admin::Server::start(self.health.runtime(), socket, &plan, office))
+        });
+        match server {
+            Ok(server) => self.admin = server,
+            Err(error) => tracing::error!(%error, "the admin address cannot be served"),
+        }
+    }
+}
+
+fn servers(upstream: &UpstreamPlan) -> Vec<String> {
+    upstream.servers.iter().map(|server| server.address.to_string()).collect()
+}
+
+/// Most names in a sentence.
+const NAMES_MAX: usize = 20;
+
+fn unknown(what: &str, names: Vec<String>) -> NotSet {
+    let more = if names.len() > NAMES_MAX { ", …" } else { "" };
+    let names: Vec<String> = names.into_iter().take(NAMES_MAX).collect();
+    let there = match names.is_empty() {
+        true => "there is none at all".to_owned(),
+        false => format!("there is: {}{more}", names.join(", ")),
+    };
+    NotSet::Unknown(format!("there is no {what}; {there}"))
+}
