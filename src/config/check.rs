@@ -4,6 +4,7 @@ mod access;
 mod limits;
 mod rate;
 mod retry;
+mod steering;
 mod sticky;
 mod trust;
 mod upstream;
@@ -26,6 +27,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     shards(file.shards.as_ref(), machine, complaints);
     limits::check(file, machine, complaints);
     listeners(&file.listeners, complaints);
+    steering::check(file, machine, complaints);
     trust::all(file, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {

@@ -12,7 +12,8 @@ use super::file::{
 use crate::balance::PolicyKind;
 use crate::plan::{
     Action, HashKey, Limits, ListenerPlan, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
-    RoutePlan, ServerId, ServerPlan, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
+    RoutePlan, ServerId, ServerPlan, ShardPlan, SplicePlan, Steering, TierChoice, Timeouts,
+    UpstreamPlan,
 };
 use crate::route::{HostPattern, Table, TableBuilder};
 
@@ -93,6 +94,7 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
     Some(ListenerPlan {
         address: table.address.as_ref()?.value.clone(),
         backlog: table.backlog.unwrap_or(4096),
+        steering: table.steering.as_ref().map_or_else(Steering::default, |said| said.value),
         proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
         trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
         access: table.access.plan(),

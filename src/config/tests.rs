@@ -4,6 +4,7 @@ mod edge;
 mod guards;
 mod refused;
 mod retry;
+mod steering;
 
 use super::*;
 use crate::balance::PolicyKind;

@@ -87,6 +87,7 @@ impl Configuration {
         let listeners = self.sockets.change(&plan.listeners);
         let listeners = listeners.map_err(|error| Refused(vec![error.to_string()]))?;
         self.identities.number(&mut plan);
+        self.sockets.steer(&plan.shards.cpus);
         self.plan = Arc::new(plan);
         self.progress = Progress::Adopting { since, shards: listeners.len(), again: false };
         Ok(Some(listeners))

@@ -131,6 +131,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     }
     heritage.report_ready();
     configuration.sockets.settle();
+    configuration.sockets.steer(&plan.shards.cpus);
     Ok(Running {
         addresses,
         tier,

@@ -4,12 +4,14 @@
 
 mod access;
 mod buckets;
+mod loads;
 mod network;
 mod pace;
 mod tally;
 
 pub use access::{Access, Source, parents};
 pub use buckets::{Buckets, Rate, TooMany};
+pub use loads::{Loads, Obituary};
 pub use network::{Network, NetworkError, client_bits};
 pub use pace::Pace;
 pub use tally::{Entry, Tally};

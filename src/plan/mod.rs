@@ -18,7 +18,7 @@ mod upstream;
 pub use crate::http1::FieldEdits;
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
-pub use listener::{Address, ListenerPlan};
+pub use listener::{Address, ListenerPlan, Steering};
 pub use rate::{RateKey, RatePlan};
 pub use retry::{RetryOn, RetryPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};

@@ -532,7 +532,7 @@ mod tests {
         let published = || stock.inner.borrow().ring.as_ref().map(|ring| ring.published);
         stock.replenish();
         assert_eq!(published(), Some(PUBLISHED_AT_FIRST));
-        let mut pick = |count: u16| {
+        let pick = |count: u16| {
             (0..count).for_each(|_| stock.picked());
             stock.restock();
             published()
