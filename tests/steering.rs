@@ -423,9 +423,9 @@ fn connections_go_to_the_cpu_they_come_to(tier: Tier) {
     // The order of the shards is not that of the CPUs.
     let config = |steering: &str, cpus: &[usize]| {
         format!(
-            "shards = {cpus:?}\nlog.level = \"debug\"\nring.tier = \"{tier}\"\n[[listener]]\naddress \
-             = \"0.0.0.0:8080\"\nsteering = {steering:?}\n[[route]]\npath = \"/\"\nrespond = {{ \
-             status = 200, body = \"here\" }}\n"
+            "shards = {cpus:?}\nlog.level = \"debug\"\nring.tier = \"{tier}\"\n\
+             [[listener]]\naddress = \"0.0.0.0:8080\"\nsteering = {steering:?}\n\
+             [[route]]\npath = \"/\"\nrespond = {{ status = 200, body = \"here\" }}\n"
         )
     };
     let proxy = network.start(&config("cpu", &[second, first]));

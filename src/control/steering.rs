@@ -90,8 +90,8 @@ pub fn apply(
         if interfaces.is_empty() {
             tracing::warn!(
                 %address,
-                "steering = \"cpu\" changes nothing yet: no interface has several receive queues, or \
-                 RPS; the kernel's hash chooses. A reload looks again"
+                "steering = \"cpu\" changes nothing yet: no interface has several receive queues, \
+                 or RPS; the kernel's hash chooses. A reload looks again"
             );
         } else {
             let indices: Vec<u32> = interfaces.iter().map(|interface| interface.index).collect();

@@ -64,7 +64,8 @@ impl Loads {
         (own.saturating_add(1) > least.saturating_add(margin)).then_some(shard)
     }
 
-    /// The connections of another shard, with those that this one handed to it and it has not taken.
+    /// The connections of another shard, with those that this one handed to it and it has not
+    /// taken.
     fn load(&self, shard: usize) -> u32 {
         let line = &self.all[shard];
         // In this order: what it has taken is among its connections by then.

@@ -2,8 +2,8 @@
 //! other of the requests that rates let through, of how many connections they have, and of
 //! connections that another is to serve.
 //!
-//! What rates let through they tell directly, from mailbox to mailbox: a message to each other shard, at most one in
-//! each interval, and none while no route with a rate is asked for.
+//! What rates let through they tell directly, from mailbox to mailbox: a message to each other
+//! shard, at most one in each interval, and none while no route with a rate is asked for.
 
 use std::hash::RandomState;
 use std::io;

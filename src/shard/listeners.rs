@@ -246,8 +246,8 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, open: Ope
     }
 }
 
-/// See [`Listeners::take_over`]. A full shard lets them wait, as it lets others wait in its sockets'
-/// queues; who hands them over counts them meanwhile.
+/// See [`Listeners::take_over`]. A full shard lets them wait, as it lets others wait in its
+/// sockets' queues; who hands them over counts them meanwhile.
 async fn take_over(context: Rc<Context>, mut handed: Mailbox<Handed>, open: Open) {
     let listeners = &open.0;
     let timer = context.ring.timer();

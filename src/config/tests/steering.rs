@@ -35,10 +35,8 @@ fn wrong_steering() {
         ),
         (
             "[[listener]]\naddress = \"unix:/run/x.sock\"\nsteering = \"cpu\"",
-            &[
-                "3:12: a Unix socket has no packets that would come to a CPU; write \"balance\", or \
-               remove `steering`",
-            ],
+            &["3:12: a Unix socket has no packets that would come to a CPU; write \"balance\", \
+                 or remove `steering`"],
         ),
     ]);
 }
