@@ -26,7 +26,7 @@ tiered! {
     a_drain_serves_what_is_handed_over,
     whom_a_proxy_announces_is_known_to_who_serves,
     no_request_fails_while_shards_share_and_change,
-    loopback_keeps_the_hash,
+    a_single_queue_keeps_the_hash,
     connections_go_to_the_cpu_they_come_to,
 }
 
@@ -278,14 +278,6 @@ fn no_request_fails_while_shards_share_and_change(tier: Tier) {
     successor.terminate();
 }
 
-fn loopback_keeps_the_hash(tier: Tier) {
-    let proxy = listening(tier, "address = \"0.0.0.0:0\"\nsteering = \"cpu\"").start();
-    let address = SocketAddr::from(([127, 0, 0, 1], proxy.address().port()));
-    // All that it sends comes from one CPU, and so to it.
-    assert!(core_affinity::set_for_current(cpus()[0]));
-    assert_spread(&proxy, &Address::Tcp(address));
-}
-
 fn cpus() -> Vec<core_affinity::CoreId> {
     core_affinity::get_core_ids().expect("the CPUs of this process")
 }
@@ -348,6 +340,7 @@ impl Network {
         for (namespace, host) in [(proxy, 1), (clients, 2)] {
             run(&format!("ip -n {namespace} address add 198.18.{number}.{host}/24 dev v{number}"))?;
             run(&format!("ip -n {namespace} link set v{number} up"))?;
+            run(&format!("ip -n {namespace} link set lo up"))?;
         }
         let Some(cpu) = cpu else { return Ok(()) };
         let mask = format!("/sys/class/net/v{number}/queues/rx-0/rps_cpus");
@@ -367,13 +360,14 @@ impl Network {
         proxy
     }
 
-    /// Does something where the clients are.
-    fn among_clients<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(format!("/run/netns/{}", self.clients)).expect("a namespace");
+    /// Does something in one of the namespaces, on this CPU.
+    fn within<T: Send>(name: &str, cpu: usize, action: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(format!("/run/netns/{name}")).expect("a namespace");
         thread::scope(|scope| {
             let there = scope.spawn(|| {
                 let kind = Some(LinkNameSpaceType::Network);
                 move_into_link_name_space(namespace.as_fd(), kind).expect("its own thread");
+                assert!(core_affinity::set_for_current(core_affinity::CoreId { id: cpu }));
                 action()
             });
             there.join().expect("no panic there")
@@ -413,6 +407,27 @@ fn assert_steered(proxy: &Proxy, pair: usize, cpu: usize, when: impl Display) {
     assert!(at_home * 100 >= COUNT * 95, "{when}: {at_home} of {COUNT} for CPU {cpu}");
 }
 
+/// A configuration with shards on these CPUs, for a namespace of its own.
+fn everywhere(tier: Tier, steering: &str, cpus: &[usize]) -> String {
+    format!(
+        "shards = {cpus:?}\nlog.level = \"debug\"\nring.tier = \"{tier}\"\n\
+         [[listener]]\naddress = \"0.0.0.0:8080\"\nsteering = {steering:?}\n\
+         [[route]]\npath = \"/\"\nrespond = {{ status = 200, body = \"here\" }}\n"
+    )
+}
+
+fn a_single_queue_keeps_the_hash(tier: Tier) {
+    let all: Vec<usize> = cpus().into_iter().map(|cpu| cpu.id).collect();
+    let &[first, second, ..] = &all[..] else {
+        println!("skipped: one CPU");
+        return;
+    };
+    let Some(network) = Network::new(&[None]) else { return };
+    let proxy = network.start(&everywhere(tier, "cpu", &[first, second]));
+    proxy.await_stderr("steering = \"cpu\" changes nothing yet");
+    Network::within(&network.clients, second, || assert_spread(&proxy, &on_pair(0)));
+}
+
 fn connections_go_to_the_cpu_they_come_to(tier: Tier) {
     let all: Vec<usize> = cpus().into_iter().map(|cpu| cpu.id).collect();
     let &[first, second, ..] = &all[..] else {
@@ -421,13 +436,7 @@ fn connections_go_to_the_cpu_they_come_to(tier: Tier) {
     };
     let Some(network) = Network::new(&[Some(first), Some(second), None]) else { return };
     // The order of the shards is not that of the CPUs.
-    let config = |steering: &str, cpus: &[usize]| {
-        format!(
-            "shards = {cpus:?}\nlog.level = \"debug\"\nring.tier = \"{tier}\"\n\
-             [[listener]]\naddress = \"0.0.0.0:8080\"\nsteering = {steering:?}\n\
-             [[route]]\npath = \"/\"\nrespond = {{ status = 200, body = \"here\" }}\n"
-        )
-    };
+    let config = |steering: &str, cpus: &[usize]| everywhere(tier, steering, cpus);
     let proxy = network.start(&config("cpu", &[second, first]));
     let through = proxy.await_stderr("connections go to the CPU they come to");
     assert!(through.contains("v0, v1") && !through.contains("v2"), "{through}");
@@ -438,13 +447,14 @@ fn connections_go_to_the_cpu_they_come_to(tier: Tier) {
         proxy.signal(Signal::HUP);
         wait_until("it has reloaded", || count() > before);
     };
-    network.among_clients(|| {
-        assert!(core_affinity::set_for_current(core_affinity::CoreId { id: first }));
+    Network::within(&network.clients, first, || {
         let check = |when: &str| {
             assert_steered(&proxy, 0, first, when);
             assert_steered(&proxy, 1, second, when);
             // No RPS: the packets come to the client's CPU, and all would go to one shard.
             assert_spread(&proxy, &on_pair(2));
+            let loopback = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)));
+            Network::within(&network.proxy, first, || assert_spread(&proxy, &loopback));
         };
         check("at first");
         let at_home = proxy.usage().of("connections served on the CPU they came to");
