@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Judges a run of latency.sh, operations.sh, slow-heads.sh or soak.sh, prints it, and writes it down.
+"""Judges a run of a script of this directory's parent, prints it, and writes it down.
 
-Usage: verdict.py latency|operations|slow-heads|soak --run DIR [--out DIR [--exact]] [--settings TEXT ...]
+Usage: verdict.py KIND --run DIR [--out DIR [--exact]] [--settings TEXT ...]
+KIND: latency, operations, slow-heads, soak or steering.
 
 DIR of --run holds raw.tsv and conditions.json. With --out, README.md and results.json go to
 DIR/<date>-<machine>-<kind>, or with --exact to DIR itself. The settings of the run are kept with
@@ -25,6 +26,8 @@ RISE_MAX_MS = 5
 GROWTH_MAX_KIB = 1024
 # The medians of so many parts of that time tell growth from coming and going.
 PARTS = 10
+# Connections served on the CPU that they came to, with steering by CPU, percent.
+HOME_MIN = 95
 
 
 def read(path: str) -> list[dict]:
@@ -148,7 +151,31 @@ def operations(raw: list[dict]) -> tuple[str, bool, dict]:
                        "growth_kib": growth}
 
 
-JUDGES = {"latency": latency, "operations": operations, "slow-heads": slow_heads, "soak": soak}
+def steering(raw: list[dict]) -> tuple[str, bool, dict]:
+    rounds = {}
+    for line in raw:
+        rounds.setdefault((line["steering"], int(line["connections"])), []).append(line)
+    lines, summary, met = [], {}, True
+    for (how, count), some in rounds.items():
+        total = count * len(some)
+        home = 100 * sum(line["at_home"] for line in some) / total
+        handed = 100 * sum(line["handed"] for line in some) / total
+        most = [line["most"] for line in some]
+        median, worst = statistics.median(most), max(most)
+        met = met and not (how == "cpu" and home < HOME_MIN)
+        lines.append([how, count, len(some), f"{home:.1f} %", f"{median:.2f}", f"{worst:.2f}",
+                      f"{handed:.1f} %"])
+        summary[f"{how}-{count}"] = {"at_home_percent": home, "most_median": median,
+                                     "most_worst": worst, "handed_percent": handed}
+    text = table(["steering", "connections", "rounds", "served where they came to",
+                  "most loaded / mean, median", "worst round", "handed over"], lines)
+    text += (f"\n\nOf the connections of `cpu`, at least {HOME_MIN} % must be served where they "
+             f"came to. {'pass' if met else 'FAIL'}")
+    return text, met, summary
+
+
+JUDGES = {"latency": latency, "operations": operations, "slow-heads": slow_heads, "soak": soak,
+          "steering": steering}
 
 
 def main() -> int:

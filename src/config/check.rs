@@ -6,6 +6,7 @@ mod limits;
 mod rate;
 mod resolver;
 mod retry;
+mod steering;
 mod sticky;
 mod trust;
 mod upstream;
@@ -36,6 +37,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     if let Some(table) = &file.admin {
         admin::check(table, &file.listeners, complaints);
     }
+    steering::check(file, machine, complaints);
     trust::all(file, complaints);
     upstream_names(&file.upstreams, complaints);
     for upstream in &file.upstreams {

@@ -13,7 +13,8 @@ use super::file::{
 use crate::balance::PolicyKind;
 use crate::plan::{
     Action, HashKey, Limits, ListenerPlan, Member, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
-    RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, TierChoice, Timeouts, UpstreamPlan,
+    RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, Steering, TierChoice, Timeouts,
+    UpstreamPlan,
 };
 use crate::route::{HostPattern, Table, TableBuilder};
 
@@ -97,6 +98,7 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
     Some(ListenerPlan {
         address: table.address.as_ref()?.value.clone(),
         backlog: table.backlog.unwrap_or(ListenerPlan::BACKLOG),
+        steering: table.steering.as_ref().map_or_else(Steering::default, |said| said.value),
         proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
         trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
         access: table.access.plan(),

@@ -6,6 +6,7 @@ mod guards;
 mod names;
 mod refused;
 mod retry;
+mod steering;
 
 use super::*;
 use crate::balance::PolicyKind;

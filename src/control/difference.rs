@@ -63,8 +63,8 @@ fn upstreams(plan: &Plan, other: &Plan) -> Vec<Named> {
         // A sticky cookie's codes follow from the servers.
         let comparable = same.is_some_and(|same| addresses(same).eq(addresses(one)));
         let sticky = one.sticky.as_ref().filter(|_| comparable);
-        let settings =
-            UpstreamPlan { servers: Vec::new(), sticky: None, ..UpstreamPlan::clone(one) };
+        let (members, servers) = (Vec::new(), Vec::new());
+        let settings = UpstreamPlan { members, servers, sticky: None, ..UpstreamPlan::clone(one) };
         named(format!("upstream {}", one.name), &(settings, sticky))
     };
     plan.upstreams.iter().map(upstream).collect()

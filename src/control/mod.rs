@@ -17,6 +17,7 @@ mod service;
 mod shards;
 mod signals;
 mod sockets;
+mod steering;
 mod supervisor;
 mod upgrade;
 

@@ -138,6 +138,7 @@ impl Configuration {
         }
         self.configured = plan;
         let plan = self.discovery.compose(&self.configured, None);
+        self.sockets.steer(&plan.shards.cpus);
         self.enforce(plan, since, listeners.len(), true);
         Ok(Some(listeners))
     }

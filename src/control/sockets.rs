@@ -6,8 +6,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use crate::plan::{Address, ListenerPlan};
+use super::steering::{self, Chooser};
+use crate::plan::{Address, ListenerPlan, Steering};
 use crate::shard::{self, Bound, Socket, SocketFile};
 
 /// One for each of a plan's listeners.
@@ -23,6 +25,8 @@ struct Open {
     bound: Bound,
     /// Inherited, and its file with it.
     with_file: bool,
+    /// Who chooses the shard of a new connection.
+    chooser: Chooser,
 }
 
 /// The sockets of a listener of another process.
@@ -71,7 +75,7 @@ impl Sockets {
                         let open = self.addresses().into_iter().chain(inherited);
                         let own: Vec<Address> = open.chain(new(&steps)).collect();
                         let bound = shard::bind(plan, self.shards, &own);
-                        Step::New(bound.map_err(|error| error.to_string())?, false)
+                        Step::New(bound.map_err(|error| error.to_string())?, false, Chooser::Hash)
                     }
                 },
             });
@@ -85,7 +89,9 @@ impl Sockets {
         let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
         for (step, plan) in steps.into_iter().zip(plans) {
             self.open.extend(match step {
-                Step::New(bound, with_file) => Some(Open { plan: plan.clone(), bound, with_file }),
+                Step::New(bound, with_file, chooser) => {
+                    Some(Open { plan: plan.clone(), bound, with_file, chooser })
+                }
                 Step::Keep(index) => before[index].take().map(|mut open| {
                     open.set_backlog(plan);
                     Open { plan: plan.clone(), ..open }
@@ -107,7 +113,7 @@ impl Sockets {
             let Ok(socket) = shard::bind_more(plan, &address) else { break };
             sockets.push(socket);
         }
-        Some(Step::New(Bound { address, sockets, file: None }, with_file))
+        Some(Step::New(Bound { address, sockets, file: None }, with_file, Chooser::Unknown))
     }
 
     /// For another process: the same sockets.
@@ -139,6 +145,21 @@ impl Sockets {
             if let (Address::Unix(path), true) = (&open.bound.address, open.with_file) {
                 open.bound.file = SocketFile::bound_at(path).ok();
             }
+        }
+    }
+
+    /// Has new connections go where the `steering` of their listener says; shards run on these
+    /// `cpus`. Not before it is certain that this process serves: others may have the sockets too.
+    pub fn steer(&mut self, cpus: &[usize]) {
+        let by_cpu = self.open.iter().any(|open| open.plan.steering == Steering::Cpu);
+        let net = Path::new("/sys/class/net");
+        let interfaces = if by_cpu { steering::spreading_interfaces(net) } else { Vec::new() };
+        for open in &mut self.open {
+            // They are in the order in which they began to listen, also where they are inherited.
+            let Some(socket) = open.bound.sockets.first() else { continue };
+            let listener = (&open.bound.address, socket);
+            let steering = open.plan.steering;
+            open.chooser = steering::apply(listener, steering, cpus, &interfaces, open.chooser);
         }
     }
 
@@ -174,8 +195,8 @@ impl Open {
 /// How a listener of the next plan comes about.
 enum Step {
     Keep(usize),
-    /// With these sockets; and whether their file is inherited too.
-    New(Bound, bool),
+    /// With these sockets; whether their file is inherited too, and who chooses among them.
+    New(Bound, bool, Chooser),
 }
 
 impl Step {
@@ -183,7 +204,7 @@ impl Step {
     fn sockets(&self, shard: usize, shards: usize) -> io::Result<Socket> {
         let bound = match self {
             Step::Keep(index) => return Ok(Socket::Kept(*index)),
-            Step::New(bound, _) => bound,
+            Step::New(bound, ..) => bound,
         };
         let count = bound.sockets.len();
         // Each has one at least, and each is somebody's.
@@ -196,7 +217,7 @@ impl Step {
 /// Where those listen that were opened just now.
 fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
     steps.iter().filter_map(|step| match step {
-        Step::New(bound, _) => Some(bound.address.clone()),
+        Step::New(bound, ..) => Some(bound.address.clone()),
         Step::Keep(_) => None,
     })
 }

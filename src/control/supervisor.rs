@@ -173,6 +173,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     running.serve_admin();
     heritage.report_ready();
     running.configuration.sockets.settle();
+    running.configuration.sockets.steer(&plan.shards.cpus);
     running.configuration.admin.settle();
     Ok(running)
 }

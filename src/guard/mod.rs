@@ -4,6 +4,7 @@
 
 mod access;
 mod buckets;
+mod loads;
 mod network;
 mod pace;
 mod sets;
@@ -11,6 +12,7 @@ mod tally;
 
 pub use access::{Access, Source, parents};
 pub use buckets::{Buckets, Rate, TooMany};
+pub use loads::{Loads, Obituary};
 pub use network::{Network, NetworkError, client_bits};
 pub use pace::Pace;
 pub use tally::{Entry, Tally};

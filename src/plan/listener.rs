@@ -38,6 +38,18 @@ impl FromStr for Address {
     }
 }
 
+/// Which shard serves a new connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Steering {
+    /// The one that the kernel's hash of its addresses falls on (SO_REUSEPORT, socket(7)).
+    #[default]
+    Hash,
+    /// The one whose CPU its packets come to.
+    Cpu,
+    /// The one that the kernel chose, or the least loaded where that has many more.
+    Balance,
+}
+
 /// One `[[listener]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerPlan {
@@ -45,6 +57,8 @@ pub struct ListenerPlan {
     pub address: Address,
     /// Length of the accept queue of each shard's socket (listen(2)), connections.
     pub backlog: u32,
+    /// Which shard serves whom.
+    pub steering: Steering,
     /// Whether each connection begins with a PROXY header, which only trusted proxies may send.
     pub proxy_protocol: bool,
     /// Who speaks for clients here.

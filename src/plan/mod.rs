@@ -25,7 +25,7 @@ pub use account::Account;
 pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
-pub use listener::{Address, ListenerPlan};
+pub use listener::{Address, ListenerPlan, Steering};
 pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};
 pub use rate::{RateKey, RatePlan};
 pub use resolver::ResolverPlan;

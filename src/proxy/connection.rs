@@ -47,7 +47,7 @@ pub struct Counted(Rc<Context>);
 impl Counted {
     /// One more, from now on.
     pub fn new(context: Rc<Context>) -> Counted {
-        context.connections.set(context.connections.get() + 1);
+        context.take_place();
         Counted(context)
     }
 }

@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use super::journal::Journal;
 use super::{Rates, Turnstile};
+use crate::guard::Loads;
 use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
@@ -110,6 +111,8 @@ pub struct Context {
     pub draining: Cell<bool>,
     /// Client connections open.
     pub connections: Cell<u32>,
+    /// How many connections the shards have, each for itself.
+    pub loads: Loads,
     /// What is logged about single requests.
     pub journal: Journal,
     /// Counts those of each client, where that is limited.
@@ -129,6 +132,7 @@ impl Context {
         service: Rc<Service>,
         seed: u64,
         turnstile: Option<Turnstile>,
+        loads: Loads,
     ) -> Rc<Context> {
         let splice = service.plan.shards.splice.clone();
         let pipes = Pipes::new(if splice.enabled { splice.pipes } else { 0 }, splice.pipe_size);
@@ -139,6 +143,7 @@ impl Context {
             splice,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            loads,
             journal: Journal::default(),
             turnstile,
             awaiting_room: RefCell::default(),
@@ -157,11 +162,21 @@ impl Context {
         }
     }
 
+    /// A client connection begins.
+    pub(super) fn take_place(&self) {
+        self.count_connections(self.connections.get() + 1);
+    }
+
     /// A client connection is closed.
     pub(super) fn make_room(&self) {
-        self.connections.set(self.connections.get() - 1);
+        self.count_connections(self.connections.get() - 1);
         let waiting = self.awaiting_room.take();
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn count_connections(&self, connections: u32) {
+        self.connections.set(connections);
+        self.loads.publish(connections);
     }
 
     /// An id for a request that somebody may ask about.

@@ -23,10 +23,18 @@ impl<T> Clone for Sender<T> {
 impl<T> Sender<T> {
     /// Queues `message` and wakes the receiving shard; `false` when that shard has ended.
     pub fn send(&self, message: T) -> bool {
-        let queued = self.queue.send(message).is_ok();
+        self.pass(message).is_ok()
+    }
+
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// Gives the message back when the receiving shard has ended.
+    pub fn pass(&self, message: T) -> Result<(), T> {
+        self.queue.send(message).map_err(|unsent| unsent.0)?;
         // EAGAIN: the counter is at its limit, so the bell is ringing already.
         let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
-        queued
+        Ok(())
     }
 }
 

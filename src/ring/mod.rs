@@ -24,6 +24,7 @@ pub use receiver::{Receiver, Traffic};
 pub use send::{SendOp, Sent};
 pub use splice::{Pipe, Pipes, Spliced};
 pub use sys::buffers::{BUF_CAPACITY, Buf, HEADROOM};
+pub use sys::steering::{steer, unsteer};
 pub use tier::{Tier, Unavailable};
 pub use timers::{Elapsed, Tick, Timer};
 

@@ -1,8 +1,9 @@
 //! What shards have in common: the count of each client's connections, and what they tell each
-//! other of the requests that rates let through.
+//! other of the requests that rates let through, of how many connections they have, and of
+//! connections that another is to serve.
 //!
-//! They tell it directly, from mailbox to mailbox: a message to each other shard, at most one in
-//! each interval, and none while no route with a rate is asked for.
+//! What rates let through they tell directly, from mailbox to mailbox: a message to each other
+//! shard, at most one in each interval, and none while no route with a rate is asked for.
 
 use std::hash::RandomState;
 use std::io;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::guard::Tally;
+use super::handover::{Handed, Handover, LastWords};
+use super::listeners::Listeners;
+use crate::guard::{Loads, Tally};
 use crate::plan::Plan;
 use crate::proxy::{Context, Rates, Taken, Turnstile};
 use crate::ring::{Mailbox, Sender, mailbox};
@@ -31,6 +34,10 @@ pub struct Commons {
     news: usize,
     peers: Vec<Peer>,
     inbox: Option<Inbox>,
+    loads: Loads,
+    /// The ways to the mailboxes of all.
+    ways: Vec<Sender<Handed>>,
+    handed: Option<Mailbox<Handed>>,
 }
 
 type Message = Arc<[Taken]>;
@@ -58,15 +65,28 @@ pub fn commons(plan: &Plan) -> io::Result<Vec<Commons>> {
         let connections = plan.shards.max_connections as usize * shards;
         Arc::new(Tally::new(most, connections))
     });
-    let alone = |_| {
-        let (hasher, tally) = (hasher.clone(), tally.clone());
-        Commons { hasher, tally, news: 0, peers: Vec::new(), inbox: None }
+    let alone = |loads| Commons {
+        hasher: hasher.clone(),
+        tally: tally.clone(),
+        news: 0,
+        peers: Vec::new(),
+        inbox: None,
+        loads,
+        ways: Vec::new(),
+        handed: None,
     };
-    let mut all: Vec<Commons> = (0..shards).map(alone).collect();
+    let mut all: Vec<Commons> = Loads::of(shards).into_iter().map(alone).collect();
     if shards == 1 {
         return Ok(all);
     }
+    let mut ways = Vec::new();
+    for commons in &mut all {
+        let (sender, handed) = mailbox()?;
+        ways.push(sender);
+        commons.handed = Some(handed);
+    }
     for number in 0..shards {
+        all[number].ways = ways.clone();
         let (sender, mailbox) = mailbox()?;
         let unread = Arc::new(AtomicUsize::new(0));
         all[number].news = (KEYS_TOLD_MAX / shards).max(1);
@@ -90,8 +110,27 @@ impl Commons {
         Some(Turnstile::new(tally, self.hasher.clone()))
     }
 
+    /// What the others are to be told when this shard, which has that number, has ended.
+    pub fn last_words(&self, number: usize) -> LastWords {
+        let handover = Handover::new(number, &self.ways);
+        LastWords { obituary: self.loads.obituary(), handover }
+    }
+
+    /// The way by which this shard, which has that number, hands connections to others.
+    pub fn handover(&self, number: usize) -> Handover {
+        Handover::new(number, &self.ways)
+    }
+
+    /// The shard's part in what all say of their connections; once.
+    pub fn loads(&mut self) -> Loads {
+        std::mem::replace(&mut self.loads, Loads::of(1).remove(0))
+    }
+
     /// Starts to tell and to hear.
-    pub fn start(self, context: &Rc<Context>) {
+    pub fn start(self, context: &Rc<Context>, listeners: &Rc<Listeners>) {
+        if let Some(handed) = self.handed {
+            listeners.take_over(context, handed);
+        }
         if let Some(inbox) = self.inbox {
             context.ring.spawn(inbox.hear(context.clone()));
             context.ring.spawn(tell(context.clone(), self.peers));

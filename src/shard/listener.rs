@@ -209,7 +209,7 @@ fn backlog(plan: &ListenerPlan) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::TrustedProxies;
+    use crate::plan::{Steering, TrustedProxies};
 
     fn listener(address: &str) -> ListenerPlan {
         at(Address::Ip(address.parse().unwrap()))
@@ -217,8 +217,9 @@ mod tests {
 
     fn at(address: Address) -> ListenerPlan {
         let trusted_proxies = TrustedProxies::default();
-        let access = None;
-        ListenerPlan { address, backlog: 16, proxy_protocol: false, trusted_proxies, access }
+        let (access, steering) = (None, Steering::Hash);
+        let (backlog, proxy_protocol) = (16, false);
+        ListenerPlan { address, backlog, steering, proxy_protocol, trusted_proxies, access }
     }
 
     #[test]

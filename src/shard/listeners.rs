@@ -1,16 +1,19 @@
-//! The sockets that a shard accepts from, and how they are closed without losing who waits there.
+//! The sockets that a shard accepts from, what other shards have accepted for it, and how all of
+//! that ends without losing who waits there.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
+use super::handover::{Handed, Handover};
 use super::message::Socket;
-use crate::plan::ListenerPlan;
+use crate::plan::{ListenerPlan, Plan, Steering};
 use crate::proxy::{self, Context, Counted, Listener};
-use crate::ring::{Acceptor, Timer};
+use crate::ring::{Acceptor, Mailbox, Timer};
 
 /// How long a listener rests when descriptors or memory are short, or when its shard is full.
 const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
@@ -21,26 +24,28 @@ const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
 const IDLE_AT_ONCE: usize = 16;
 
 /// The listeners of a shard.
-#[derive(Default)]
 pub struct Listeners {
     /// One for each of the plan's.
     current: RefCell<Vec<Rc<Door>>>,
-    /// Also those that are being closed.
+    /// Also those that are being closed, and the mailbox of what others have accepted.
     open: Cell<usize>,
+    handover: Handover,
 }
 
 /// A listener, as those see it who may change or close it.
 struct Door {
     /// For its connections.
     listener: Rc<Listener>,
+    /// Which of the shard's plan it is, unless it is being closed.
+    index: Cell<usize>,
     closing: Cell<bool>,
     wakers: RefCell<Vec<Waker>>,
 }
 
 impl Door {
-    fn new(plan: &ListenerPlan) -> Door {
-        let listener = Rc::new(Listener::new(plan));
-        Door { listener, closing: Cell::new(false), wakers: RefCell::default() }
+    fn new(plan: &ListenerPlan, index: usize) -> Door {
+        let (listener, index) = (Rc::new(Listener::new(plan)), Cell::new(index));
+        Door { listener, index, closing: Cell::new(false), wakers: RefCell::default() }
     }
 
     fn close(&self) {
@@ -62,20 +67,33 @@ impl Door {
 }
 
 impl Listeners {
+    /// None yet.
+    pub fn new(handover: Handover) -> Rc<Listeners> {
+        Rc::new(Listeners { current: RefCell::default(), open: Cell::new(0), handover })
+    }
+
     /// Accepts for the listeners of the plan that the context has now; the sockets that it has no
     /// use for are closed.
     pub fn adopt(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Socket>) {
         let present = self.current.take();
         let plan = context.service.borrow().plan.clone();
+        let listeners = plan.listeners.iter().enumerate();
         let doors =
-            sockets.into_iter().zip(&plan.listeners).filter_map(|(socket, plan)| match socket {
-                Socket::Kept(index) => {
-                    let door = present.get(index)?;
-                    door.listener.adopt(plan);
-                    Some(door.clone())
-                }
-                Socket::Opened(sockets) => Some(self.open(context, plan, sockets)),
-            });
+            sockets.into_iter().zip(listeners).filter_map(
+                |(socket, (number, plan))| match socket {
+                    Socket::Kept(index) => {
+                        let door = present.get(index)?;
+                        door.index.set(number);
+                        door.listener.adopt(plan);
+                        Some(door.clone())
+                    }
+                    Socket::Opened(sockets) => {
+                        let door = Rc::new(Door::new(plan, number));
+                        self.open(context, &door, sockets);
+                        Some(door)
+                    }
+                },
+            );
         let doors: Vec<Rc<Door>> = doors.collect();
         let unused = |door: &&Rc<Door>| !doors.iter().any(|kept| Rc::ptr_eq(kept, door));
         present.iter().filter(unused).for_each(|door| door.close());
@@ -85,34 +103,92 @@ impl Listeners {
         }
     }
 
-    fn open(
-        self: &Rc<Self>,
-        context: &Rc<Context>,
-        plan: &ListenerPlan,
-        sockets: Vec<OwnedFd>,
-    ) -> Rc<Door> {
-        let door = Rc::new(Door::new(plan));
+    fn open(self: &Rc<Self>, context: &Rc<Context>, door: &Rc<Door>, sockets: Vec<OwnedFd>) {
         for socket in sockets {
-            self.open.set(self.open.get() + 1);
-            let guard = Open(self.clone());
-            context.ring.spawn(accept(context.clone(), socket, door.clone(), guard));
+            context.ring.spawn(accept(context.clone(), socket, door.clone(), Open::one(self)));
         }
-        door
     }
 
-    /// Accepts no more than what waits already.
+    /// Serves what other shards have accepted, until they have all said that nothing comes any
+    /// more.
+    pub fn take_over(self: &Rc<Self>, context: &Rc<Context>, handed: Mailbox<Handed>) {
+        context.ring.spawn(take_over(context.clone(), handed, Open::one(self)));
+    }
+
+    /// Accepts no more than what waits already, and hands nothing to other shards.
     pub fn close_all(&self) {
         self.current.borrow().iter().for_each(|door| door.close());
+        self.handover.close();
     }
 
-    /// Sockets that are open, or have not let in yet what waited for them.
-    pub fn open_sockets(&self) -> usize {
+    /// Where something may still come from: sockets that are open, or have not let in yet what
+    /// waited for them, and other shards.
+    pub fn open_sources(&self) -> usize {
         self.open.get()
+    }
+
+    /// Hands a connection to a shard that has fewer, if the listener is to be balanced; gives it
+    /// back if it is this shard's to serve.
+    fn hand_over(&self, context: &Context, door: &Door, fd: OwnedFd) -> Option<OwnedFd> {
+        let balances = door.listener.plan().steering == Steering::Balance;
+        if !balances || door.closing.get() || context.draining.get() {
+            return Some(fd);
+        }
+        let Some(shard) = context.loads.relief(context.connections.get()) else { return Some(fd) };
+        let listener = (context.service.borrow().plan.clone(), door.index.get());
+        match self.handover.pass(shard, &context.loads, listener, fd) {
+            Ok(()) => {
+                context.count(|counters| counters.handed_over += 1);
+                None
+            }
+            Err(fd) => Some(fd),
+        }
+    }
+
+    /// What holds here for connections to a listener of another shard's plan. That is another plan
+    /// than this shard's while a reload is under way.
+    fn listener_like(&self, plan: &Plan, index: usize) -> Rc<Listener> {
+        let plan = &plan.listeners[index];
+        let current = self.current.borrow();
+        let same = current.iter().find(|door| door.listener.plan().address == plan.address);
+        same.map_or_else(|| Rc::new(Listener::new(plan)), |door| door.listener.clone())
+    }
+
+    /// Begins to serve a connection that shard `accepted_by` accepted.
+    fn serve(
+        &self,
+        context: &Rc<Context>,
+        listener: Rc<Listener>,
+        fd: OwnedFd,
+        accepted_by: usize,
+    ) {
+        let by_cpu = listener.plan().steering == Steering::Cpu;
+        if by_cpu || tracing::enabled!(tracing::Level::DEBUG) {
+            let shard = self.handover.number;
+            let cpu = context.service.borrow().plan.shards.cpus.get(shard).copied();
+            // As of the last packet (SO_INCOMING_CPU, socket(7)).
+            let came_to = rustix::net::sockopt::socket_incoming_cpu(&fd).ok();
+            let came_to = came_to.and_then(|cpu| usize::try_from(cpu).ok());
+            if by_cpu && cpu == came_to {
+                context.count(|counters| counters.arrived_here += 1);
+            }
+            let peer = rustix::net::getpeername(&fd).ok().flatten();
+            let peer = peer.and_then(|any| SocketAddr::try_from(any).ok());
+            tracing::debug!(shard, cpu, came_to, accepted_by, ?peer, "serving a connection");
+        }
+        context.ring.spawn(proxy::serve(Counted::new(context.clone()), listener, fd));
     }
 }
 
-/// A socket's part in [`Listeners::open_sockets`].
+/// A part in [`Listeners::open_sources`].
 struct Open(Rc<Listeners>);
+
+impl Open {
+    fn one(listeners: &Rc<Listeners>) -> Open {
+        listeners.open.set(listeners.open.get() + 1);
+        Open(listeners.clone())
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -122,12 +198,16 @@ impl Drop for Open {
 
 /// Accepts until told to close: as many connections at once, over all listeners of the shard, as
 /// the plan allows, and none while there is no buffer to receive a request into.
-async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, _open: Open) {
+async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, open: Open) {
     let mut acceptor = Acceptor::new(&context.ring, socket);
     let timer = context.ring.timer();
     let mut short = false;
+    let listeners = &open.0;
+    let own = listeners.handover.number;
+    let listener = || door.listener.clone();
+    let closing = || door.closing.get();
     loop {
-        room(&context, &acceptor, &timer, &door).await;
+        room(&context, Some(&acceptor), &timer, closing).await;
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => door.poll_closing(task).map(|()| None),
@@ -137,9 +217,11 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, _open: Op
                 if std::mem::take(&mut short) {
                     tracing::info!("connections are accepted again");
                 }
+                context.count(|counters| counters.accepted += 1);
+                let Some(fd) = listeners.hand_over(&context, &door, fd) else { continue };
                 // Another listener of the shard may have taken the last place meanwhile.
-                room(&context, &acceptor, &timer, &door).await;
-                serve(&context, &door, fd);
+                room(&context, Some(&acceptor), &timer, closing).await;
+                listeners.serve(&context, listener(), fd, own);
             }
             Some(Err(error)) if !door.closing.get() => {
                 if !std::mem::replace(&mut short, true) {
@@ -152,7 +234,28 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, _open: Op
         }
     }
     for fd in acceptor.finish().await {
-        serve(&context, &door, fd);
+        context.count(|counters| counters.accepted += 1);
+        listeners.serve(&context, listener(), fd, own);
+    }
+}
+
+/// See [`Listeners::take_over`]. A full shard lets them wait, as it lets others wait in its
+/// sockets' queues; who hands them over counts them meanwhile.
+async fn take_over(context: Rc<Context>, mut handed: Mailbox<Handed>, open: Open) {
+    let listeners = &open.0;
+    let timer = context.ring.timer();
+    let mut others: Vec<usize> = listeners.handover.peers().collect();
+    while !others.is_empty() {
+        match handed.recv(&context.ring).await {
+            Some(Handed::Connection { from, plan, listener, fd }) => {
+                room(&context, None, &timer, || context.draining.get()).await;
+                let listener = listeners.listener_like(&plan, listener);
+                listeners.serve(&context, listener, fd, from);
+                context.loads.took_from(from);
+            }
+            Some(Handed::NoMore(shard)) => others.retain(|other| *other != shard),
+            None => break,
+        }
     }
 }
 
@@ -166,9 +269,16 @@ fn is_full(context: &Context) -> bool {
 
 /// Waits until there is room for one more connection, or until those who wait are let in anyway;
 /// more stay in the accept queue. Clients that keep a connection and do not use it make room.
-async fn room(context: &Context, acceptor: &Acceptor, timer: &Timer, door: &Door) {
-    while is_full(context) && !door.closing.get() {
-        acceptor.pause();
+async fn room(
+    context: &Context,
+    acceptor: Option<&Acceptor>,
+    timer: &Timer,
+    closing: impl Fn() -> bool,
+) {
+    while is_full(context) && !closing() {
+        if let Some(acceptor) = acceptor {
+            acceptor.pause();
+        }
         if has_all_connections(context) {
             let keepalive = context.service.borrow().plan.timeouts.keepalive;
             let within = keepalive.saturating_sub(IDLE_WHEN_FULL);
@@ -184,10 +294,4 @@ async fn room(context: &Context, acceptor: &Acceptor, timer: &Timer, door: &Door
         });
         let _ = timer.within(REST_WHEN_FULL, made).await;
     }
-}
-
-fn serve(context: &Rc<Context>, door: &Door, fd: OwnedFd) {
-    context.count(|counters| counters.accepted += 1);
-    let counted = Counted::new(context.clone());
-    context.ring.spawn(proxy::serve(counted, door.listener.clone(), fd));
 }

@@ -1,6 +1,7 @@
 //! One core: its executor's main task, its listeners, its state.
 
 mod commons;
+mod handover;
 mod herald;
 mod listener;
 mod listeners;
@@ -15,6 +16,6 @@ pub use message::{Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.
-pub use crate::ring::{Sender, Tier, Unavailable, mailbox};
+pub use crate::ring::{Sender, Tier, Unavailable, mailbox, steer, unsteer};
 pub use crate::upstream::passive::Ejection;
 pub use crate::upstream::{Finding, Outbox, Standing};

@@ -66,9 +66,12 @@ impl Thread {
 /// Why the thread that waits cannot start.
 pub fn spawn(setup: Setup) -> Result<Thread, String> {
     let (number, events) = (setup.number, setup.events.clone());
+    let last_words = setup.commons.last_words(number);
     let live = move || {
+        let event = live(setup);
+        last_words.say();
         // Without a receiver the process is ending anyway.
-        let _ = events.send((number, live(setup)));
+        let _ = events.send((number, event));
     };
     let thread = std::thread::Builder::new().name(format!("end-{number}"));
     thread.spawn(live).map(Thread).map_err(|error| error.to_string())
@@ -107,17 +110,19 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, mailbox, events, commons, notices, seed } = setup;
+    let Setup { number, plan, tier, mailbox, events, mut commons, notices, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
     let service = Service::new(plan.clone(), number, seed, commons.rates(&plan));
-    let context = Context::new(ring.clone(), service, seed, commons.turnstile());
+    let loads = commons.loads();
+    let context = Context::new(ring.clone(), service, seed, commons.turnstile(), loads);
     let herald = Rc::new(Herald { number, notices });
-    let shard = Shard { context: context.clone(), events, herald, listeners: Rc::default() };
+    let listeners = Listeners::new(commons.handover(number));
+    let shard = Shard { context: context.clone(), events, herald, listeners: listeners.clone() };
     ring.spawn(sweep(context.clone()));
     ring.spawn(shard.herald.clone().tell(context.clone()));
-    commons.start(&context);
+    commons.start(&context, &listeners);
     shard.tell(Event::Ready);
     ring.spawn(shard.obey(mailbox));
     ring.pump().await.map_err(|error| error.to_string())?;
@@ -185,7 +190,7 @@ async fn stop_when_done(context: Rc<Context>, listeners: Rc<Listeners>) {
     let finished = async {
         let pause = context.ring.timer();
         // The connections that waited to be accepted are served too.
-        while listeners.open_sockets() > 0 || context.connections.get() > 0 {
+        while listeners.open_sources() > 0 || context.connections.get() > 0 {
             pause.sleep(DRAIN_INTERVAL).await;
         }
     };

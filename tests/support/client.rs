@@ -40,8 +40,14 @@ impl Client {
     /// Connects from an address of its own, such as `127.0.0.7`.
     #[track_caller]
     pub fn connect_from(source: &str, address: &Address) -> Client {
+        let source = source.parse().expect("an IP address");
+        Client::connect_bound(SocketAddr::new(source, 0), address)
+    }
+
+    /// Connects from this address and port; port 0: any.
+    #[track_caller]
+    pub fn connect_bound(source: SocketAddr, address: &Address) -> Client {
         let (socket, to) = address.socket();
-        let source = SocketAddr::new(source.parse().expect("an IP address"), 0);
         socket.bind(&source.into()).expect("a local address");
         socket.connect(&to).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
         Client { wire: Wire::new(socket, None) }

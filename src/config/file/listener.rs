@@ -5,13 +5,14 @@ use crate::config::address;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
 use crate::guard::Source;
-use crate::plan::{Address, TrustedProxies};
+use crate::plan::{Address, Steering, TrustedProxies};
 
 /// One `[[listener]]`.
 #[derive(Debug)]
 pub(in crate::config) struct ListenerTable {
     pub address: Option<Located<Address>>,
     pub backlog: Option<u32>,
+    pub steering: Option<Located<Steering>>,
     pub proxy_protocol: Option<Located<bool>>,
     /// Instead of those of the whole file.
     pub trusted_proxies: Option<TrustedWritten>,
@@ -30,6 +31,7 @@ impl ListenerTable {
                 }
             }),
             backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
+            steering: fields.get("steering").and_then(read_steering),
             proxy_protocol: fields.get("proxy_protocol").and_then(read_proxy_protocol),
             trusted_proxies: fields.get("trusted_proxies").map(TrustedWritten::read),
             access: AccessTable::read(&mut fields),
@@ -37,6 +39,11 @@ impl ListenerTable {
         fields.finish();
         table
     }
+}
+
+fn read_steering(field: Field<'_>) -> Option<Located<Steering>> {
+    let words = [("hash", Steering::Hash), ("cpu", Steering::Cpu), ("balance", Steering::Balance)];
+    field.one_of(&words).map(|steering| field.located(steering))
 }
 
 fn read_proxy_protocol(field: Field<'_>) -> Option<Located<bool>> {

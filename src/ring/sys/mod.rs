@@ -4,5 +4,6 @@
 
 pub(super) mod buffers;
 pub(super) mod request;
+pub(super) mod steering;
 pub(super) mod table;
 pub(super) mod uring;
