@@ -8,8 +8,8 @@ Usage: scripts/pin-nic-queues.sh [OPTION]... IFACE
 
 Sets, for each receive queue N of IFACE: the affinity of its interrupt to the N-th CPU; for each
 transmit queue N: XPS to the same CPU; and turns RPS off, which would move packets elsewhere. With
-`shards` on the same CPUs, each has as much to do for the network as the others. Prints each change,
-and remembers what was there before.
+`shards` on the same CPUs, and `steering = "cpu"` at a listener, shard N serves what comes by queue N.
+Prints each change, and remembers what was there before.
 
   --cpus LIST    CPUs in the order of the shards: 0-3 or 0,2,4 (all online ones)
   --dry-run      print what would be written

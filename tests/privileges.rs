@@ -5,6 +5,7 @@
 mod support;
 
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -13,6 +14,7 @@ use support::*;
 tiered! {
     a_process_of_root_becomes_the_user,
     it_opens_low_ports_still,
+    files_of_sockets_become_the_users,
     a_new_process_that_takes_over_is_no_root_either,
     another_user_takes_effect_at_the_next_start,
     an_unknown_account_is_refused,
@@ -92,6 +94,24 @@ fn it_opens_low_ports_still(tier: Tier) {
     proxy.reload(&saying(tier, "two").listener("127.0.0.1:0").listener(&address));
     let low = address.parse().expect("an address");
     assert_eq!(Client::connect(&low).get("/").text(), "two");
+    assert_is_nobody(proxy.pid());
+}
+
+fn files_of_sockets_become_the_users(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let [listener, admin] = ["listener.sock", "admin.sock"].map(|name| dir.path().join(name));
+    let proxy = saying(tier, "one")
+        .listener(&format!("unix:{}", listener.display()))
+        .toml(&format!("[admin]\naddress = \"unix:{}\"\nmode = \"0660\"", admin.display()))
+        .start();
+    for file in [&listener, &admin] {
+        let metadata = std::fs::metadata(file).expect("a socket");
+        assert_eq!(metadata.uid().to_string(), NOBODY, "{}", file.display());
+        assert_eq!(metadata.gid().to_string(), NOBODY, "{}", file.display());
+    }
     assert_is_nobody(proxy.pid());
 }
 

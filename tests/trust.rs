@@ -163,22 +163,22 @@ fn each_request_has_its_own_client(tier: Tier) {
     let proxy = config.route("host = \"nowhere.test\"\nrespond = { status = 200 }").start();
     let mut client = proxy.client();
     for (line, expected) in [
-        ("X-Forwarded-For: 192.0.2.1\r\n", "client=Some(192.0.2.1)"),
-        ("X-Forwarded-For: 192.0.2.2, 192.0.2.3\r\n", "client=Some(192.0.2.3)"),
-        ("X-Forwarded-For: 192.0.2.4, junk\r\n", "client=Some(127.0.0.1)"),
-        ("X-Forwarded-For: 192.0.2.5, 127.0.0.1\r\n", "client=Some(192.0.2.5)"),
-        ("", "client=Some(127.0.0.1)"),
-        ("Forwarded: for=192.0.2.6;proto=https\r\n", "client=Some(192.0.2.6)"),
-        ("Forwarded: for=\"[2001:db8::7]:80\", for=127.0.0.1\r\n", "client=Some(2001:db8::7)"),
-        ("Forwarded: for=192.0.2.8, for=_hidden\r\n", "client=Some(127.0.0.1)"),
-        ("Forwarded: for=192.0.2.9\r\nX-Forwarded-For: 192.0.2.10\r\n", "client=Some(192.0.2.10)"),
+        ("X-Forwarded-For: 192.0.2.1\r\n", "client=192.0.2.1"),
+        ("X-Forwarded-For: 192.0.2.2, 192.0.2.3\r\n", "client=192.0.2.3"),
+        ("X-Forwarded-For: 192.0.2.4, junk\r\n", "client=127.0.0.1"),
+        ("X-Forwarded-For: 192.0.2.5, 127.0.0.1\r\n", "client=192.0.2.5"),
+        ("", "client=127.0.0.1"),
+        ("Forwarded: for=192.0.2.6;proto=https\r\n", "client=192.0.2.6"),
+        ("Forwarded: for=\"[2001:db8::7]:80\", for=127.0.0.1\r\n", "client=2001:db8::7"),
+        ("Forwarded: for=192.0.2.8, for=_hidden\r\n", "client=127.0.0.1"),
+        ("Forwarded: for=192.0.2.9\r\nX-Forwarded-For: 192.0.2.10\r\n", "client=192.0.2.10"),
     ] {
         let response = client.request(format!("GET / HTTP/1.1\r\nHost: test\r\n{line}\r\n"));
         let id = response.field("x-request-id").expect("an id").to_owned();
         proxy.await_stderr(&id);
         let log = proxy.stderr();
         let logged = log.lines().find(|logged| logged.contains(&id)).expect("a line");
-        assert!(logged.contains(expected), "{line}: {logged}");
+        assert!(logged.ends_with(expected), "{line}: {logged}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use self::client::{Answer, Target, ask};
+use crate::plan::WEIGHT_MAX;
 
 /// What the exit codes mean; 0: done, 2: the command line makes no sense (clap's).
 const REFUSED: u8 = 1;
@@ -76,7 +77,7 @@ enum Command {
         #[arg(value_name = "UPSTREAM/SERVER", value_parser = read_place)]
         server: Place,
         /// Its share of requests; 0: none of those that are new.
-        #[arg(value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+        #[arg(value_parser = clap::value_parser!(u32).range(..=i64::from(WEIGHT_MAX)))]
         weight: u32,
     },
     /// What was counted since the start or the last reset, and what is held now.

@@ -18,13 +18,17 @@ pub fn difference(before: &Plan, after: &Plan) -> Vec<String> {
     compare(routes(before), routes(after), &mut lines);
     let settings = |plan: &Plan| {
         vec![
-            named("[admin]".to_owned(), &plan.admin),
             named("rates".to_owned(), &plan.rates),
             named("[timeouts]".to_owned(), &plan.timeouts),
-            named("[limits]".to_owned(), &plan.limits),
+            named("[limits]".to_owned(), &(&plan.limits, plan.shards.max_connections)),
+            named("[resolver]".to_owned(), &plan.resolver),
         ]
     };
     compare(settings(before), settings(after), &mut lines);
+    // Its text would not tell one token from another.
+    if before.admin != after.admin {
+        lines.push("[admin] changed".to_owned());
+    }
     lines
 }
 

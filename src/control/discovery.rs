@@ -13,9 +13,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::worker::Order;
+use super::clock::now;
 use crate::plan::{Found, Member, Plan, ServerAddress, ServerPlan, UpstreamPlan};
 
 /// How long a start or a reload waits for names that are new: most answers are there much sooner,
@@ -78,13 +79,18 @@ impl Discovery {
         self.files = files.map(|file| (file.path.clone(), file.members.clone())).collect();
         let mut new = self.order(plan)?;
         let deadline = now() + self.patience;
+        let mut other_names = false;
         while !new.is_empty() {
             let left = deadline.saturating_duration_since(now());
             let Ok(piece) = self.news.recv_timeout(left) else { break };
+            let of_file = matches!(piece, News::File(..));
             if let News::Name(name, _) = &piece {
                 new.remove(name);
             }
-            self.learn(piece);
+            other_names |= self.learn(piece) && of_file;
+        }
+        if other_names {
+            self.order(plan)?;
         }
         Ok(())
     }
@@ -189,12 +195,6 @@ fn are_the_same(present: &[ServerPlan], new: &[ServerPlan]) -> bool {
         *one == ServerPlan { id: one.id, ..other.clone() }
     };
     present.len() == new.len() && present.iter().zip(new).all(same)
-}
-
-/// Only the control side and the ring read a clock.
-#[allow(clippy::disallowed_methods, reason = "what is no request is timed here")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -4,12 +4,15 @@
 //! and those that it starts inherit what is left. What is left is CAP_NET_BIND_SERVICE, so that a
 //! reload may open a listener on a port below 1024, and a new process that takes over may too.
 
+use std::path::Path;
+
 use nix::unistd::{Group, User};
+use rustix::fs::{AtFlags, CWD, chownat};
 use rustix::process::geteuid;
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, configure_capability_in_ambient_set, set_capabilities,
-    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, capabilities, configure_capability_in_ambient_set,
+    set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
 };
 
 use crate::plan::Account;
@@ -74,6 +77,16 @@ pub fn look_up(account: Option<&Account>) -> Result<Option<Ids>, String> {
 }
 
 impl Ids {
+    /// Gives them these files of sockets, for whom their modes are meant.
+    pub fn own<'a>(&self, files: impl Iterator<Item = &'a Path>) {
+        for file in files {
+            let (uid, gid) = (Some(self.uid), Some(self.gid));
+            if let Err(error) = chownat(CWD, file, uid, gid, AtFlags::SYMLINK_NOFOLLOW) {
+                tracing::warn!(%error, file = %file.display(), "the socket's file stays root's");
+            }
+        }
+    }
+
     /// Becomes this user for good. There must be one thread only.
     ///
     /// # Errors
@@ -90,15 +103,19 @@ impl Ids {
     }
 
     fn change(&self) -> rustix::io::Result<()> {
+        // A container may have taken it away already.
+        let kept = KEPT & capabilities(None)?.permitted;
         set_keep_capabilities(true)?;
         set_thread_groups(&self.groups)?;
         set_thread_res_gid(self.gid, self.gid, self.gid)?;
         set_thread_res_uid(self.uid, self.uid, self.uid)?;
         set_keep_capabilities(false)?;
-        let kept = CapabilitySets { effective: KEPT, permitted: KEPT, inheritable: KEPT };
-        set_capabilities(None, kept)?;
-        // For the program that an upgrade starts. A container may have taken it away already.
-        let _ = configure_capability_in_ambient_set(KEPT, true);
+        let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: kept };
+        set_capabilities(None, sets)?;
+        if !kept.is_empty() {
+            // For the program that an upgrade starts.
+            configure_capability_in_ambient_set(kept, true)?;
+        }
         set_no_new_privs(true)
     }
 }

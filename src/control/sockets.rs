@@ -116,6 +116,15 @@ impl Sockets {
         Some(Step::New(Bound { address, sockets, file: None }, with_file, Chooser::Unknown))
     }
 
+    /// The files of Unix sockets that are this process's.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let own = |open: &&Open| open.with_file || open.bound.file.is_some();
+        self.open.iter().filter(own).filter_map(|open| match &open.bound.address {
+            Address::Unix(path) => Some(path.as_path()),
+            Address::Ip(_) => None,
+        })
+    }
+
     /// For another process: the same sockets.
     ///
     /// # Errors

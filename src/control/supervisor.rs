@@ -110,6 +110,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     let mut sockets = Sockets::new(shards, inherited);
     let opened = sockets.change(&plan.listeners).map_err(StartError)?;
     if let Some(account) = account {
+        account.own(sockets.files().chain(admin.file()));
         account.become_them().map_err(StartError)?;
     }
     let (messages_in, messages) = mpsc::channel();
@@ -347,7 +348,7 @@ impl Running {
     }
 
     /// A shard serves by the plan in force.
-    fn adopted(&mut self, state: &State) {
+    fn adopted(&mut self, state: &mut State) {
         let next = self.configuration.adopted();
         if next != Next::Wait {
             self.reloads.done(SystemTime::now());
@@ -355,7 +356,13 @@ impl Running {
         match next {
             _ if state.stopping => {}
             Next::Wait => {}
-            Next::Reload => self.reload(),
+            // The new process may not have been left what the next plan opens.
+            Next::Reload if self.upgrading => state.reload_wanted = true,
+            Next::Reload => {
+                self.reload();
+                // What was found out meanwhile, should that be refused.
+                self.catch_up();
+            }
             Next::Rest { reloaded } => {
                 if reloaded {
                     service::ready(SERVING);

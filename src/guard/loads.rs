@@ -27,7 +27,20 @@ pub struct Loads {
 struct Line {
     connections: AtomicU32,
     /// How many it took so far of those that each other shard handed to it.
-    taken: Box<[AtomicU32]>,
+    taken: Box<[Taken]>,
+}
+
+/// A cache line of counts, one for each of so many shards.
+#[repr(align(128))]
+#[derive(Default)]
+struct Taken([AtomicU32; TAKEN_IN_LINE]);
+
+const TAKEN_IN_LINE: usize = 32;
+
+impl Line {
+    fn taken_from(&self, shard: usize) -> &AtomicU32 {
+        &self.taken[shard / TAKEN_IN_LINE].0[shard % TAKEN_IN_LINE]
+    }
 }
 
 /// Tells that a shard has ended, from another thread.
@@ -41,7 +54,7 @@ impl Loads {
     pub fn of(shards: usize) -> Vec<Loads> {
         let line = |_| Line {
             connections: AtomicU32::new(0),
-            taken: (0..shards).map(|_| AtomicU32::new(0)).collect(),
+            taken: (0..shards.div_ceil(TAKEN_IN_LINE)).map(|_| Taken::default()).collect(),
         };
         let all: Arc<[Line]> = (0..shards).map(line).collect();
         let handed = || (0..shards).map(|_| Cell::new(0)).collect();
@@ -69,7 +82,7 @@ impl Loads {
     fn load(&self, shard: usize) -> u32 {
         let line = &self.all[shard];
         // In this order: what it has taken is among its connections by then.
-        let taken = line.taken[self.number].load(Ordering::Acquire);
+        let taken = line.taken_from(self.number).load(Ordering::Acquire);
         let connections = line.connections.load(Ordering::Relaxed);
         connections.saturating_add(self.handed[shard].get().wrapping_sub(taken))
     }
@@ -88,7 +101,7 @@ impl Loads {
 
     /// A connection that this shard handed over is taken, and among the connections published.
     pub fn took_from(&self, shard: usize) {
-        let taken = &self.all[self.number].taken[shard];
+        let taken = self.all[self.number].taken_from(shard);
         // Nobody else writes it.
         let count = taken.load(Ordering::Relaxed).wrapping_add(1);
         taken.store(count, Ordering::Release);

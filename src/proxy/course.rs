@@ -31,6 +31,9 @@ pub struct Course<'a> {
     group: &'a Rc<Group>,
     phases: &'a Cell<Phases>,
     tried: Tried,
+    /// Which of them is under way, and whether the log has its end.
+    attempt: usize,
+    noted: Cell<bool>,
     /// No try begins later.
     deadline: Tick,
     /// From the first retry that lasts until there is a response.
@@ -55,6 +58,8 @@ impl<'a> Course<'a> {
             group,
             phases,
             tried: Tried::default(),
+            attempt: 0,
+            noted: Cell::new(false),
             deadline,
             retrying: RefCell::default(),
         }
@@ -108,10 +113,10 @@ impl<'a> Course<'a> {
                 }
             };
             if let Some(connected) = self.reuse(&lease) {
-                return Ok(Reached { lease, connected });
+                return Ok(self.reached(lease, connected));
             }
             match self.dial(&lease).await? {
-                Ok(connected) => return Ok(Reached { lease, connected }),
+                Ok(connected) => return Ok(self.reached(lease, connected)),
                 Err(error) if self.has_tried_all() || !self.may_go_on() => {
                     return Err(Failed::Answer(no_connection(&error)));
                 }
@@ -133,12 +138,12 @@ impl<'a> Course<'a> {
     /// The same server on a fresh connection, after one from the pool proved stale; if it is gone
     /// altogether, another.
     pub async fn reach_again(&mut self, lease: Lease) -> Result<Reached, Failed> {
+        self.note(&lease, &"the connection was stale: trying again on a new one");
         self.count_retry().map_err(Failed::from)?;
         let context = &self.client.context;
         context.count(|counters| counters.stale_retries += 1);
-        self.note(&lease, &"the connection was stale: trying again on a new one");
         match self.dial(&lease).await? {
-            Ok(connected) => Ok(Reached { lease, connected }),
+            Ok(connected) => Ok(self.reached(lease, connected)),
             Err(error) if self.has_tried_all() || !self.may_go_on() => {
                 Err(Failed::Answer(no_connection(&error)))
             }
@@ -157,10 +162,10 @@ impl<'a> Course<'a> {
 
     /// Another server, after a connection that ended without an answer.
     pub async fn reach_next(&mut self, lease: Lease) -> Result<Reached, Failed> {
-        self.count_retry().map_err(Failed::from)?;
         let cause = Cause::Closed;
-        self.client.context.count(|counters| cause.count(counters));
         self.note(&lease, &format_args!("{cause}: trying another"));
+        self.count_retry().map_err(Failed::from)?;
+        self.client.context.count(|counters| cause.count(counters));
         // A request has one place at a time.
         drop(lease);
         self.reach().await.map_err(|failed| match failed {
@@ -182,7 +187,7 @@ impl<'a> Course<'a> {
         cause: Cause,
     ) -> Result<Option<Reached>, Gone> {
         let context = &self.client.context;
-        let (counted, attempt) = (self.is_retrying(), self.tried.count());
+        let (counted, attempt) = (self.is_retrying(), self.attempt);
         let found = match self.another().await {
             Ok(found) => found,
             Err(Stopped::Gone) => return Err(Gone),
@@ -191,6 +196,7 @@ impl<'a> Course<'a> {
                 None
             }
         };
+        let found = found.map(|Reached { lease, connected }| self.reached(lease, connected));
         match &found {
             Some(reached) => {
                 context.count(|counters| cause.count(counters));
@@ -203,6 +209,7 @@ impl<'a> Course<'a> {
                 }
                 let what = format_args!("{cause}: there is no other try");
                 self.note_attempt(attempt, from, None, &what);
+                self.noted.set(true);
             }
         }
         Ok(found)
@@ -226,9 +233,16 @@ impl<'a> Course<'a> {
         Ok(None)
     }
 
-    /// Names the present attempt in the log, which did not bring the answer.
+    /// Another attempt is under way.
+    fn reached(&mut self, lease: Lease, connected: Connected) -> Reached {
+        self.attempt = self.tried.count();
+        self.noted.set(false);
+        Reached { lease, connected }
+    }
+
+    /// Names the attempt under way in the log, which did not bring the answer.
     fn note(&self, lease: &Lease, what: &dyn fmt::Display) {
-        self.note_attempt(self.tried.count(), lease, None, what);
+        self.note_attempt(self.attempt, lease, None, what);
     }
 
     fn note_attempt(
@@ -239,7 +253,9 @@ impl<'a> Course<'a> {
         what: &dyn fmt::Display,
     ) {
         let context = &self.client.context;
-        if !context.journal.admits(context.ring.now()) {
+        // What is not wanted takes no place of what is.
+        let wanted = tracing::enabled!(tracing::Level::INFO);
+        if !wanted || !context.journal.admits(context.ring.now()) {
             return;
         }
         tracing::info!(
@@ -254,6 +270,7 @@ impl<'a> Course<'a> {
     /// The last attempt has failed, and the request with it.
     pub fn failed(&self, lease: &Lease, failed: &Failed) {
         match failed {
+            _ if self.noted.get() => {}
             Failed::Answer(failure) if failure.is_of_server() => {
                 self.note(lease, &failure.reason());
             }
@@ -294,7 +311,8 @@ impl<'a> Course<'a> {
                 self.phases.set(Phases { connected: ring.now(), ..self.phases.get() });
             }
             Err(error) => {
-                self.note(lease, &format_args!("cannot connect: {error}"));
+                let what = format_args!("cannot connect: {error}");
+                self.note_attempt(self.tried.count(), lease, None, &what);
                 if let Some(verdict) = error.verdict() {
                     lease.learn(verdict, ring.now());
                 }

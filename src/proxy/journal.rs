@@ -28,7 +28,7 @@ impl Journal {
             self.lines.set(0);
             let lines = self.left_out.take();
             if lines > 0 {
-                tracing::info!(lines, "left out lines about requests: there were too many");
+                tracing::warn!(lines, "left out lines about requests: there were too many");
             }
         }
         let admitted = self.lines.get() < LINES_MAX;

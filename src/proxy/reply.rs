@@ -245,7 +245,8 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
     let told = client.ip().map(tracing::field::display);
-    if status >= 500 && context.journal.admits(context.ring.now()) {
+    let of_client = matches!(failure, Failure::Refused(_));
+    if status >= 500 && !of_client && context.journal.admits(context.ring.now()) {
         tracing::warn!(status, id, client = told, "{}", failure.reason());
     } else {
         tracing::debug!(status, id, client = told, "{}", failure.reason());

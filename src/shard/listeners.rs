@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::handover::{Handed, Handover};
 use super::message::Socket;
-use crate::plan::{ListenerPlan, Plan, Steering};
+use crate::plan::{Address, Plan, Steering};
 use crate::proxy::{self, Context, Counted, Listener};
 use crate::ring::{Acceptor, Mailbox, Timer};
 
@@ -27,6 +27,8 @@ const IDLE_AT_ONCE: usize = 16;
 pub struct Listeners {
     /// One for each of the plan's.
     current: RefCell<Vec<Rc<Door>>>,
+    /// Of connections that came from shards which had a listener before this one did.
+    early: RefCell<Vec<(Place, Rc<Listener>)>>,
     /// Also those that are being closed, and the mailbox of what others have accepted.
     open: Cell<usize>,
     handover: Handover,
@@ -43,8 +45,8 @@ struct Door {
 }
 
 impl Door {
-    fn new(plan: &ListenerPlan, index: usize) -> Door {
-        let (listener, index) = (Rc::new(Listener::new(plan)), Cell::new(index));
+    fn new(listener: Rc<Listener>, index: usize) -> Door {
+        let index = Cell::new(index);
         Door { listener, index, closing: Cell::new(false), wakers: RefCell::default() }
     }
 
@@ -69,7 +71,8 @@ impl Door {
 impl Listeners {
     /// None yet.
     pub fn new(handover: Handover) -> Rc<Listeners> {
-        Rc::new(Listeners { current: RefCell::default(), open: Cell::new(0), handover })
+        let (current, early) = (RefCell::default(), RefCell::default());
+        Rc::new(Listeners { current, early, open: Cell::new(0), handover })
     }
 
     /// Accepts for the listeners of the plan that the context has now; the sockets that it has no
@@ -77,24 +80,24 @@ impl Listeners {
     pub fn adopt(self: &Rc<Self>, context: &Rc<Context>, sockets: Vec<Socket>) {
         let present = self.current.take();
         let plan = context.service.borrow().plan.clone();
-        let listeners = plan.listeners.iter().enumerate();
-        let doors =
-            sockets.into_iter().zip(listeners).filter_map(
-                |(socket, (number, plan))| match socket {
-                    Socket::Kept(index) => {
-                        let door = present.get(index)?;
-                        door.index.set(number);
-                        door.listener.adopt(plan);
-                        Some(door.clone())
-                    }
-                    Socket::Opened(sockets) => {
-                        let door = Rc::new(Door::new(plan, number));
-                        self.open(context, &door, sockets);
-                        Some(door)
-                    }
-                },
-            );
-        let doors: Vec<Rc<Door>> = doors.collect();
+        let mut doors = Vec::new();
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let Some(listener) = plan.listeners.get(number) else { continue };
+            match socket {
+                Socket::Kept(index) => {
+                    let Some(door) = present.get(index) else { continue };
+                    door.index.set(number);
+                    door.listener.adopt(listener);
+                    doors.push(door.clone());
+                }
+                Socket::Opened(sockets) => {
+                    let door = Rc::new(Door::new(self.early(&plan, number), number));
+                    self.open(context, &door, sockets);
+                    doors.push(door);
+                }
+            }
+        }
+        self.early.take();
         let unused = |door: &&Rc<Door>| !doors.iter().any(|kept| Rc::ptr_eq(kept, door));
         present.iter().filter(unused).for_each(|door| door.close());
         *self.current.borrow_mut() = doors;
@@ -130,11 +133,7 @@ impl Listeners {
     /// Hands a connection to a shard that has fewer, if the listener is to be balanced; gives it
     /// back if it is this shard's to serve.
     fn hand_over(&self, context: &Context, door: &Door, fd: OwnedFd) -> Option<OwnedFd> {
-        let balances = door.listener.plan().steering == Steering::Balance;
-        if !balances || door.closing.get() || context.draining.get() {
-            return Some(fd);
-        }
-        let Some(shard) = context.loads.relief(context.connections.get()) else { return Some(fd) };
+        let Some(shard) = relief(context, door) else { return Some(fd) };
         let listener = (context.service.borrow().plan.clone(), door.index.get());
         match self.handover.pass(shard, &context.loads, listener, fd) {
             Ok(()) => {
@@ -148,10 +147,22 @@ impl Listeners {
     /// What holds here for connections to a listener of another shard's plan. That is another plan
     /// than this shard's while a reload is under way.
     fn listener_like(&self, plan: &Plan, index: usize) -> Rc<Listener> {
-        let plan = &plan.listeners[index];
+        let (address, nth) = place(plan, index);
         let current = self.current.borrow();
-        let same = current.iter().find(|door| door.listener.plan().address == plan.address);
-        same.map_or_else(|| Rc::new(Listener::new(plan)), |door| door.listener.clone())
+        let mut same = current.iter().filter(|door| door.listener.plan().address == address);
+        same.nth(nth).map_or_else(|| self.early(plan, index), |door| door.listener.clone())
+    }
+
+    /// A listener that the shard does not have yet.
+    fn early(&self, plan: &Plan, index: usize) -> Rc<Listener> {
+        let (place, mut early) = (place(plan, index), self.early.borrow_mut());
+        if let Some((_, known)) = early.iter().find(|(other, _)| *other == place) {
+            known.adopt(&plan.listeners[index]);
+            return known.clone();
+        }
+        let listener = Rc::new(Listener::new(&plan.listeners[index]));
+        early.push((place, listener.clone()));
+        listener
     }
 
     /// Begins to serve a connection that shard `accepted_by` accepted.
@@ -178,6 +189,23 @@ impl Listeners {
         }
         context.ring.spawn(proxy::serve(Counted::new(context.clone()), listener, fd));
     }
+}
+
+/// The address of a listener, and which of those with that address it is: with port 0 there may be
+/// several.
+type Place = (Address, usize);
+
+fn place(plan: &Plan, index: usize) -> Place {
+    let address = &plan.listeners[index].address;
+    let before = plan.listeners[..index].iter().filter(|other| other.address == *address);
+    (address.clone(), before.count())
+}
+
+/// A shard that should rather serve one more connection of this listener.
+fn relief(context: &Context, door: &Door) -> Option<usize> {
+    let balances = door.listener.plan().steering == Steering::Balance;
+    let stays = !balances || door.closing.get() || context.draining.get();
+    if stays { None } else { context.loads.relief(context.connections.get()) }
 }
 
 /// A part in [`Listeners::open_sources`].
@@ -207,7 +235,9 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, open: Ope
     let listener = || door.listener.clone();
     let closing = || door.closing.get();
     loop {
-        room(&context, Some(&acceptor), &timer, closing).await;
+        // What another shard is to serve needs no room here.
+        let passes = || closing() || relief(&context, &door).is_some();
+        room(&context, Some(&acceptor), &timer, passes).await;
         let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => door.poll_closing(task).map(|()| None),

@@ -43,8 +43,7 @@ counters! {
     /// Of those of listeners with `steering = "cpu"`, the ones whose packets come to the CPU of the
     /// shard that serves them.
     arrived_here: "connections served on the CPU they came to",
-    /// Connections that a shard served in place of the one that accepted them
-    /// (`steering = "balance"`).
+    /// Connections that the shard which accepted them handed to another (`steering = "balance"`).
     handed_over: "connections handed to a less loaded shard",
     /// Client connections closed because they did not begin with a PROXY header of a trusted
     /// proxy.

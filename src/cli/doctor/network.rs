@@ -38,7 +38,7 @@ fn queue_count(interface: &str, queues: usize, shards: usize) -> Finding {
     Finding::advice(
         topic,
         state,
-        "with a queue for each shard, their CPUs have as much to do for the network",
+        "with a queue for each shard, each can serve what its own CPU receives (`steering`)",
         format!("ethtool -L {interface} combined {shards} (where the device has so many)"),
     )
 }
@@ -99,7 +99,8 @@ fn affinity(machine: &Machine, interface: &str, queues: usize, cpus: &[usize]) -
         Finding::advice(
             topic,
             places.join(", "),
-            "where queues share a CPU, or use one without a shard, shards have unequal work",
+            "where queues share a CPU, or use one without a shard, shards have unequal work, and \
+             `steering = \"cpu\"` leaves those to the hash",
             format!("scripts/pin-nic-queues.sh {interface}"),
         )
     })

@@ -12,7 +12,7 @@ use crate::balance::PolicyKind;
 use crate::config::address;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
-use crate::plan::{HashKey, ProxyVersion, ServerAddress, ServerState};
+use crate::plan::{HashKey, ProxyVersion, ServerAddress, ServerState, WEIGHT_MAX};
 
 /// One `[[upstream]]`.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl ServerEntry {
 
 /// No weight is a server without requests, for which there is a word.
 fn read_weight(field: Field<'_>) -> Option<u32> {
-    let weight = field.whole32(0..=1_000_000)?;
+    let weight = field.whole32(0..=WEIGHT_MAX)?;
     if weight == 0 {
         let remedy = "write a number from 1 to 1000000, or state = \"drain\" for no new requests";
         return field.refuse("`weight` is 0", remedy);

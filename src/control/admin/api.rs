@@ -27,7 +27,7 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long shards may take to answer, or to hear of a server. They take milliseconds.
 const SHARDS_MAX: Duration = Duration::from_secs(5);
 /// Largest weight, as in the configuration.
-const WEIGHT_MAX: u64 = 1_000_000;
+const WEIGHT_MAX: u64 = crate::plan::WEIGHT_MAX as u64;
 
 /// All of it.
 pub fn router(office: Office) -> Router {
@@ -213,7 +213,7 @@ async fn set_server(State(office): State<Office>, request: Request) -> Answer {
     let (totals, status) = (office.totals(false).await?, office.status().await?);
     let all = view::servers(&status.plan, &office.views().await?, &totals, Some(&upstream));
     let servers = all["servers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let found = servers.iter().find(|one| one["server"] == *server);
+    let found = servers.iter().find(|one| one["server"] == *server || one["address"] == *server);
     ok(found.unwrap_or(&Value::Null))
 }
 

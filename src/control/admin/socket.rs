@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::control::sockets::Inherited;
 use crate::plan::{Address, AdminPlan};
@@ -97,6 +98,14 @@ impl AdminSocket {
     /// Where it listens.
     pub fn address(&self) -> Option<&Address> {
         self.open.as_ref().map(|open| &open.bound.address)
+    }
+
+    /// The file of a Unix socket, where that is this process's.
+    pub fn file(&self) -> Option<&Path> {
+        match self.open.as_ref().filter(|open| open.has_file()).map(|open| &open.bound.address) {
+            Some(Address::Unix(path)) => Some(path),
+            _ => None,
+        }
     }
 
     /// For another process: the same socket.

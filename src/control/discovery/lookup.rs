@@ -92,7 +92,8 @@ impl Client {
             let (client, name) = (self.clone(), record.host.clone());
             let host = Host { name, port: record.port, weight, backup };
             lookups.spawn(async move {
-                let families = client.host(&host.name).await;
+                // A target is a complete name: no search list applies (RFC 2782).
+                let families = client.host(&format!("{}.", host.name)).await;
                 (host, families)
             });
         }
@@ -108,7 +109,7 @@ impl Client {
 
     /// The addresses of a host, IPv4 and IPv6.
     async fn host(&self, name: &str) -> [Family<IpAddr>; 2] {
-        if let Some(known) = self.in_hosts_file(name) {
+        if let Some(known) = self.in_hosts_file(name.trim_end_matches('.')) {
             return known;
         }
         let _place = self.places.acquire().await;
@@ -145,7 +146,9 @@ impl Client {
         let resolver = self.resolver.as_ref().map_err(|why| NetError::from(why.clone()))?;
         let mut name = Name::from_ascii(name)?;
         // Search lists are the system's, and go with its name servers.
-        name.set_fqdn(!self.plan.nameservers.is_empty());
+        if !self.plan.nameservers.is_empty() {
+            name.set_fqdn(true);
+        }
         resolver.lookup(name, kind).await
     }
 

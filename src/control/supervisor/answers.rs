@@ -91,13 +91,20 @@ impl Running {
         });
         match server {
             Ok(server) => self.admin = server,
-            Err(error) => tracing::error!(%error, "the admin address cannot be served"),
+            Err(error) => {
+                // Least of all by what held before.
+                self.admin = None;
+                tracing::error!(%error, "the admin address cannot be served");
+            }
         }
     }
 }
 
 fn servers(upstream: &UpstreamPlan) -> Vec<String> {
-    upstream.servers.iter().map(|server| server.address.to_string()).collect()
+    let mut names: Vec<String> =
+        upstream.servers.iter().map(|server| server.host.clone()).collect();
+    names.dedup();
+    names
 }
 
 /// Most names in a sentence.
