@@ -94,10 +94,9 @@ fn the_debian_package_holds_what_the_unit_needs() {
     fs::copy(binary(), target.join("release/corelane")).expect("a copy of the binary");
     let package = folder.path().join("corelane.deb");
     let made = Command::new("cargo-deb")
-        .args(["--no-build", "--no-strip", "--fast", "--target-dir"])
-        .arg(&target)
-        .arg("--output")
+        .args(["--no-build", "--no-strip", "--fast", "--output"])
         .arg(&package)
+        .env("CARGO_TARGET_DIR", &target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo-deb");
