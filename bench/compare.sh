@@ -17,38 +17,22 @@ what changes on the machine meets all of them.
   --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), haproxy, corelane
                     (nginx,haproxy,corelane)
   --quick           short: 3 rounds of 1 second, no warm-up, no extra passes, nothing written
-  --no-write        print the tables, write no files
-  --out DIR         where to write (bench/results/<date>-<machine>)
-  --proxy-cpu N     CPU of the proxies (0)
-  --load-cpu N      CPU of the origin and the load (1)
-  --port-base N     first of five ports on 127.0.0.1 (18480)
   --list            name the workloads and what is required in each
-  -h, --help        this text
-
-CORELANE names the binary to measure; otherwise it is target/release/corelane (under
-CARGO_TARGET_DIR if that is set), built when it is missing.
-
-While optimising:  bench/compare.sh --only 12B-64 --quick
-
-Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
 END
+    common_usage ""
+    printf '\nWhile optimising:  bench/compare.sh --only 12B-64 --quick\n'
 }
 
 bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 load_dir=$bench_dir/load
-rounds=3 seconds=5 only="" out="" write=yes extras=yes
+rounds=3 seconds=5 only="" extras=yes
 proxies=(nginx haproxy corelane)
-proxy_cpu=0 load_cpu=1 port_base=18480
 
 # Options that are a number.
 numbers=(rounds seconds)
 
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
-# shellcheck source=load/peers.sh
-source "$load_dir/peers.sh"
-# shellcheck source=load/measure.sh
-source "$load_dir/measure.sh"
 
 rows() {
     grep -v '^#' "$load_dir/rows.tsv"

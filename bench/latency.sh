@@ -17,24 +17,13 @@ better peer in the same round is at most 1.
   --rate N          requests a second (half of what nginx does in a short closed loop)
   --connections N   connections of clients (64)
   --quick           3 rounds of 1 second, nothing written
-  --no-write        write no files
-  --out DIR         where to write (bench/results/<date>-<machine>-latency)
-  --proxy-cpu N     CPU of the proxies (0)
-  --load-cpu N      CPU of clients and origin (1)
-  --port-base N     first of five ports on 127.0.0.1 (18480)
-  -h, --help        this text
-
-CORELANE names the binary to measure; otherwise it is target/release/corelane (under
-CARGO_TARGET_DIR if that is set), built when it is missing.
-
-Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
 END
+    common_usage latency
 }
 
 bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 load_dir=$bench_dir/load
-rounds=11 seconds=3 rate="" connections=64 out="" write=yes
-proxy_cpu=0 load_cpu=1 port_base=18480
+rounds=11 seconds=3 rate="" connections=64
 proxies=(nginx nginx-stock haproxy corelane)
 
 # Options that are a number.
@@ -42,10 +31,6 @@ numbers=(rounds seconds rate connections)
 
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
-# shellcheck source=load/peers.sh
-source "$load_dir/peers.sh"
-# shellcheck source=load/measure.sh
-source "$load_dir/measure.sh"
 
 read_options() {
     local taken

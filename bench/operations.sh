@@ -22,24 +22,13 @@ Three parts, each with Corelane on one CPU, origin and load on another:
   --seconds N       length of such a pass (4)
   --rate N          requests a second of the second part (10000)
   --quick           10 reloads, 3 upgrades, 2 passes of 2 seconds, nothing written
-  --no-write        write no files
-  --out DIR         where to write (bench/results/<date>-<machine>-operations)
-  --proxy-cpu N     CPU of the proxy (0)
-  --load-cpu N      CPU of the origin and all clients (1)
-  --port-base N     first of five ports on 127.0.0.1 (18480)
-  -h, --help        this text
-
-CORELANE names the binary to measure; otherwise it is target/release/corelane (under
-CARGO_TARGET_DIR if that is set), built when it is missing.
-
-Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
 END
+    common_usage operations
 }
 
 bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 load_dir=$bench_dir/load
-reloads=100 upgrades=10 passes=5 seconds=4 rate=10000 out="" write=yes
-proxy_cpu=0 load_cpu=1 port_base=18480
+reloads=100 upgrades=10 passes=5 seconds=4 rate=10000
 # Servers and routes of the large configuration.
 many=1000
 
@@ -48,10 +37,6 @@ numbers=(reloads upgrades passes seconds rate)
 
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
-# shellcheck source=load/peers.sh
-source "$load_dir/peers.sh"
-# shellcheck source=load/measure.sh
-source "$load_dir/measure.sh"
 
 read_options() {
     local taken

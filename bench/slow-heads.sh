@@ -18,34 +18,19 @@ away otherwise than by a 408 at the head timeout.
   --slow N          slow clients (1000)
   --every S         seconds between two bytes of one slow client (1)
   --quick           3 passes of 2 seconds, nothing written
-  --no-write        write no files
-  --out DIR         where to write (bench/results/<date>-<machine>-slow-heads)
-  --proxy-cpu N     CPU of the proxy (0)
-  --load-cpu N      CPU of the origin and all clients (1)
-  --port-base N     first of five ports on 127.0.0.1 (18480)
-  -h, --help        this text
-
-CORELANE names the binary to measure; otherwise it is target/release/corelane (under
-CARGO_TARGET_DIR if that is set), built when it is missing.
-
-Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
 END
+    common_usage slow-heads
 }
 
 bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 load_dir=$bench_dir/load
-passes=7 seconds=5 rate="" slow=1000 every=1 out="" write=yes connections=32 bytes=12
-proxy_cpu=0 load_cpu=1 port_base=18480
+passes=7 seconds=5 rate="" slow=1000 every=1 connections=32 bytes=12
 
 # Options that are a number.
 numbers=(passes seconds rate slow every)
 
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
-# shellcheck source=load/peers.sh
-source "$load_dir/peers.sh"
-# shellcheck source=load/measure.sh
-source "$load_dir/measure.sh"
 
 read_options() {
     local taken

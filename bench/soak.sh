@@ -13,34 +13,19 @@ second. Required: after the warm-up it stays within 2 MiB, and no request of wrk
   --seconds N       length of the load (600)
   --warm-up N       how much of that is warm-up (a fifth, at most 60)
   --seed N          of the aborts (1)
-  --no-write        write no files
-  --out DIR         where to write (bench/results/<date>-<machine>-soak)
-  --proxy-cpu N     CPU of the proxy (0)
-  --load-cpu N      CPU of the origin and all clients (1)
-  --port-base N     first of five ports on 127.0.0.1 (18480)
-  -h, --help        this text
-
-CORELANE names the binary; otherwise it is target/release/corelane (under CARGO_TARGET_DIR if that
-is set), built when it is missing.
-
-Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
 END
+    common_usage soak
 }
 
 bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 load_dir=$bench_dir/load
-seconds=600 warm_up="" seed=1 out="" write=yes
-proxy_cpu=0 load_cpu=1 port_base=18480
+seconds=600 warm_up="" seed=1
 
 # Options that are a number.
 numbers=(seconds warm-up seed)
 
 # shellcheck source=load/setup.sh
 source "$load_dir/setup.sh"
-# shellcheck source=load/peers.sh
-source "$load_dir/peers.sh"
-# shellcheck source=load/measure.sh
-source "$load_dir/measure.sh"
 
 read_options() {
     local taken

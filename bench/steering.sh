@@ -14,18 +14,13 @@ machine may be busy. Takes root, iproute2 and two CPUs.
 
   --rounds N        rounds with 8 and with 64 connections (40); a tenth as many with 1000
   --quick           10 rounds, nothing written
-  --no-write        write no files
-  --out DIR         where to write (bench/results/<date>-<machine>-steering)
-  -h, --help        this text
-
-CORELANE names the binary to measure; otherwise it is target/release/corelane (under
-CARGO_TARGET_DIR if that is set), built when it is missing.
 END
+    common_usage steering
 }
 
 bench_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 load_dir=$bench_dir/load
-rounds=40 out="" write=yes proxy_cpu=0 load_cpu=1
+rounds=40
 
 # Options that are a number.
 numbers=(rounds)

@@ -5,7 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use rustix::process::Signal;
@@ -65,18 +65,7 @@ fn addresses_come_and_go_under_load(tier: Tier) {
     thread::scope(|scope| {
         for number in 0..4 {
             let (over, served, proxy) = (&over, &served, &proxy);
-            scope.spawn(move || {
-                let mut client = proxy.client();
-                let mut count = 0;
-                while !over.is_so() {
-                    if number % 2 == 1 && count % 20 == 19 {
-                        client = proxy.client();
-                    }
-                    assert_eq!(client.get("/").status, 200);
-                    served.fetch_add(1, Ordering::Relaxed);
-                    count += 1;
-                }
-            });
+            scope.spawn(move || proxy.keep_asking("/", number, over, served));
         }
         let _end = over.at_the_end();
         for present in [&[0, 2][..], &[2], &[1, 2], &[0]] {

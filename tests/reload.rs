@@ -304,19 +304,7 @@ fn no_request_fails_while_plans_change(tier: Tier) {
         let clients: Vec<_> = (0..4)
             .map(|number| {
                 let (over, served, proxy) = (&over, &served, &proxy);
-                scope.spawn(move || {
-                    let mut client = proxy.client();
-                    let mut count = 0;
-                    while !over.is_so() {
-                        // Some on one connection for ever, some on new ones.
-                        if number % 2 == 1 && count % 20 == 19 {
-                            client = proxy.client();
-                        }
-                        assert_eq!(client.get("/x").status, 200);
-                        served.fetch_add(1, Ordering::Relaxed);
-                        count += 1;
-                    }
-                })
+                scope.spawn(move || proxy.keep_asking("/x", number, over, served))
             })
             .collect();
         let _end = over.at_the_end();

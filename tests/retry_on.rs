@@ -34,6 +34,7 @@ tiered! {
     a_late_or_malformed_body_reaches_no_server,
     what_follows_a_held_body_is_the_next_request,
     each_retry_is_named_in_the_log,
+    the_attempt_that_fails_the_request_is_named_too,
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -497,6 +498,26 @@ fn what_follows_a_held_body_is_the_next_request(tier: Tier) {
         assert!(client.response().body == bodies[body]);
     }
     assert_eq!((bad.requests().len(), good.requests().len()), (4, 4));
+}
+
+fn the_attempt_that_fails_the_request_is_named_too(tier: Tier) {
+    for (origin, reason) in [
+        (origin_never_answers(), "The server did not answer in time."),
+        (origin_closes_mid_body(), "the server broke off its response"),
+        (origin_closes_before_answer(), "the server closed the connection without an answer"),
+    ] {
+        let limit = "[timeouts]\nresponse = \"200ms\"";
+        let proxy = Config::new(tier).origin("app", &origin).toml(limit).start();
+        let mut client = proxy.client();
+        client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+        let _ = client.try_response();
+        let named = format!("attempt=1 server=\"{}\"", origin.address());
+        proxy.await_stderr(&named);
+        let said = proxy.stderr();
+        let lines: Vec<_> = said.lines().filter(|line| line.contains(&named)).collect();
+        assert!(matches!(lines[..], [line] if line.contains(reason)), "{lines:?}");
+        assert!(lines[0].contains("INFO") && lines[0].contains("id="), "{lines:?}");
+    }
 }
 
 fn each_retry_is_named_in_the_log(tier: Tier) {

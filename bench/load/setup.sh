@@ -1,6 +1,31 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # What the scripts of this directory's parent do before they measure. Sourced by them; uses their
-# settings: bench_dir, load_dir, proxy_cpu, load_cpu.
+# settings: bench_dir, load_dir, numbers (its options that are a number). Brings what starts proxies
+# and what loads them along.
+
+out="" write=yes proxy_cpu=0 load_cpu=1 port_base=18480
+
+# shellcheck source=load/peers.sh
+source "$load_dir/peers.sh"
+# shellcheck source=load/measure.sh
+source "$load_dir/measure.sh"
+
+# KIND: the end of `usage`, with the options that all scripts have.
+common_usage() {
+    cat <<END
+  --no-write        write no files
+  --out DIR         where to write (bench/results/<date>-<machine>${1:+-$1})
+  --proxy-cpu N     CPU of what is measured (0)
+  --load-cpu N      CPU of the origin and all clients (1)
+  --port-base N     first of five ports on 127.0.0.1 (18480)
+  -h, --help        this text
+
+CORELANE names the binary to measure; otherwise it is target/release/corelane (under
+CARGO_TARGET_DIR if that is set), built when it is missing.
+
+Exit status: 0 all that is required was met, 3 something was not, 2 wrong usage, 1 the run failed.
+END
+}
 
 die() {
     echo "${0##*/}: $*" >&2

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::confinement::Confinement;
 use super::origin::Origin;
 use super::usage::Usage;
 use super::wire::Address;
-use super::{PATIENCE, Tier, lock, ms, pause, timed};
+use super::{Over, PATIENCE, Tier, lock, ms, pause, timed};
 
 /// The binary under test.
 pub fn binary() -> PathBuf {
@@ -241,6 +241,22 @@ impl Proxy {
     #[track_caller]
     pub fn get(&self, path: &str) -> super::Response {
         self.client().get(path)
+    }
+
+    /// Asks for `path` until it is over, and counts the answers, which must all be 200. Of the
+    /// clients with these numbers, every second one goes on a new connection now and then.
+    pub fn keep_asking(&self, path: &str, number: usize, over: &Over, served: &AtomicU64) {
+        let mut client = self.client();
+        for count in 1.. {
+            if over.is_so() {
+                return;
+            }
+            assert_eq!(client.get(path).status, 200);
+            served.fetch_add(1, Ordering::Relaxed);
+            if number % 2 == 1 && count % 20 == 0 {
+                client = self.client();
+            }
+        }
     }
 
     /// Writes this configuration to its file; the process reads that when it is told to.
