@@ -173,7 +173,8 @@ fn connections_of_one_shard_are_shared_out(tier: Tier) {
         assert_eq!(accepted, [count, 0], "one shard accepts all");
         let [one, other] = per_shard(&served, |one| one.shard);
         let most = one.max(other);
-        assert!(one.abs_diff(other) <= 2.max(most / 16), "{one} and {other} of {count}");
+        // One that is being taken at that moment may be seen twice: published, and under way.
+        assert!(one.abs_diff(other) <= 2.max(most / 16) + 1, "{one} and {other} of {count}");
         let usage = proxy.usage();
         assert_eq!(usage.of("client connections open"), count as u64);
         assert_eq!(usage.of("connections handed to a less loaded shard"), other as u64);

@@ -78,7 +78,7 @@ impl Loads {
     }
 
     /// The connections of another shard, with those that this one handed to it and it has not
-    /// taken.
+    /// taken. One that is being taken at that moment may be seen twice, never missed.
     fn load(&self, shard: usize) -> u32 {
         let line = &self.all[shard];
         // In this order: what it has taken is among its connections by then.
