@@ -8,7 +8,7 @@ use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
     ActionWritten, AdminTable, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable,
-    ServerEntry, SpliceTable, UpstreamTable,
+    ServerEntry, SpliceTable, StickyTable, UpstreamTable,
 };
 use crate::balance::PolicyKind;
 use crate::plan::{
@@ -118,7 +118,7 @@ fn upstreams(file: &File) -> Vec<Arc<UpstreamPlan>> {
 fn upstream(table: &UpstreamTable) -> UpstreamPlan {
     let hash_key = table.hash.as_ref().map_or(HashKey::ClientIp, |hash| hash.value.clone());
     let name = table.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
-    let sticky = table.sticky.as_ref().map(|sticky| sticky.plan(&name));
+    let sticky = table.sticky.as_ref().map(StickyTable::plan);
     let servers_file = table.of_file.as_ref().map(|file| ServersFile {
         path: file.path.clone(),
         members: members(&file.servers).into(),

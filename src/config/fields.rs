@@ -15,7 +15,7 @@ use super::source::{Located, Spot};
 
 /// Keys of the file's top that are no tables: below a `[table]` they belong to that table, which
 /// surprises everyone once.
-const TOP_KEYS: [&str; 3] = ["shards", "include", "trusted_proxies"];
+const TOP_KEYS: [&str; 5] = ["shards", "include", "trusted_proxies", "user", "group"];
 
 /// One table on its way to becoming a type.
 pub(super) struct Fields<'a> {

@@ -2,12 +2,12 @@
 //! while the proxy runs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use super::check;
 use super::compile;
 use super::complaint::{Complaint, Complaints};
 use super::file::{File, FileServers};
+use super::folder_of;
 use super::source::Sources;
 use crate::plan::Member;
 
@@ -15,7 +15,7 @@ use crate::plan::Member;
 pub(super) fn read_all(file: &mut File, sources: &mut Sources, complaints: &Complaints) {
     for upstream in &mut file.upstreams {
         let Some(written) = &upstream.servers_file else { continue };
-        let path = beside(sources.name(written.spot), &written.value);
+        let path = folder_of(sources.name(written.spot)).join(&written.value);
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let number = sources.add(path.display().to_string(), text);
@@ -30,10 +30,6 @@ pub(super) fn read_all(file: &mut File, sources: &mut Sources, complaints: &Comp
             }
         }
     }
-}
-
-fn beside(configuration: &str, path: &str) -> PathBuf {
-    Path::new(configuration).parent().unwrap_or(Path::new("")).join(path)
 }
 
 /// The servers that the `text` of a servers file describes. `name` stands for it in complaints.
@@ -54,6 +50,8 @@ pub fn servers_from_text(text: &str, name: &str) -> Result<Vec<Member>, Vec<Comp
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn wrong(text: &str) -> Vec<String> {
@@ -63,12 +61,13 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_file_that_names_them() {
-        assert_eq!(
-            beside("/etc/corelane/config.toml", "app.toml"),
-            Path::new("/etc/corelane/app.toml")
-        );
-        assert_eq!(beside("config.toml", "app.toml"), Path::new("app.toml"));
-        assert_eq!(beside("sites/a.toml", "/run/app.toml"), Path::new("/run/app.toml"));
+        for (configuration, path, found) in [
+            ("/etc/corelane/config.toml", "app.toml", "/etc/corelane/app.toml"),
+            ("config.toml", "app.toml", "app.toml"),
+            ("sites/a.toml", "/run/app.toml", "/run/app.toml"),
+        ] {
+            assert_eq!(folder_of(configuration).join(path), Path::new(found));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Sticky sessions: a cookie that names the server a client came to first.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use hmac::digest::Key;
@@ -82,36 +82,25 @@ struct Marked {
 }
 
 impl StickyPlan {
-    /// The cookie of the upstream with this name and servers with these addresses.
+    /// The cookie, of which no servers are known yet.
+    pub fn new(cookie: &CookiePlan, secret: &str) -> StickyPlan {
+        let (name, secret) = (cookie.name.clone(), secret.to_owned());
+        StickyPlan { name, secret, attributes: attributes(cookie), servers: Vec::new() }
+    }
+
+    /// Gives marks to the servers with these addresses, of the upstream with this name.
     ///
-    /// A server's mark depends on nothing else but `secret`, so it is the same in every shard, on
+    /// A server's mark depends on nothing else but the secret, so it is the same in every shard, on
     /// every machine with this configuration, and after a restart, whatever other servers there
     /// are. Who does not know the secret learns nothing from it; without one, who guesses the
     /// names of the upstream and the server can tell that he is right.
-    pub fn new<'s>(
-        cookie: &CookiePlan,
-        secret: &str,
-        upstream: &str,
-        servers: impl Iterator<Item = &'s str>,
-    ) -> StickyPlan {
-        let (name, secret) = (cookie.name.clone(), secret.to_owned());
-        let plan = StickyPlan { name, secret, attributes: attributes(cookie), servers: Vec::new() };
-        plan.over(upstream, servers)
-    }
-
-    /// The same cookie over other servers.
-    pub fn over<'s>(
-        mut self,
-        upstream: &str,
-        servers: impl Iterator<Item = &'s str>,
-    ) -> StickyPlan {
-        let marked = |server: &str| {
-            let mark = mark(&self.secret, upstream, server);
+    pub fn mark(&mut self, upstream: &str, servers: impl Iterator<Item = impl Display>) {
+        let marked = |server: String| {
+            let mark = mark(&self.secret, upstream, &server);
             let set_cookie = format!("{}={mark}{}", self.name, self.attributes);
             Marked { mark, set_cookie }
         };
-        self.servers = servers.map(marked).collect();
-        self
+        self.servers = servers.map(|server| marked(server.to_string())).collect();
     }
 
     /// The server that one of these values of the cookie names. A browser sends several where
@@ -172,7 +161,9 @@ mod tests {
 
     fn plan(secret: &str, upstream: &str, servers: &[&str]) -> StickyPlan {
         let cookie = CookiePlan { name: "c".into(), path: "/".into(), ..COOKIE };
-        StickyPlan::new(&cookie, secret, upstream, servers.iter().copied())
+        let mut plan = StickyPlan::new(&cookie, secret);
+        plan.mark(upstream, servers.iter());
+        plan
     }
 
     /// A change here sends every client elsewhere on the next upgrade.
@@ -232,7 +223,8 @@ mod tests {
             (every, "; Path=/app; Max-Age=3600; SameSite=None; Secure; HttpOnly"),
             (none, "; Path=/; SameSite=Strict"),
         ] {
-            let plan = StickyPlan::new(&cookie, "", "app", ["a:1"].into_iter());
+            let mut plan = StickyPlan::new(&cookie, "");
+            plan.mark("app", ["a:1"].into_iter());
             let mark = &plan.servers[0].mark;
             let expected = format!("{}={mark}{expected}", cookie.name);
             assert_eq!(plan.set_cookie(0), Some(expected.as_str()));

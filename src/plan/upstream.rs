@@ -65,9 +65,9 @@ impl UpstreamPlan {
     /// follows from it.
     pub fn find<'f>(&mut self, found: impl Fn(&ServerAddress) -> &'f [Found]) {
         self.servers = members::servers(self.all_members(), found);
-        let names: Vec<String> = self.servers.iter().map(|s| s.address.to_string()).collect();
-        let names = names.iter().map(String::as_str);
-        self.sticky = self.sticky.take().map(|sticky| sticky.over(&self.name, names));
+        if let Some(sticky) = &mut self.sticky {
+            sticky.mark(&self.name, self.servers.iter().map(|server| &server.address));
+        }
     }
 }
 

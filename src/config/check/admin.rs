@@ -4,9 +4,10 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::config::complain_unreadable;
 use crate::config::complaint::Complaints;
 use crate::config::file::{AdminTable, ListenerTable, TOKEN_REMEDY};
-use crate::plan::{Address, AdminPlan, Token};
+use crate::plan::{Address, Token, is_loopback};
 
 /// Longest content of a token's file, bytes.
 const TOKEN_BYTES_MAX: usize = 4096;
@@ -22,10 +23,7 @@ pub(in crate::config) fn read_token(
     let shown = path.display();
     let text = fs::read_to_string(&path).and_then(|text| Ok((text, fs::metadata(&path)?)));
     match text {
-        Err(error) => {
-            let what = format!("`{shown}` cannot be read: {error}");
-            complaints.error(file.spot, what, "check its path and permissions");
-        }
+        Err(error) => complain_unreadable(complaints, file.spot, &path, &error),
         Ok((text, metadata)) => {
             let token = Some(text.trim()).filter(|text| text.len() <= TOKEN_BYTES_MAX);
             admin.token_read = token.and_then(Token::new);
@@ -67,7 +65,7 @@ pub(super) fn check(admin: &AdminTable, listeners: &[ListenerTable], complaints:
             let what = "`mode` has no effect: only a Unix socket has permissions";
             complaints.error(mode.spot, what, "remove it");
         }
-        (Address::Ip(ip), None, _) if is_public(&address.value) => {
+        (Address::Ip(ip), None, _) if !is_loopback(ip.ip()) => {
             let what = format!("{ip} can be reached from other machines, and there is no token");
             let remedy =
                 "add token_file = \"admin.token\", or listen on 127.0.0.1 or a Unix socket";
@@ -75,9 +73,4 @@ pub(super) fn check(admin: &AdminTable, listeners: &[ListenerTable], complaints:
         }
         _ => {}
     }
-}
-
-fn is_public(address: &Address) -> bool {
-    let plan = AdminPlan { address: address.clone(), mode: AdminPlan::MODE, token: None };
-    plan.is_public()
 }

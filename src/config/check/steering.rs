@@ -5,7 +5,7 @@ use crate::config::Machine;
 use crate::config::complaint::Complaints;
 use crate::config::file::File;
 use crate::config::source::Located;
-use crate::plan::{Address, Steering};
+use crate::plan::{Address, Steering, is_loopback};
 
 /// Complains of, or warns of, a `steering` that could do nothing.
 pub(super) fn check(file: &File, machine: &Machine, complaints: &Complaints) {
@@ -38,7 +38,7 @@ fn has_packets(
             complaints.error(steering.spot, what, "write \"balance\", or remove `steering`");
             false
         }
-        Address::Ip(address) if address.ip().is_loopback() => {
+        Address::Ip(address) if is_loopback(address.ip()) => {
             let what = "what comes over loopback is not steered by CPU";
             let remedy = "the kernel's hash stays; write \"balance\", or remove `steering`";
             complaints.warning(steering.spot, what, remedy);

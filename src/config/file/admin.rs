@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::address;
+use super::listener::read_address;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
 use crate::plan::{Address, AdminPlan, Token};
@@ -27,13 +27,7 @@ impl AdminTable {
             false => fields.require("address", "address = \"unix:/run/corelane/admin.sock\""),
         };
         let table = AdminTable {
-            address: address.and_then(|field| {
-                let text = field.text()?;
-                match address::listener(text.value) {
-                    Ok(address) => Some(field.located(address)),
-                    Err(error) => field.refuse(error.what, error.remedy),
-                }
-            }),
+            address: address.and_then(read_address),
             mode: fields.get("mode").and_then(read_mode),
             token: fields.get("token").and_then(read_token),
             token_file: fields.get("token_file").and_then(|field| {

@@ -23,13 +23,7 @@ impl ListenerTable {
     pub(super) fn read(mut fields: Fields<'_>) -> ListenerTable {
         let address = fields.require("address", "address = \"0.0.0.0:8080\"");
         let table = ListenerTable {
-            address: address.and_then(|field| {
-                let text = field.text()?;
-                match address::listener(text.value) {
-                    Ok(address) => Some(field.located(address)),
-                    Err(error) => field.refuse(error.what, error.remedy),
-                }
-            }),
+            address: address.and_then(read_address),
             backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
             steering: fields.get("steering").and_then(read_steering),
             proxy_protocol: fields.get("proxy_protocol").and_then(read_proxy_protocol),
@@ -41,9 +35,17 @@ impl ListenerTable {
     }
 }
 
+/// Where to listen: of a listener, and of `[admin]`.
+pub(super) fn read_address(field: Field<'_>) -> Option<Located<Address>> {
+    match address::listener(field.text()?.value) {
+        Ok(address) => Some(field.located(address)),
+        Err(error) => field.refuse(error.what, error.remedy),
+    }
+}
+
 fn read_steering(field: Field<'_>) -> Option<Located<Steering>> {
     let words = [("hash", Steering::Hash), ("cpu", Steering::Cpu), ("balance", Steering::Balance)];
-    field.one_of(&words).map(|steering| field.located(steering))
+    field.placed(|field| field.one_of(&words))
 }
 
 fn read_proxy_protocol(field: Field<'_>) -> Option<Located<bool>> {

@@ -23,10 +23,7 @@ const TTL_LEAST: Duration = Duration::from_secs(1);
 
 impl ResolverTable {
     pub(super) fn read(mut fields: Fields<'_>) -> ResolverTable {
-        let ttl = |field: Field<'_>| {
-            let ttl = field.duration(TTL_LEAST..=YEAR)?;
-            Some(field.located(ttl))
-        };
+        let ttl = |field: Field<'_>| field.placed(|field| field.duration(TTL_LEAST..=YEAR));
         let timeout = Duration::from_millis(10)..=Duration::from_secs(60);
         let table = ResolverTable {
             nameservers: fields.get("nameservers").map(read_nameservers).unwrap_or_default(),

@@ -56,10 +56,9 @@ impl StickyTable {
         }
     }
 
-    /// The plan for the upstream with this name, of which no servers are known yet.
-    pub fn plan(&self, upstream: &str) -> StickyPlan {
-        let secret = self.secret.as_deref().unwrap_or_default();
-        StickyPlan::new(&self.cookie(), secret, upstream, std::iter::empty())
+    /// The plan, of which no servers are known yet.
+    pub fn plan(&self) -> StickyPlan {
+        StickyPlan::new(&self.cookie(), self.secret.as_deref().unwrap_or_default())
     }
 }
 
