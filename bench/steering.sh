@@ -69,6 +69,7 @@ make_network() {
     ip -n "$proxy_net" link set wire up
     ip -n "$clients_net" link set wire up
     local mask
+    ((shards <= 32)) || die "RPS masks are written for 32 CPUs at most, not $shards"
     mask=$(printf '%x' $(((1 << shards) - 1)))
     ip netns exec "$proxy_net" \
         sh -c "echo $mask >/sys/class/net/wire/queues/rx-0/rps_cpus"

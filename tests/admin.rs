@@ -30,7 +30,7 @@ const RIGHT: (&str, &str) = ("Authorization", "Bearer 0123456789abcdef0123");
 const WRONG: (&str, &str) = ("Authorization", "Bearer 0123456789abcdef0124");
 
 fn saying(tier: Tier, text: &str) -> Config {
-    Config::new(tier).route(&format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}"))
+    Config::new(tier).saying(text)
 }
 
 fn tcp(tier: Tier, token: &str) -> Config {
@@ -250,12 +250,6 @@ fn slow_clients_keep_nobody_waiting(tier: Tier) {
     assert!(end.is_over(), "{end:?} after {} bytes", bytes.len());
 }
 
-/// Starts an upgrade, and waits until the new process serves.
-fn upgrade(proxy: &Proxy) -> Successor {
-    proxy.signal(Signal::USR2);
-    Successor::of(&proxy.await_stderr("another process has taken over"))
-}
-
 fn process(address: &Address) -> String {
     let answer = ask(address, "GET", "/v1", &[]);
     assert_eq!(answer.status, 200);
@@ -283,7 +277,7 @@ fn it_is_passed_on_at_an_upgrade(tier: Tier) {
             }
         });
         let _end = over.at_the_end();
-        let successor = upgrade(&proxy);
+        let successor = proxy.upgrade();
         let number = successor.number().to_string();
         wait_until("the new process answers", || process(&address) == number);
         assert!(proxy.wait_without_output().success());
@@ -302,7 +296,7 @@ fn it_is_passed_on_at_an_upgrade(tier: Tier) {
 fn a_tcp_address_is_passed_on_too(tier: Tier) {
     let proxy = tcp(tier, "").shards(2).start();
     let (address, listener) = (admin_address(&proxy), proxy.address());
-    let successor = upgrade(&proxy);
+    let successor = proxy.upgrade();
     assert!(proxy.wait_without_output().success());
     assert_eq!(process(&address), successor.number().to_string());
     assert_eq!(Client::connect(&listener).get("/").text(), "one");
@@ -314,7 +308,7 @@ fn an_upgrade_may_drop_it(tier: Tier) {
     let proxy = saying(tier, "one").toml(&admin.toml()).start();
     let listener = proxy.address();
     proxy.rewrite(&saying(tier, "two"));
-    let successor = upgrade(&proxy);
+    let successor = proxy.upgrade();
     assert!(proxy.wait_without_output().success());
     assert!(!admin.path().exists());
     assert_eq!(Client::connect(&listener).get("/").text(), "two");

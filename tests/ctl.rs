@@ -237,8 +237,7 @@ fn counters_are_reset_and_shards_count_on(tier: Tier) {
 }
 
 fn saying(tier: Tier, admin: &Admin, text: &str) -> Config {
-    let route = format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}");
-    Config::new(tier).route(&route).toml(&admin.toml())
+    Config::new(tier).saying(text).toml(&admin.toml())
 }
 
 fn a_reload_says_what_changed(tier: Tier) {

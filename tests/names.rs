@@ -185,9 +185,9 @@ fn a_name_server_that_is_silent_costs_a_start_and_a_reload_a_second_at_most(tier
     });
     assert!(took < ms(3_500), "{took:?}");
     assert_eq!(proxy.get("/other").status, 502);
-    // No name is new.
-    let (took, ()) = timed(|| proxy.reload(&config(other)));
-    assert!(took < ms(900), "{took:?}");
+    // No name is new. One of these may meet a pause of the machine.
+    let took = (0..3).map(|_| timed(|| proxy.reload(&config(other))).0).min();
+    assert!(took < Some(ms(900)), "{took:?}");
 }
 
 fn srv_records_say_port_weight_and_priority(tier: Tier) {
@@ -234,8 +234,7 @@ fn a_reload_and_an_upgrade_wait_for_new_names(tier: Tier) {
     for _ in 0..10 {
         assert_eq!(client.get("/").text(), "127.0.0.1");
     }
-    proxy.signal(Signal::USR2);
-    let successor = Successor::of(&proxy.await_stderr("another process has taken over"));
+    let successor = proxy.upgrade();
     for _ in 0..10 {
         assert_eq!(Client::connect(&address).get("/").text(), "127.0.0.1");
     }

@@ -36,10 +36,7 @@ fn may_change() -> bool {
 
 fn saying(tier: Tier, text: &str) -> Config {
     let for_all = Confinement { for_all: true, ..Confinement::default() };
-    Config::new(tier)
-        .route(&format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}"))
-        .top(USER)
-        .confined(for_all)
+    Config::new(tier).saying(text).top(USER).confined(for_all)
 }
 
 /// Fails unless each thread of the process is nobody's and has nothing but what is kept.
@@ -122,8 +119,7 @@ fn a_new_process_that_takes_over_is_no_root_either(tier: Tier) {
     let proxy = saying(tier, "one").start();
     let address = proxy.address();
     proxy.rewrite(&saying(tier, "two"));
-    proxy.signal(Signal::USR2);
-    let successor = Successor::of(&proxy.await_stderr("another process has taken over"));
+    let successor = proxy.upgrade();
     wait_until("it serves", || Client::connect(&address).get("/").text() == "two");
     assert_is_nobody(successor.number().cast_unsigned());
     successor.terminate();

@@ -68,8 +68,7 @@ impl Manager {
 }
 
 fn saying(text: &str) -> Config {
-    let route = format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}");
-    Config::new(tiers()[0]).route(&route)
+    Config::new(tiers()[0]).saying(text)
 }
 
 #[test]
@@ -104,8 +103,7 @@ fn a_watchdog_is_fed_by_living_shards() {
 fn after_an_upgrade_the_new_process_is_the_service() {
     let manager = Manager::new();
     let proxy = manager.start(&saying("one"), &[("WATCHDOG_USEC", "300000".to_owned())]);
-    proxy.signal(Signal::USR2);
-    let successor = Successor::of(&proxy.await_stderr("another process has taken over"));
+    let successor = proxy.upgrade();
     manager.await_count("MAINPID=", 1);
     manager.await_count("READY=1", 2);
     let process = successor.number();

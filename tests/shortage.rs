@@ -206,7 +206,8 @@ fn what_runs_goes_on_when_files_run_out(tier: Tier) {
     }
     assert!(refused + waiting.len() >= 20, "{refused} refused, {} wait", waiting.len());
     let said = proxy.stderr().matches("cannot accept").count();
-    assert!(said <= 3, "said {said} times");
+    // Once for each time that some were let in meanwhile.
+    assert!(said <= 8, "said {said} times");
 
     limit_files(&proxy, before);
     waiting.iter_mut().for_each(|client| client.patience(PATIENCE));
@@ -256,11 +257,15 @@ fn bodies_that_get_no_pipe_are_copied(tier: Tier) {
     proxy.assert_does_not_spin(WATCHED);
     assert_answered_soon(newcomers(&proxy, 10, GET));
     drop(crowd);
-    wait_until("the pipes are free", || proxy.usage().of("pipes in use") == 0);
-    let copied = proxy.usage().of("body bytes copied");
-    assert_goes_on(&mut running(&proxy, 2));
-    // But for what came with the heads.
-    assert!(proxy.usage().of("body bytes copied") < copied + 2 * (4 << 10), "spliced again");
+    wait_until("all have left", || proxy.usage().of("client connections open") == 0);
+    let before = proxy.usage();
+    let mut few = running(&proxy, 2);
+    // Again and again: what came with the heads is copied.
+    let moved = |how: &str| proxy.usage().of(how) - before.of(how);
+    wait_until("bodies are spliced again", || {
+        assert_goes_on(&mut few);
+        moved("body bytes spliced") > 4 * moved("body bytes copied").max(1)
+    });
 }
 
 const UPLOADS: usize = 24;

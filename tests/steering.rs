@@ -152,22 +152,22 @@ fn burst(proxy: &Proxy, sources: &[SocketAddr], greeting: &str) -> Vec<Client> {
     clients
 }
 
-/// How many lines of the log tell of a connection from this address, which comes several times.
-fn times(proxy: &Proxy, source: SocketAddr) -> usize {
-    let peer = format!("peer=Some({source})");
-    proxy.stderr().lines().filter(|line| line.contains(&peer)).count()
+/// How many lines of the log tell of a connection.
+fn lines(proxy: &Proxy) -> usize {
+    proxy.stderr().matches("serving a connection").count()
 }
 
 fn connections_of_one_shard_are_shared_out(tier: Tier) {
     for count in [8, 64, 300] {
         let (proxy, sources) = uneven(tier, &steering(tier, "balance"), count);
-        let before = times(&proxy, sources[count - 1]);
+        let before = lines(&proxy);
         let mut clients = burst(&proxy, &sources, GET);
         for client in &mut clients {
             assert_eq!(client.response().text(), "here");
             assert_eq!(client.get("/").text(), "here", "and once more");
         }
-        wait_until("the log is complete", || times(&proxy, sources[count - 1]) > before);
+        // These addresses were there before: their latest lines count.
+        wait_until("the log is complete", || lines(&proxy) >= before + count);
         let served = who_serves(&proxy, &sources);
         let accepted = per_shard(&served, |one| one.accepted_by);
         assert_eq!(accepted, [count, 0], "one shard accepts all");
@@ -270,10 +270,9 @@ fn no_request_fails_while_shards_share_and_change(tier: Tier) {
         }
         more();
         assert_ne!(proxy.usage().of("connections handed to a less loaded shard"), 0);
-        proxy.signal(Signal::USR2);
-        let line = proxy.await_stderr("another process has taken over");
+        let successor = proxy.upgrade();
         more();
-        Successor::of(&line)
+        successor
     });
     assert!(proxy.wait_without_output().success());
     successor.terminate();
@@ -435,19 +434,16 @@ fn connections_go_to_the_cpu_they_come_to(tier: Tier) {
         println!("skipped: one CPU");
         return;
     };
+    if first.max(second) >= 32 {
+        println!("skipped: CPUs {first} and {second}, beyond the first word of a mask");
+        return;
+    }
     let Some(network) = Network::new(&[Some(first), Some(second), None]) else { return };
     // The order of the shards is not that of the CPUs.
     let config = |steering: &str, cpus: &[usize]| everywhere(tier, steering, cpus);
     let proxy = network.start(&config("cpu", &[second, first]));
     let through = proxy.await_stderr("connections go to the CPU they come to");
     assert!(through.contains("v0, v1") && !through.contains("v2"), "{through}");
-    let reload = |text: &str| {
-        let count = || proxy.stderr().matches("reloaded: all shards").count();
-        let before = count();
-        std::fs::write(proxy.dir().join("config.toml"), text).expect("its file");
-        proxy.signal(Signal::HUP);
-        wait_until("it has reloaded", || count() > before);
-    };
     Network::within(&network.clients, first, || {
         let check = |when: &str| {
             assert_steered(&proxy, 0, first, when);
@@ -460,16 +456,13 @@ fn connections_go_to_the_cpu_they_come_to(tier: Tier) {
         check("at first");
         let at_home = proxy.usage().of("connections served on the CPU they came to");
         assert!(at_home >= 76, "{at_home}");
-        reload(&config("hash", &[second, first]));
+        proxy.reload_text(&config("hash", &[second, first]));
         assert_spread(&proxy, &on_pair(0));
-        reload(&config("cpu", &[second, first]));
+        proxy.reload_text(&config("cpu", &[second, first]));
         check("after a reload");
         // Other shards, with the same sockets: the new process must say anew which is whose.
-        std::fs::write(proxy.dir().join("config.toml"), config("cpu", &[first, second]))
-            .expect("its file");
-        proxy.signal(Signal::USR2);
-        let line = proxy.await_stderr("another process has taken over");
-        let successor = Successor::of(&line);
+        proxy.rewrite_text(&config("cpu", &[first, second]));
+        let successor = proxy.upgrade();
         wait_until("the new one steers", || {
             proxy.stderr().matches("connections go to the CPU they come to").count() == 3
         });

@@ -20,17 +20,7 @@ tiered! {
 }
 
 fn saying(tier: Tier, text: &str) -> Config {
-    Config::new(tier).route(&format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}"))
-}
-
-/// Starts an upgrade, and waits until the new process serves.
-#[track_caller]
-fn upgrade(proxy: &Proxy) -> Successor {
-    let count = || proxy.stderr().matches("another process has taken over").count();
-    let before = count();
-    proxy.signal(Signal::USR2);
-    wait_until("another process has taken over", || count() > before);
-    Successor::of(&proxy.await_stderr("another process has taken over"))
+    Config::new(tier).saying(text)
 }
 
 fn a_new_process_takes_over_and_the_old_one_finishes(tier: Tier) {
@@ -48,7 +38,7 @@ fn a_new_process_takes_over_and_the_old_one_finishes(tier: Tier) {
     client.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
     origin.await_requests(1);
     proxy.rewrite(&saying(tier, "new"));
-    let successor = upgrade(&proxy);
+    let successor = proxy.upgrade();
     let ask = || Client::connect(&address).get("/").text().to_owned();
     wait_until("the new process serves alone", || ask() == "new");
     for _ in 0..5 {
@@ -75,7 +65,7 @@ fn a_new_process_that_fails_changes_nothing(tier: Tier) {
     // Once mended, it works.
     proxy.rewrite(&saying(tier, "two"));
     let address = proxy.address();
-    let successor = upgrade(&proxy);
+    let successor = proxy.upgrade();
     assert!(proxy.wait_without_output().success());
     assert_eq!(Client::connect(&address).get("/").text(), "two");
     successor.terminate();
@@ -93,7 +83,7 @@ fn a_unix_sockets_file_stays_with_who_listens(tier: Tier) {
     proxy.await_stderr("no upgrade");
     assert_eq!(Client::connect(&address).get("/").text(), "one");
     proxy.rewrite(&config("two"));
-    let successor = upgrade(&proxy);
+    let successor = proxy.upgrade();
     assert!(proxy.wait_without_output().success());
     assert_eq!(Client::connect(&address).get("/").text(), "two");
     successor.terminate();
@@ -104,14 +94,12 @@ fn a_process_that_took_over_can_be_taken_over(tier: Tier) {
     let proxy = saying(tier, "one").start();
     let address = proxy.address();
     proxy.rewrite(&saying(tier, "two"));
-    let second = upgrade(&proxy);
+    let second = proxy.upgrade();
     proxy.rewrite(&saying(tier, "three"));
-    second.signal(Signal::USR2);
+    let third = proxy.succession(|| second.signal(Signal::USR2));
     wait_until("the third serves", || Client::connect(&address).get("/").text() == "three");
     wait_until("the second has gone", || !second.is_running());
-    let said = proxy.stderr();
-    let line = said.lines().rfind(|line| line.contains("another process has taken over"));
-    Successor::of(line.expect("a line for each")).terminate();
+    third.terminate();
     assert!(proxy.wait_without_output().success());
 }
 
@@ -122,7 +110,7 @@ fn more_or_fewer_shards_inherit_all_sockets(tier: Tier) {
         let proxy = config(before).start();
         let address = proxy.address();
         proxy.rewrite(&config(after));
-        let successor = upgrade(&proxy);
+        let successor = proxy.upgrade();
         // With a socket that nobody accepts from, one of these would wait in vain.
         for _ in 0..40 {
             assert_eq!(Client::connect(&address).get("/").text(), "served");
@@ -156,21 +144,15 @@ fn no_request_fails_while_processes_change(tier: Tier) {
             });
         }
         let _end = over.at_the_end();
-        let mut latest = Some(upgrade(&proxy));
+        let mut latest = proxy.upgrade();
         for _ in 1..UPGRADES {
-            let before = proxy.stderr().matches("another process has taken over").count();
-            let now = latest.take().expect("one that serves");
-            now.signal(Signal::USR2);
-            let count = || proxy.stderr().matches("another process has taken over").count();
-            wait_until("the next has taken over", || count() > before);
-            let said = proxy.stderr();
-            let line = said.lines().rfind(|line| line.contains("has taken over"));
-            latest = line.map(Successor::of);
-            wait_until("the one before has gone", || !now.is_running());
+            let next = proxy.succession(|| latest.signal(Signal::USR2));
+            wait_until("the one before has gone", || !latest.is_running());
+            latest = next;
         }
         let count = served.load(Ordering::Relaxed);
         wait_until("requests go on", || served.load(Ordering::Relaxed) > count + 50);
-        latest.expect("the last")
+        latest
     });
     last.terminate();
     assert!(proxy.wait_without_output().success());

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// a connection to another.
 const MARGIN_LEAST: u32 = 2;
 const MARGIN_PART: u32 = 16;
-/// Said in place of a number by a shard that has ended.
-const GONE: u32 = u32::MAX;
+/// Said in place of a number by a shard that takes no more: for now, or because it has ended.
+const NONE_MORE: u32 = u32::MAX;
 
 /// One shard's view of all: it says how many connections it has, and sees what the others say.
 ///
@@ -18,6 +18,10 @@ const GONE: u32 = u32::MAX;
 pub struct Loads {
     number: usize,
     all: Arc<[Line]>,
+    /// How many connections this shard has.
+    own: Cell<u32>,
+    /// Whether it takes no more for now.
+    full: Cell<bool>,
     /// How many were handed to each shard so far.
     handed: Box<[Cell<u32>]>,
 }
@@ -58,12 +62,25 @@ impl Loads {
         };
         let all: Arc<[Line]> = (0..shards).map(line).collect();
         let handed = || (0..shards).map(|_| Cell::new(0)).collect();
-        (0..shards).map(|number| Loads { number, all: all.clone(), handed: handed() }).collect()
+        let view = |number| {
+            let (own, full) = (Cell::new(0), Cell::new(false));
+            Loads { number, all: all.clone(), own, full, handed: handed() }
+        };
+        (0..shards).map(view).collect()
     }
 
     /// Says how many connections this shard has.
     pub fn publish(&self, connections: u32) {
-        self.all[self.number].connections.store(connections, Ordering::Relaxed);
+        self.own.set(connections);
+        let said = if self.full.get() { NONE_MORE } else { connections };
+        self.all[self.number].connections.store(said, Ordering::Relaxed);
+    }
+
+    /// Says whether this shard takes no more for now: what it is handed meanwhile would wait.
+    pub fn set_full(&self, full: bool) {
+        if self.full.replace(full) != full {
+            self.publish(self.own.get());
+        }
     }
 
     /// Who should serve one connection more, if not this shard, which has `own`: the least loaded
@@ -116,7 +133,7 @@ impl Loads {
 impl Obituary {
     /// Nobody hands it anything from now on.
     pub fn publish(&self) {
-        self.all[self.number].connections.store(GONE, Ordering::Relaxed);
+        self.all[self.number].connections.store(NONE_MORE, Ordering::Relaxed);
     }
 }
 
@@ -167,6 +184,19 @@ mod tests {
         views[1].obituary().publish();
         views[0].handed_to(1);
         assert_eq!(views[0].relief(1_000_000), None);
+    }
+
+    #[test]
+    fn who_is_full_gets_nothing_for_now() {
+        let views = Loads::of(3);
+        views[1].set_full(true);
+        views[1].publish(1);
+        views[2].publish(8);
+        assert_eq!(views[0].relief(10), None);
+        assert_eq!(views[0].relief(20), Some(2));
+        views[1].set_full(false);
+        assert_eq!(views[0].load(1), 1);
+        assert_eq!(views[0].relief(10), Some(1));
     }
 
     /// However connections come, nobody has over 2 and over a sixteenth more than any other.

@@ -113,8 +113,10 @@ pub struct Context {
     pub connections: Cell<u32>,
     /// How many connections the shards have, each for itself.
     pub loads: Loads,
-    /// What is logged about single requests.
-    pub journal: Journal,
+    /// What is logged about requests that failed.
+    pub failures: Journal,
+    /// What is logged about single attempts of requests.
+    pub attempts: Journal,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -144,7 +146,8 @@ impl Context {
             draining: Cell::new(false),
             connections: Cell::new(0),
             loads,
-            journal: Journal::default(),
+            failures: Journal::default(),
+            attempts: Journal::default(),
             turnstile,
             awaiting_room: RefCell::default(),
             report: RefCell::default(),

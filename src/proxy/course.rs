@@ -33,7 +33,7 @@ pub struct Course<'a> {
     tried: Tried,
     /// Which of them is under way, and whether the log has its end.
     attempt: usize,
-    noted: Cell<bool>,
+    noted: bool,
     /// No try begins later.
     deadline: Tick,
     /// From the first retry that lasts until there is a response.
@@ -59,7 +59,7 @@ impl<'a> Course<'a> {
             phases,
             tried: Tried::default(),
             attempt: 0,
-            noted: Cell::new(false),
+            noted: false,
             deadline,
             retrying: RefCell::default(),
         }
@@ -209,7 +209,8 @@ impl<'a> Course<'a> {
                 }
                 let what = format_args!("{cause}: there is no other try");
                 self.note_attempt(attempt, from, None, &what);
-                self.noted.set(true);
+                // A listed answer that goes to the client after all may still break off.
+                self.noted = !matches!(cause, Cause::Status(_));
             }
         }
         Ok(found)
@@ -236,7 +237,7 @@ impl<'a> Course<'a> {
     /// Another attempt is under way.
     fn reached(&mut self, lease: Lease, connected: Connected) -> Reached {
         self.attempt = self.tried.count();
-        self.noted.set(false);
+        self.noted = false;
         Reached { lease, connected }
     }
 
@@ -255,7 +256,7 @@ impl<'a> Course<'a> {
         let context = &self.client.context;
         // What is not wanted takes no place of what is.
         let wanted = tracing::enabled!(tracing::Level::INFO);
-        if !wanted || !context.journal.admits(context.ring.now()) {
+        if !wanted || !context.attempts.admits(context.ring.now()) {
             return;
         }
         tracing::info!(
@@ -270,7 +271,7 @@ impl<'a> Course<'a> {
     /// The last attempt has failed, and the request with it.
     pub fn failed(&self, lease: &Lease, failed: &Failed) {
         match failed {
-            _ if self.noted.get() => {}
+            _ if self.noted => {}
             Failed::Answer(failure) if failure.is_of_server() => {
                 self.note(lease, &failure.reason());
             }

@@ -246,7 +246,7 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
     context.count(|counters| failure.count(counters));
     let told = client.ip().map(tracing::field::display);
     let of_client = matches!(failure, Failure::Refused(_));
-    if status >= 500 && !of_client && context.journal.admits(context.ring.now()) {
+    if status >= 500 && !of_client && context.failures.admits(context.ring.now()) {
         tracing::warn!(status, id, client = told, "{}", failure.reason());
     } else {
         tracing::debug!(status, id, client = told, "{}", failure.reason());

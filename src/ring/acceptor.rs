@@ -127,12 +127,24 @@ impl Acceptor {
     }
 }
 
-/// Errors of one connection, not of the listener (accept(2), "Error handling"), and a stopped
-/// multishot operation.
+/// Errors of one connection, not of the listener (accept(2), "Error handling", which names those of
+/// the network too), and a stopped multishot operation.
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
-        Some(Errno::CANCELED | Errno::INTR | Errno::CONNABORTED | Errno::PROTO)
+        Some(
+            Errno::CANCELED
+                | Errno::INTR
+                | Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::NOPROTOOPT
+                | Errno::NONET
+                | Errno::OPNOTSUPP
+        )
     )
 }
 

@@ -174,7 +174,8 @@ impl Listeners {
         accepted_by: usize,
     ) {
         let by_cpu = listener.plan().steering == Steering::Cpu;
-        if by_cpu || tracing::enabled!(tracing::Level::DEBUG) {
+        let logged = tracing::enabled!(tracing::Level::DEBUG);
+        if by_cpu || logged {
             let shard = self.handover.number;
             let cpu = context.service.borrow().plan.shards.cpus.get(shard).copied();
             // As of the last packet (SO_INCOMING_CPU, socket(7)).
@@ -183,9 +184,11 @@ impl Listeners {
             if by_cpu && cpu == came_to {
                 context.count(|counters| counters.arrived_here += 1);
             }
-            let peer = rustix::net::getpeername(&fd).ok().flatten();
-            let peer = peer.and_then(|any| SocketAddr::try_from(any).ok());
-            tracing::debug!(shard, cpu, came_to, accepted_by, ?peer, "serving a connection");
+            if logged {
+                let peer = rustix::net::getpeername(&fd).ok().flatten();
+                let peer = peer.and_then(|any| SocketAddr::try_from(any).ok());
+                tracing::debug!(shard, cpu, came_to, accepted_by, ?peer, "serving a connection");
+            }
         }
         context.ring.spawn(proxy::serve(Counted::new(context.clone()), listener, fd));
     }
@@ -306,6 +309,8 @@ async fn room(
     closing: impl Fn() -> bool,
 ) {
     while is_full(context) && !closing() {
+        // Else the others would think that it has no more than they, and go on.
+        context.loads.set_full(true);
         if let Some(acceptor) = acceptor {
             acceptor.pause();
         }
@@ -324,4 +329,5 @@ async fn room(
         });
         let _ = timer.within(REST_WHEN_FULL, made).await;
     }
+    context.loads.set_full(false);
 }

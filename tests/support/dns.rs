@@ -40,8 +40,6 @@ struct Zone {
     names: HashMap<String, Entry>,
     /// What is not answered: AAAA queries for these names.
     without_v6: HashSet<String>,
-    /// How often each name was asked for, whatever the type.
-    queries: HashMap<String, usize>,
 }
 
 enum Entry {
@@ -123,18 +121,6 @@ impl Dns {
     pub fn ignore_v6(&self, name: &str) {
         lock(&self.shared.zone).without_v6.insert(name.to_owned());
     }
-
-    /// How often it was asked for this name, whatever the type.
-    pub fn queries(&self, name: &str) -> usize {
-        lock(&self.shared.zone).queries.get(name).copied().unwrap_or(0)
-    }
-
-    /// Waits until it is asked for this name so many times more.
-    #[track_caller]
-    pub fn await_queries(&self, name: &str, more: usize) {
-        let before = self.queries(name);
-        super::wait_until("it is asked again", || self.queries(name) >= before + more);
-    }
 }
 
 impl Drop for Dns {
@@ -151,7 +137,6 @@ impl Zone {
     fn answer(&mut self, query: &[u8]) -> Option<Vec<u8>> {
         let (name, end) = read_name(query)?;
         let kind = u16::from_be_bytes([*query.get(end)?, *query.get(end + 1)?]);
-        *self.queries.entry(name.clone()).or_default() += 1;
         if kind == AAAA && self.without_v6.contains(&name) {
             return None;
         }

@@ -106,14 +106,6 @@ pub fn in_tier(tier: Tier, test: fn(Tier)) {
     }
 }
 
-/// Runs a test once in each tier.
-pub fn for_each_tier(mut test: impl FnMut(Tier)) {
-    for tier in tiers() {
-        println!("tier {tier}");
-        test(tier);
-    }
-}
-
 /// Makes each named `fn(Tier)` a test of every tier: `tier_6_1::name`, `tier_5_19::name`,
 /// `tier_5_8::name`. A function left out of the list is reported as never used.
 #[macro_export]

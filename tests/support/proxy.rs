@@ -95,6 +95,11 @@ impl Config {
         self.toml(&format!("[[route]]\n{lines}"))
     }
 
+    /// Adds a route for everything, which is answered with this text.
+    pub fn saying(self, text: &str) -> Config {
+        self.route(&format!("path = \"/\"\nrespond = {{ status = 200, body = {text:?} }}"))
+    }
+
     /// Keeps the process from something.
     pub fn confined(mut self, confinement: Confinement) -> Config {
         self.confinement = confinement;
@@ -274,11 +279,37 @@ impl Proxy {
     /// Gives it this configuration, and waits until all shards serve by it.
     #[track_caller]
     pub fn reload(&self, config: &Config) {
+        self.reload_text(&config.render());
+    }
+
+    /// Likewise, with the text of a configuration.
+    #[track_caller]
+    pub fn reload_text(&self, text: &str) {
         let count = || self.stderr().matches("reloaded: all shards").count();
         let before = count();
-        self.rewrite(config);
+        self.rewrite_text(text);
         self.signal(Signal::HUP);
         super::wait_until("it has reloaded", || count() > before);
+    }
+
+    /// Starts an upgrade, and waits until the new process serves.
+    #[track_caller]
+    pub fn upgrade(&self) -> Successor {
+        self.succession(|| self.signal(Signal::USR2))
+    }
+
+    /// The process that has taken over once this is done, of those whose log is this one's.
+    #[track_caller]
+    pub fn succession(&self, action: impl FnOnce()) -> Successor {
+        let lines = || {
+            let said = self.stderr();
+            let lines = said.lines().filter(|line| line.contains("another process has taken over"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let before = lines().len();
+        action();
+        super::wait_until("another process has taken over", || lines().len() > before);
+        Successor::of(&lines()[before])
     }
 
     /// The process.
@@ -493,7 +524,7 @@ pub struct Successor(Pid);
 impl Successor {
     /// The one that this line of the old one's log names.
     #[track_caller]
-    pub fn of(line: &str) -> Successor {
+    fn of(line: &str) -> Successor {
         let number = line.split_once("process=").and_then(|(_, number)| number.trim().parse().ok());
         Successor(number.and_then(Pid::from_raw).unwrap_or_else(|| panic!("no process: {line}")))
     }

@@ -230,18 +230,18 @@ impl Stock {
     /// faulted in, over and over.
     pub fn trim(&self, keep: usize) {
         let mut inner = self.inner.borrow_mut();
-        let surplus = inner.idle.saturating_sub(keep).div_ceil(TRIMMED_PART);
+        let Inner { free, idle, memory, vacant, .. } = &mut *inner;
+        let surplus = idle.saturating_sub(keep).div_ceil(TRIMMED_PART);
         // The coldest first.
-        let surplus: Vec<u16> = inner.free.drain(..surplus).collect();
-        inner.idle = inner.free.len();
-        for index in surplus {
-            if let Some(data) = inner.memory[usize::from(index)].take() {
+        for index in free.drain(..surplus) {
+            if let Some(data) = memory[usize::from(index)].take() {
                 // SAFETY: allocated with this layout in `take_free`; an id on the free list is
                 // neither lent nor published, so nothing else points to it.
                 unsafe { dealloc(data.as_ptr(), LAYOUT) };
             }
-            inner.vacant.push(index);
+            vacant.push(index);
         }
+        *idle = free.len();
     }
 
     /// Buffers that exist, and how many of them are lent out.
