@@ -32,6 +32,17 @@ enum News {
 }
 
 /// Passes on news.
+/// What news change, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    /// Nothing.
+    None,
+    /// The servers of a name.
+    Servers,
+    /// What a file says, and so perhaps the names to look up.
+    Names,
+}
+
 type Tell = Arc<dyn Fn(News) + Send + Sync>;
 
 /// What is known of names and files, and whoever finds out more.
@@ -44,7 +55,6 @@ pub struct Discovery {
     worker: Option<tokio::sync::mpsc::UnboundedSender<Order>>,
     /// The number of the last order.
     orders: u64,
-    patience: Duration,
 }
 
 impl Discovery {
@@ -64,7 +74,6 @@ impl Discovery {
             tell: Arc::new(tell),
             worker: None,
             orders: 0,
-            patience: PATIENCE,
         }
     }
 
@@ -78,8 +87,8 @@ impl Discovery {
         let files = upstreams.filter_map(|upstream| upstream.servers_file.as_ref());
         self.files = files.map(|file| (file.path.clone(), file.members.clone())).collect();
         let mut new = self.order(plan)?;
-        let deadline = now() + self.patience;
-        let mut other_names = false;
+        let deadline = now() + PATIENCE;
+        let mut change = Change::None;
         while !new.is_empty() {
             let left = deadline.saturating_duration_since(now());
             let Ok(piece) = self.news.recv_timeout(left) else { break };
@@ -87,9 +96,9 @@ impl Discovery {
             if let News::Name(name, _) = &piece {
                 new.remove(name);
             }
-            other_names |= self.learn(piece) && of_file;
+            change = change.max(self.learn(piece));
         }
-        if other_names {
+        if change == Change::Names {
             self.order(plan)?;
         }
         Ok(())
@@ -100,15 +109,14 @@ impl Discovery {
     /// # Errors
     /// When no thread can be started.
     pub fn catch_up(&mut self, plan: &Plan) -> io::Result<bool> {
-        let (mut any, mut other_names) = (false, false);
+        let mut change = Change::None;
         while let Ok(piece) = self.news.try_recv() {
-            other_names |= matches!(piece, News::File(..));
-            any |= self.learn(piece);
+            change = change.max(self.learn(piece));
         }
-        if any && other_names {
+        if change == Change::Names {
             self.order(plan)?;
         }
-        Ok(any)
+        Ok(change != Change::None)
     }
 
     /// The plan that `configured` makes with what is known. Upstreams that are the same in
@@ -167,23 +175,23 @@ impl Discovery {
         Ok(new)
     }
 
-    /// Says whether that is something new.
-    fn learn(&mut self, piece: News) -> bool {
+    /// Says what that changes.
+    fn learn(&mut self, piece: News) -> Change {
         match piece {
             News::Name(name, found) => match self.names.get_mut(&name) {
                 Some(known) if *known != found => {
                     *known = found;
-                    true
+                    Change::Names
                 }
-                _ => false,
+                _ => Change::None,
             },
             News::File(number, path, members) => match self.files.get_mut(&path) {
                 // What was read before the last order was known when that was given.
                 Some(known) if number == self.orders && *known != members => {
                     *known = members;
-                    true
+                    Change::Servers
                 }
-                _ => false,
+                _ => Change::None,
             },
         }
     }

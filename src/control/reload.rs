@@ -139,7 +139,7 @@ impl Configuration {
         self.configured = plan;
         let plan = self.discovery.compose(&self.configured, None);
         self.sockets.steer(&plan.shards.cpus);
-        self.enforce(plan, since, listeners.len(), true);
+        self.enforce(plan, since, true);
         Ok(Some(listeners))
     }
 
@@ -165,14 +165,14 @@ impl Configuration {
             let (before, servers) = (old.servers.len(), new.servers.len());
             tracing::info!(upstream = new.name, before, servers, "an upstream's servers change");
         }
-        let shards = plan.shards.cpus.len();
         let kept = || (0..plan.listeners.len()).map(Socket::Kept).collect();
-        let listeners = (0..shards).map(|_| kept()).collect();
-        self.enforce(plan, since, shards, false);
+        let listeners = plan.shards.cpus.iter().map(|_| kept()).collect();
+        self.enforce(plan, since, false);
         Some(listeners)
     }
 
-    fn enforce(&mut self, mut plan: Plan, since: Instant, shards: usize, reload: bool) {
+    fn enforce(&mut self, mut plan: Plan, since: Instant, reload: bool) {
+        let shards = plan.shards.cpus.len();
         self.identities.number(&mut plan);
         self.plan = Arc::new(plan);
         self.adopting = Some(Adopting { since, shards, reload, again: false });

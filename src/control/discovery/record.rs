@@ -1,5 +1,6 @@
 //! What is known of one name, and when to look it up again. Time is an argument.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::plan::{Found, ResolverPlan};
@@ -73,9 +74,9 @@ impl Record {
 
 /// What the addresses of one family of a host are, by a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Family<T> {
+pub enum Family {
     /// These, for so long.
-    Found(Vec<T>, Duration),
+    Found(Vec<IpAddr>, Duration),
     /// It has none, for this reason.
     None(String),
     /// Nobody knows, for this reason.

@@ -79,8 +79,8 @@ fn a_file_that_was_read_before_the_last_reload_is_no_news() {
     assert_eq!(addresses(&first, 0), ["127.0.0.1:1"]);
     let members: Arc<[Member]> =
         config::servers_from_text("servers = [\"127.0.0.1:9\"]", "s").unwrap().into();
-    assert!(!discovery.learn(News::File(0, path.clone(), members.clone())));
-    assert!(discovery.learn(News::File(1, path, members)));
+    assert_eq!(discovery.learn(News::File(0, path.clone(), members.clone())), Change::None);
+    assert_eq!(discovery.learn(News::File(1, path, members)), Change::Names);
     let second = discovery.compose(&configured, Some(&first));
     assert_eq!(addresses(&second, 0), ["127.0.0.1:9"]);
 }
