@@ -13,6 +13,7 @@ use support::*;
 tiered! {
     a_token_guards_changes,
     without_a_token_tcp_only_shows,
+    who_only_looks_needs_no_token_file,
     pages_of_other_sites_change_nothing,
     requests_that_make_no_sense_are_answered,
     a_unix_socket_has_its_mode_and_goes_with_the_process,
@@ -73,6 +74,27 @@ fn a_token_guards_changes(tier: Tier) {
 
 fn without_a_token_tcp_only_shows(tier: Tier) {
     let proxy = tcp(tier, "").start();
+fn who_only_looks_needs_no_token_file(tier: Tier) {
+    let proxy = tcp(tier, &format!("token = {TOKEN:?}")).start();
+    let address = admin_address(&proxy);
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("config.toml");
+    // That a user may not read it comes to the same, but for root.
+    let text = format!("[admin]\naddress = \"{address}\"\ntoken_file = \"none\"\n");
+    std::fs::write(&file, text).expect("a file");
+    let config = file.to_str().expect("a plain path");
+    let ctl = |command: &str| corelane(&["ctl", command, "-c", config]);
+    for command in ["listeners", "routes", "upstreams", "servers", "counters"] {
+        let exit = ctl(command);
+        assert!(exit.status.success() && exit.stderr.is_empty(), "{command}: {exit:?}");
+    }
+    for command in ["reset", "reload"] {
+        let exit = ctl(command);
+        assert_eq!(exit.status.code(), Some(3), "{exit:?}");
+        assert!(exit.stderr.contains("none` cannot be read"), "{exit:?}");
+    }
+}
+
     let address = admin_address(&proxy);
     assert_eq!(ask(&address, "GET", "/v1/routes", &[]).status, 200);
     for (method, path) in

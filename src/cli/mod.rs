@@ -32,7 +32,7 @@ enum Command {
     /// Ask a running proxy, and change it, at its admin address.
     Ctl(ctl::Options),
     /// Have a running proxy read its configuration again; exit 1 and the errors if it is refused.
-    Reload(ctl::ReloadOptions),
+    Reload(ctl::Whom),
     /// Look at the machine: what io_uring, limits, queues and interrupts allow, and what to change.
     Doctor(doctor::Options),
     /// Three origin servers and the proxy before them, on this machine, to play with.
