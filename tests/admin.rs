@@ -5,6 +5,7 @@ mod support;
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
@@ -12,8 +13,8 @@ use support::*;
 
 tiered! {
     a_token_guards_changes,
-    without_a_token_tcp_only_shows,
     who_only_looks_needs_no_token_file,
+    without_a_token_tcp_only_shows,
     pages_of_other_sites_change_nothing,
     requests_that_make_no_sense_are_answered,
     a_unix_socket_has_its_mode_and_goes_with_the_process,
@@ -21,6 +22,7 @@ tiered! {
     it_moves_with_a_reload,
     an_address_that_is_taken_refuses_the_reload,
     slow_clients_keep_nobody_waiting,
+    many_who_ask_at_once_are_answered_in_few_rounds,
     it_is_passed_on_at_an_upgrade,
     a_tcp_address_is_passed_on_too,
     an_upgrade_may_drop_it,
@@ -72,8 +74,6 @@ fn a_token_guards_changes(tier: Tier) {
     assert!(!proxy.stderr().contains(TOKEN));
 }
 
-fn without_a_token_tcp_only_shows(tier: Tier) {
-    let proxy = tcp(tier, "").start();
 fn who_only_looks_needs_no_token_file(tier: Tier) {
     let proxy = tcp(tier, &format!("token = {TOKEN:?}")).start();
     let address = admin_address(&proxy);
@@ -95,6 +95,8 @@ fn who_only_looks_needs_no_token_file(tier: Tier) {
     }
 }
 
+fn without_a_token_tcp_only_shows(tier: Tier) {
+    let proxy = tcp(tier, "").start();
     let address = admin_address(&proxy);
     assert_eq!(ask(&address, "GET", "/v1/routes", &[]).status, 200);
     for (method, path) in
@@ -270,6 +272,38 @@ fn slow_clients_keep_nobody_waiting(tier: Tier) {
     silent.patience(ms(20_000));
     let (bytes, end) = silent.rest();
     assert!(end.is_over(), "{end:?} after {} bytes", bytes.len());
+}
+
+/// More than are served at once ask what all shards are to be asked for.
+fn many_who_ask_at_once_are_answered_in_few_rounds(tier: Tier) {
+    const ASKING: usize = 200;
+    let admin = Admin::new();
+    let origin = Origin::named("app");
+    let config = Config::new(tier).shards(2).origin("app", &origin).toml(&admin.toml());
+    let proxy = config.toml("[log]\nlevel = \"debug\"").start();
+    let address = admin.address();
+    let begun = AtomicUsize::new(0);
+    // They all wait when the proxy goes on.
+    proxy.signal(Signal::STOP);
+    thread::scope(|scope| {
+        for _ in 0..ASKING {
+            scope.spawn(|| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                let answer = ask(&address, "GET", "/v1/servers", &[]);
+                assert_eq!(answer.status, 200);
+                assert!(answer.text().contains("\"requests\":0"), "{}", answer.text());
+            });
+        }
+        wait_until("all ask", || begun.load(Ordering::Relaxed) == ASKING);
+        proxy.signal(Signal::CONT);
+    });
+    let rounds = proxy.stderr().matches("shards are asked for reports").count();
+    assert!((1..=ASKING / 2).contains(&rounds), "{rounds}");
+    // One who asks afterwards hears the latest.
+    assert_eq!(proxy.get("/").text(), "app");
+    wait_until("the request is over", || {
+        ask(&address, "GET", "/v1/servers", &[]).text().contains("\"requests\":1")
+    });
 }
 
 /// Starts an upgrade, and waits until the new process serves.

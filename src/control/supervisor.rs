@@ -292,6 +292,7 @@ impl Running {
             }
         }
         state.audience.print();
+        state.audience.gather();
         let sum = state.reports.sum();
         self.publish(sum, &mut state);
         state.failure.map_or(Ok(()), Err)
@@ -312,8 +313,7 @@ impl Running {
             }
             Request::Report => {
                 state.audience.print();
-                state.reports.ask();
-                self.shards.tell(|| Command::Report);
+                self.ask_for_reports(state);
             }
             Request::Reload if self.upgrading => state.reload_wanted = true,
             Request::Reload | Request::Upgrade if state.stopping => {}
@@ -344,6 +344,18 @@ impl Running {
         };
         if let Some(report) = complete {
             self.publish(report, state);
+            if state.audience.wants_another() {
+                self.ask_for_reports(state);
+            }
+        }
+    }
+
+    /// Has all shards report, unless they are about to: one round at a time serves all who wait.
+    fn ask_for_reports(&self, state: &mut State) {
+        if state.reports.begin() {
+            tracing::debug!("shards are asked for reports");
+            state.audience.gather();
+            self.shards.tell(|| Command::Report);
         }
     }
 
