@@ -4,6 +4,7 @@
 //!
 //! What is known is kept here, and makes, with what is configured, the plan that shards run.
 
+mod legacy;
 mod lookup;
 mod record;
 mod watch;
@@ -31,7 +32,6 @@ enum News {
     File(u64, PathBuf, Arc<[Member]>),
 }
 
-/// Passes on news.
 /// What news change, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
@@ -43,11 +43,15 @@ enum Change {
     Names,
 }
 
+/// Passes on news.
 type Tell = Arc<dyn Fn(News) + Send + Sync>;
+
+/// The servers that names stand for, as far as is known.
+type Names = HashMap<ServerAddress, Arc<[Found]>>;
 
 /// What is known of names and files, and whoever finds out more.
 pub struct Discovery {
-    names: HashMap<ServerAddress, Arc<[Found]>>,
+    names: Names,
     files: BTreeMap<PathBuf, Arc<[Member]>>,
     news: mpsc::Receiver<News>,
     tell: Tell,
@@ -58,8 +62,9 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Nothing is known, and nothing wanted. `wake` is called when there is news.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Discovery {
+    /// Nothing is wanted, and known what another process left as its [`Discovery::legacy`]. `wake`
+    /// is called when there is news.
+    pub fn new(legacy: &str, wake: impl Fn() + Send + Sync + 'static) -> Discovery {
         let (news_in, news) = mpsc::channel();
         let tell = move |piece| {
             // Without a receiver all is over.
@@ -68,13 +73,18 @@ impl Discovery {
             }
         };
         Discovery {
-            names: HashMap::new(),
+            names: legacy::read(legacy),
             files: BTreeMap::new(),
             news,
             tell: Arc::new(tell),
             worker: None,
             orders: 0,
         }
+    }
+
+    /// For another process: what is known of names.
+    pub fn legacy(&self) -> String {
+        legacy::write(&self.names)
     }
 
     /// Keeps informed of the names and files of `plan`, which were just read, instead of others.
@@ -92,7 +102,6 @@ impl Discovery {
         while !new.is_empty() {
             let left = deadline.saturating_duration_since(now());
             let Ok(piece) = self.news.recv_timeout(left) else { break };
-            let of_file = matches!(piece, News::File(..));
             if let News::Name(name, _) = &piece {
                 new.remove(name);
             }
@@ -164,7 +173,8 @@ impl Discovery {
             self.names.entry(name.clone()).or_default();
         }
         self.orders += 1;
-        let (number, files, resolver) = (self.orders, self.files.clone(), plan.resolver.clone());
+        let (number, resolver) = (self.orders, plan.resolver.clone());
+        let (names, files) = (self.names.clone(), self.files.clone());
         let worker = match self.worker.take() {
             Some(worker) => worker,
             None => worker::start(self.tell.clone())?,
@@ -181,7 +191,7 @@ impl Discovery {
             News::Name(name, found) => match self.names.get_mut(&name) {
                 Some(known) if *known != found => {
                     *known = found;
-                    Change::Names
+                    Change::Servers
                 }
                 _ => Change::None,
             },
@@ -189,7 +199,7 @@ impl Discovery {
                 // What was read before the last order was known when that was given.
                 Some(known) if number == self.orders && *known != members => {
                     *known = members;
-                    Change::Servers
+                    Change::Names
                 }
                 _ => Change::None,
             },

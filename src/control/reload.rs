@@ -11,6 +11,7 @@ use super::discovery::Discovery;
 use super::identity::Identities;
 use super::limits;
 use super::sockets::Sockets;
+use super::upgrade::Legacy;
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
 
@@ -141,6 +142,16 @@ impl Configuration {
         self.sockets.steer(&plan.shards.cpus);
         self.enforce(plan, since, true);
         Ok(Some(listeners))
+    }
+
+    /// For another process: all sockets, and what is known of names.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn legacy(&self) -> io::Result<Legacy> {
+        let mut sockets = self.sockets.legacy()?;
+        sockets.extend(self.admin.legacy()?);
+        Ok(Legacy { sockets, names: self.discovery.legacy() })
     }
 
     /// Takes in what was found out about servers. Returns what each shard is then to accept from,

@@ -96,7 +96,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     let mut heritage = Heritage::receive().map_err(|error| {
         StartError(format!("cannot take over from another process: {error}; start it anew"))
     })?;
-    let mut inherited = std::mem::take(&mut heritage.sockets);
+    let mut inherited = std::mem::take(&mut heritage.left.sockets);
     inherited.extend(service::sockets().map_err(|error| {
         StartError(format!(
             "the service manager passes a socket that cannot be used: {error}; list only stream \
@@ -115,7 +115,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     }
     let (messages_in, messages) = mpsc::channel();
     let from_discovery = messages_in.clone();
-    let discovery = Discovery::new(move || {
+    let discovery = Discovery::new(&heritage.left.names, move || {
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
@@ -437,8 +437,7 @@ impl Running {
         let messages = self.messages.clone();
         let program = self.program.clone().map_err(io::Error::other);
         let begun = program.and_then(|program| {
-            let mut legacy = self.configuration.sockets.legacy()?;
-            legacy.extend(self.configuration.admin.legacy()?);
+            let legacy = self.configuration.legacy()?;
             let take_over = move || {
                 let successor = Successor::start(&program, &legacy);
                 drop(legacy);

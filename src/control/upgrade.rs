@@ -3,10 +3,12 @@
 //! hold the same sockets.
 //!
 //! The new process is started with one end of a socket pair as its standard input. The old one
-//! sends through it one message for each listener, with its sockets (SCM_RIGHTS, unix(7)); the new
-//! one answers when it serves, or ends.
+//! sends through it one message for each listener, with its sockets (SCM_RIGHTS, unix(7)), and a
+//! last one, with a file that holds what it knows of names; the new one answers when it serves, or
+//! ends.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -14,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -36,11 +39,20 @@ const END: &[u8] = b"end";
 /// How long a new process may take until it serves.
 const START_MAX: Duration = Duration::from_secs(60);
 
+/// What a process leaves to the one that takes over.
+#[derive(Default)]
+pub struct Legacy {
+    /// Its listening sockets.
+    pub sockets: Vec<Inherited>,
+    /// What it knows of names, as text.
+    pub names: String,
+}
+
 /// What an old process left to this one.
 #[derive(Default)]
 pub struct Heritage {
-    /// Its listening sockets.
-    pub sockets: Vec<Inherited>,
+    /// What there is.
+    pub left: Legacy,
     takes_over: bool,
 }
 
@@ -58,7 +70,9 @@ impl Heritage {
         loop {
             let (text, descriptors) = receive(stdin)?;
             if text == END {
-                return Ok(Heritage { sockets, takes_over: true });
+                let names = descriptors.into_iter().next().map(read_all).transpose()?;
+                let left = Legacy { sockets, names: names.unwrap_or_default() };
+                return Ok(Heritage { left, takes_over: true });
             }
             let described = Inherited::read(&text).ok_or(io::ErrorKind::InvalidData)?;
             match sockets.last_mut().filter(|last| last.bound == described.bound) {
@@ -97,15 +111,35 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     Ok((text, descriptors))
 }
 
-/// Leaves a new process these sockets.
-fn bequeath(socket: &OwnedFd, listeners: &[Inherited], deadline: Instant) -> io::Result<()> {
-    for listener in listeners {
+/// A file in memory with this text.
+fn file_of(text: &str) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create("corelane-names", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+fn read_all(file: OwnedFd) -> io::Result<String> {
+    let mut text = String::new();
+    File::from(file).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Leaves a new process all of this.
+fn bequeath(socket: &OwnedFd, legacy: &Legacy, deadline: Instant) -> io::Result<()> {
+    for listener in &legacy.sockets {
         let text = listener.describe();
         for part in listener.sockets.chunks(DESCRIPTORS_MAX) {
             send_until(deadline, socket, text.as_bytes(), part)?;
         }
     }
-    send_until(deadline, socket, END, &[])
+    let names = match legacy.names.as_str() {
+        "" => None,
+        names => file_of(names)
+            .inspect_err(|error| tracing::warn!(%error, "what names stand for is not passed on"))
+            .ok(),
+    };
+    send_until(deadline, socket, END, names.as_slice())
 }
 
 /// What does not fit into the queue of messages waits for the new process, which may hang.
@@ -178,11 +212,11 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts `program` with the arguments of this process, and leaves it these sockets.
+    /// Starts `program` with the arguments of this process, and leaves it all of this.
     ///
     /// # Errors
     /// When it cannot be started, or does not take them in time; then it is ended.
-    pub fn start(program: &Path, sockets: &[Inherited]) -> io::Result<Successor> {
+    pub fn start(program: &Path, legacy: &Legacy) -> io::Result<Successor> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let mut command = Command::new(program);
@@ -191,7 +225,7 @@ impl Successor {
         command.env_remove("WATCHDOG_PID");
         let deadline = now() + START_MAX;
         let successor = Successor { child: command.spawn()?, socket: ours, deadline };
-        match bequeath(&successor.socket, sockets, deadline) {
+        match bequeath(&successor.socket, legacy, deadline) {
             Ok(()) => Ok(successor),
             Err(error) => Err(successor.give_up(error)),
         }
@@ -270,10 +304,10 @@ mod tests {
             with_file: false,
             admin: false,
         };
-        let listeners: Vec<Inherited> = (0..100).map(listener).collect();
+        let legacy = Legacy { sockets: (0..100).map(listener).collect(), names: String::new() };
         let begun = now();
         let limit = Duration::from_millis(50);
-        let error = bequeath(&one, &listeners, begun + limit).unwrap_err();
+        let error = bequeath(&one, &legacy, begun + limit).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(now() >= begun + limit);
     }
