@@ -49,6 +49,10 @@ struct ConfigFile {
 /// Reads the command line, runs the command and says how it went: 0, or 1 after one clear sentence
 /// on standard error, or 2 for a command line that makes no sense.
 pub fn main() -> ExitCode {
+    // A process that is only to start another one, with the same arguments.
+    if let Some(code) = crate::control::launch() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(file) => run::run(&file.config),
