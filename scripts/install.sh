@@ -113,12 +113,17 @@ upgrade() {
     [[ $dry = no ]] || return 0
     # The old one gives it 60 s.
     for ((i = 0; i < 140; i++)); do
+        sleep 0.5
         new=$(main_process)
         if [[ $new != "$old" && $new != 0 ]] && is_current "$new"; then
             printf 'upgraded: process %s serves in place of %s\n' "$new" "$old"
             return
         fi
-        sleep 0.5
+        # It says so at once, also when it had failed before.
+        if [[ $(systemctl show --property=StatusText --value corelane.service) = *'upgrade failed'* ]]
+        then
+            break
+        fi
     done
     fail "the new binary has not taken over, and the old one serves on; see: journalctl -u corelane"
 }
@@ -174,7 +179,7 @@ for unit in corelane.service corelane.socket; do
     if ! reloads_by_notice; then
         # shellcheck disable=SC2016 # systemd puts the process in
         reload='ExecReload=/bin/kill -HUP $MAINPID'
-        sed -i -e "s|^Type=notify-reload\$|Type=notify\n$reload|" "$scratch/$unit"
+        sed -i -e 's|^Type=notify-reload$|Type=notify|' -e "/^ExecReload=/a $reload" "$scratch/$unit"
     fi
     place 644 "$scratch/$unit" "$units/$unit"
 done

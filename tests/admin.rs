@@ -5,6 +5,7 @@ mod support;
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
@@ -12,6 +13,7 @@ use support::*;
 
 tiered! {
     a_token_guards_changes,
+    who_only_looks_needs_no_token_file,
     without_a_token_tcp_only_shows,
     pages_of_other_sites_change_nothing,
     requests_that_make_no_sense_are_answered,
@@ -20,6 +22,7 @@ tiered! {
     it_moves_with_a_reload,
     an_address_that_is_taken_refuses_the_reload,
     slow_clients_keep_nobody_waiting,
+    many_who_ask_at_once_are_answered_in_few_rounds,
     it_is_passed_on_at_an_upgrade,
     a_tcp_address_is_passed_on_too,
     an_upgrade_may_drop_it,
@@ -69,6 +72,27 @@ fn a_token_guards_changes(tier: Tier) {
         assert!(exit.stderr.starts_with(said), "{exit:?}");
     }
     assert!(!proxy.stderr().contains(TOKEN));
+}
+
+fn who_only_looks_needs_no_token_file(tier: Tier) {
+    let proxy = tcp(tier, &format!("token = {TOKEN:?}")).start();
+    let address = admin_address(&proxy);
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("config.toml");
+    // That a user may not read it comes to the same, but for root.
+    let text = format!("[admin]\naddress = \"{address}\"\ntoken_file = \"none\"\n");
+    std::fs::write(&file, text).expect("a file");
+    let config = file.to_str().expect("a plain path");
+    let ctl = |command: &str| corelane(&["ctl", command, "-c", config]);
+    for command in ["listeners", "routes", "upstreams", "servers", "counters"] {
+        let exit = ctl(command);
+        assert!(exit.status.success() && exit.stderr.is_empty(), "{command}: {exit:?}");
+    }
+    for command in ["reset", "reload"] {
+        let exit = ctl(command);
+        assert_eq!(exit.status.code(), Some(3), "{exit:?}");
+        assert!(exit.stderr.contains("none` cannot be read"), "{exit:?}");
+    }
 }
 
 fn without_a_token_tcp_only_shows(tier: Tier) {
@@ -248,6 +272,38 @@ fn slow_clients_keep_nobody_waiting(tier: Tier) {
     silent.patience(ms(20_000));
     let (bytes, end) = silent.rest();
     assert!(end.is_over(), "{end:?} after {} bytes", bytes.len());
+}
+
+/// More than are served at once ask what all shards are to be asked for.
+fn many_who_ask_at_once_are_answered_in_few_rounds(tier: Tier) {
+    const ASKING: usize = 200;
+    let admin = Admin::new();
+    let origin = Origin::named("app");
+    let config = Config::new(tier).shards(2).origin("app", &origin).toml(&admin.toml());
+    let proxy = config.toml("[log]\nlevel = \"debug\"").start();
+    let address = admin.address();
+    let begun = AtomicUsize::new(0);
+    // They all wait when the proxy goes on.
+    proxy.signal(Signal::STOP);
+    thread::scope(|scope| {
+        for _ in 0..ASKING {
+            scope.spawn(|| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                let answer = ask(&address, "GET", "/v1/servers", &[]);
+                assert_eq!(answer.status, 200);
+                assert!(answer.text().contains("\"requests\":0"), "{}", answer.text());
+            });
+        }
+        wait_until("all ask", || begun.load(Ordering::Relaxed) == ASKING);
+        proxy.signal(Signal::CONT);
+    });
+    let rounds = proxy.stderr().matches("shards are asked for reports").count();
+    assert!((1..=ASKING / 2).contains(&rounds), "{rounds}");
+    // One who asks afterwards hears the latest.
+    assert_eq!(proxy.get("/").text(), "app");
+    wait_until("the request is over", || {
+        ask(&address, "GET", "/v1/servers", &[]).text().contains("\"requests\":1")
+    });
 }
 
 fn process(address: &Address) -> String {

@@ -5,7 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
@@ -20,6 +20,7 @@ tiered! {
     a_name_server_that_is_silent_costs_a_start_and_a_reload_a_second_at_most,
     srv_records_say_port_weight_and_priority,
     a_reload_and_an_upgrade_wait_for_new_names,
+    an_upgrade_while_no_name_server_answers_keeps_addresses,
 }
 
 /// Requests on one connection, and how many of them each server answered.
@@ -241,6 +242,49 @@ fn a_reload_and_an_upgrade_wait_for_new_names(tier: Tier) {
     drop(client);
     assert!(proxy.wait_without_output().success());
     successor.terminate();
+}
+
+fn an_upgrade_while_no_name_server_answers_keeps_addresses(tier: Tier) {
+    let hosts = ["127.0.0.1", "127.0.0.2"];
+    let (dns, origins) = (Dns::start(), origins_on_one_port(&hosts));
+    dns.set("app.test", 60, &hosts);
+    let port = origins[0].address().port();
+    dns.set_srv("_http._tcp.app.test", 60, &[(10, 5, port, "app.test")]);
+    let service = "[[upstream]]\nname = \"service\"\nservers = [\"srv:_http._tcp.app.test\"]\n\
+                   [[route]]\npath = \"/service\"\nupstream = \"service\"\n\
+                   [[route]]\npath = \"/\"\nupstream = \"app\"";
+    let proxy = by_name(tier, &dns, &origins, "").toml(service).start();
+    let address = proxy.address();
+    for name in ["app.test", "_http._tcp.app.test"] {
+        dns.fail(name, DnsFault::Silence);
+    }
+    let (over, served) = (Over::default(), AtomicU64::new(0));
+    let last = thread::scope(|scope| {
+        for path in ["/", "/service"] {
+            let (over, served, address) = (&over, &served, &address);
+            scope.spawn(move || {
+                while !over.is_so() {
+                    assert_eq!(Client::connect(address).get(path).status, 200);
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let _end = over.at_the_end();
+        let second = proxy.upgrade();
+        // What it was left it can leave in turn.
+        let third = proxy.succession(|| second.signal(Signal::USR2));
+        wait_until("the second has gone", || !second.is_running());
+        let count = served.load(Ordering::Relaxed);
+        wait_until("requests go on", || served.load(Ordering::Relaxed) > count + 20);
+        third
+    });
+    let mut client = Client::connect(&address);
+    let mut names: Vec<String> = (0..2).map(|_| client.get("/").text().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, hosts, "all of its addresses");
+    drop(client);
+    last.terminate();
+    assert!(proxy.wait_without_output().success());
 }
 
 /// Some name servers never answer for a family of addresses that they do not know.

@@ -15,6 +15,7 @@ tiered! {
     a_new_process_that_fails_changes_nothing,
     a_unix_sockets_file_stays_with_who_listens,
     a_process_that_took_over_can_be_taken_over,
+    a_new_process_is_no_child_of_the_old_one_and_ends_after_it,
     more_or_fewer_shards_inherit_all_sockets,
     no_request_fails_while_processes_change,
 }
@@ -101,6 +102,34 @@ fn a_process_that_took_over_can_be_taken_over(tier: Tier) {
     wait_until("the second has gone", || !second.is_running());
     third.terminate();
     assert!(proxy.wait_without_output().success());
+}
+
+/// A service manager waits for its own children only, and when the main process has ended it ends
+/// what is left of the service.
+fn a_new_process_is_no_child_of_the_old_one_and_ends_after_it(tier: Tier) {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let origin = Origin::answering(move |_| {
+        held.wait();
+        ok("held")
+    });
+    let proxy = Proxy::before(tier, &origin);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    let successor = upgrade(&proxy);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", successor.number()));
+    let stat = stat.expect("a process");
+    let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+    assert_ne!(parent, Some(proxy.pid().to_string().as_str()), "{stat}");
+    successor.signal(Signal::TERM);
+    proxy.await_stderr("draining; a second signal ends at once");
+    assert!(!comes_true(ms(300), || !successor.is_running()), "the old one serves still");
+    gate.open();
+    assert_eq!(client.response().text(), "held");
+    drop(client);
+    assert!(proxy.wait_without_output().success());
+    wait_until("the new one has ended", || !successor.is_running());
 }
 
 fn more_or_fewer_shards_inherit_all_sockets(tier: Tier) {

@@ -25,16 +25,9 @@ pub struct Options {
     command: Command,
 }
 
-/// Options of `corelane reload`.
+/// Which proxy, and how it answers; all options of `corelane reload`.
 #[derive(clap::Args)]
-pub struct ReloadOptions {
-    #[command(flatten)]
-    whom: Whom,
-}
-
-/// Which proxy, and how it answers.
-#[derive(clap::Args)]
-struct Whom {
+pub struct Whom {
     /// The configuration file of the proxy, for its admin address.
     #[arg(short, long, value_name = "FILE", default_value = "config.toml", global = true)]
     config: PathBuf,
@@ -111,14 +104,15 @@ pub fn ctl(options: &Options) -> ExitCode {
 }
 
 /// `corelane reload`.
-pub fn reload(options: &ReloadOptions) -> ExitCode {
-    run(&options.whom, &Command::Reload)
+pub fn reload(whom: &Whom) -> ExitCode {
+    run(whom, &Command::Reload)
 }
 
 fn run(whom: &Whom, command: &Command) -> ExitCode {
     let (method, path, body) = request(command);
-    let answer = Target::find(&whom.config, whom.admin.as_deref(), whom.token_file.as_deref())
-        .and_then(|target| ask(&target, method, &path, body.as_ref()));
+    let (admin, token_file) = (whom.admin.as_deref(), whom.token_file.as_deref());
+    let target = Target::find(&whom.config, admin, token_file, method != "GET");
+    let answer = target.and_then(|target| ask(&target, method, &path, body.as_ref()));
     match answer {
         Err(sentence) => {
             complain(&sentence);

@@ -32,7 +32,7 @@ enum Command {
     /// Ask a running proxy, and change it, at its admin address.
     Ctl(ctl::Options),
     /// Have a running proxy read its configuration again; exit 1 and the errors if it is refused.
-    Reload(ctl::ReloadOptions),
+    Reload(ctl::Whom),
     /// Look at the machine: what io_uring, limits, queues and interrupts allow, and what to change.
     Doctor(doctor::Options),
     /// Three origin servers and the proxy before them, on this machine, to play with.
@@ -49,6 +49,10 @@ struct ConfigFile {
 /// Reads the command line, runs the command and says how it went: 0, or 1 after one clear sentence
 /// on standard error, or 2 for a command line that makes no sense.
 pub fn main() -> ExitCode {
+    // A process that is only to start another one, with the same arguments.
+    if let Some(code) = crate::control::launch() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(file) => run::run(&file.config),

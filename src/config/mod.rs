@@ -123,18 +123,23 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
 }
 
 /// What a file says of `[admin]`, also when it has mistakes elsewhere: a running proxy can be asked
-/// although its file is being edited. `None`: nothing. The token's file is only read `with_token`:
-/// who asks may have another.
+/// although its file is being edited. `None`: nothing. The token's file is only read if, going by
+/// the rest, whoever asks `needs_token`.
 ///
 /// # Errors
 /// What is wrong with `[admin]`, or why there may be none.
-pub fn admin(path: &Path, with_token: bool) -> Result<Option<AdminPlan>, Vec<Complaint>> {
+pub fn admin(
+    path: &Path,
+    needs_token: impl Fn(&AdminPlan) -> bool,
+) -> Result<Option<AdminPlan>, Vec<Complaint>> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| vec![unreadable(&name, &error)])?;
     let (mut sources, complaints) = (Sources::default(), Complaints::default());
     let number = sources.add(name.clone(), text);
     let mut admin = File::parse_admin(sources.text(number), number, &complaints);
-    if let Some(admin) = admin.as_mut().filter(|_| with_token) {
+    if let Some(admin) = &mut admin
+        && admin.plan().is_some_and(|plan| needs_token(&plan))
+    {
         check::read_token(admin, folder_of(&name), &complaints);
     }
     match complaints.is_empty() {

@@ -20,48 +20,72 @@ pub struct Totals {
     pub servers: BTreeMap<u32, ServerUse>,
 }
 
-/// Who waits for a report.
+/// Who waits for a report. Whoever comes while the shards report already waits for the next one:
+/// this one may lack what they have seen happen.
 pub struct Audience {
-    print: bool,
-    waiting: Vec<Waiting>,
+    /// Those whom the next report is for, and those of the one after it.
+    present: Waiting,
+    coming: Waiting,
     /// What had been recorded at the last reset: shards go on counting.
     baseline: Report,
     since: SystemTime,
 }
 
+#[derive(Default)]
 struct Waiting {
+    print: bool,
+    replies: Vec<Reply>,
+}
+
+struct Reply {
     reset: bool,
-    reply: oneshot::Sender<Totals>,
+    to: oneshot::Sender<Totals>,
 }
 
 impl Audience {
     /// Nobody; what is recorded from `since` on counts.
     pub fn new(since: SystemTime) -> Audience {
-        Audience { print: false, waiting: Vec::new(), baseline: Report::default(), since }
+        let (present, coming) = (Waiting::default(), Waiting::default());
+        Audience { present, coming, baseline: Report::default(), since }
     }
 
-    /// The next report is to be printed.
+    /// A report is to be printed.
     pub fn print(&mut self) {
-        self.print = true;
+        self.coming.print = true;
     }
 
-    /// `reply` gets the next report; `reset`: what comes after it counts from there.
-    pub fn wait(&mut self, reset: bool, reply: oneshot::Sender<Totals>) {
-        self.waiting.push(Waiting { reset, reply });
+    /// `to` gets a report; `reset`: what comes after it counts from there.
+    pub fn wait(&mut self, reset: bool, to: oneshot::Sender<Totals>) {
+        // Who has given up, since a shard does not answer, is forgotten.
+        self.coming.replies.retain(|reply| !reply.to.is_closed());
+        self.coming.replies.push(Reply { reset, to });
     }
 
-    /// A report is there; says whether to print it.
+    /// Whether somebody waits for a report that is not under way.
+    pub fn wants_another(&self) -> bool {
+        self.coming.print || !self.coming.replies.is_empty()
+    }
+
+    /// A report is under way that serves all who have come.
+    pub fn gather(&mut self) {
+        let Waiting { print, replies } = std::mem::take(&mut self.coming);
+        self.present.print |= print;
+        self.present.replies.extend(replies);
+    }
+
+    /// The report that was under way is there; says whether to print it.
     pub fn hear(&mut self, report: &Report, now: SystemTime) -> bool {
-        for Waiting { reset, reply } in std::mem::take(&mut self.waiting) {
+        let Waiting { print, replies } = std::mem::take(&mut self.present);
+        for Reply { reset, to } in replies {
             let totals = self.totals(report);
             if reset {
                 self.baseline = report.clone();
                 self.since = now;
             }
             // Whoever asked may have gone.
-            let _ = reply.send(totals);
+            let _ = to.send(totals);
         }
-        std::mem::take(&mut self.print)
+        print
     }
 
     fn totals(&self, report: &Report) -> Totals {
@@ -101,6 +125,7 @@ mod tests {
         let mut ask = |reset, requests, now| {
             let (reply, mut answer) = oneshot::channel();
             audience.wait(reset, reply);
+            audience.gather();
             assert!(!audience.hear(&report(requests), now), "nobody wants it printed");
             let totals = answer.try_recv().expect("an answer");
             assert_eq!(totals.gauges.requests, 7);
@@ -117,7 +142,33 @@ mod tests {
     fn printing_is_asked_for_once() {
         let mut audience = Audience::new(SystemTime::UNIX_EPOCH);
         audience.print();
+        audience.gather();
         assert!(audience.hear(&report(1), SystemTime::UNIX_EPOCH));
         assert!(!audience.hear(&report(1), SystemTime::UNIX_EPOCH));
+    }
+
+    /// What shards say to those who asked before may lack what the next want to see.
+    #[test]
+    fn who_comes_late_is_served_by_the_next_report() {
+        let start = SystemTime::UNIX_EPOCH;
+        let mut audience = Audience::new(start);
+        let wait = |audience: &mut Audience| {
+            let (reply, answer) = oneshot::channel();
+            audience.wait(false, reply);
+            answer
+        };
+        let mut early = wait(&mut audience);
+        audience.gather();
+        let mut late = [wait(&mut audience), wait(&mut audience)];
+        audience.print();
+        assert!(!audience.hear(&report(1), start));
+        assert_eq!(early.try_recv().expect("an answer").counters.requests, 1);
+        assert!(audience.wants_another());
+        audience.gather();
+        assert!(!audience.wants_another());
+        assert!(audience.hear(&report(2), start));
+        for late in &mut late {
+            assert_eq!(late.try_recv().expect("an answer").counters.requests, 2);
+        }
     }
 }

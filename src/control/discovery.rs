@@ -4,6 +4,7 @@
 //!
 //! What is known is kept here, and makes, with what is configured, the plan that shards run.
 
+mod legacy;
 mod lookup;
 mod record;
 mod watch;
@@ -31,12 +32,26 @@ enum News {
     File(u64, PathBuf, Arc<[Member]>),
 }
 
+/// What news change, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    /// Nothing.
+    None,
+    /// The servers of a name.
+    Servers,
+    /// What a file says, and so perhaps the names to look up.
+    Names,
+}
+
 /// Passes on news.
 type Tell = Arc<dyn Fn(News) + Send + Sync>;
 
+/// The servers that names stand for, as far as is known.
+type Names = HashMap<ServerAddress, Arc<[Found]>>;
+
 /// What is known of names and files, and whoever finds out more.
 pub struct Discovery {
-    names: HashMap<ServerAddress, Arc<[Found]>>,
+    names: Names,
     files: BTreeMap<PathBuf, Arc<[Member]>>,
     news: mpsc::Receiver<News>,
     tell: Tell,
@@ -44,12 +59,12 @@ pub struct Discovery {
     worker: Option<tokio::sync::mpsc::UnboundedSender<Order>>,
     /// The number of the last order.
     orders: u64,
-    patience: Duration,
 }
 
 impl Discovery {
-    /// Nothing is known, and nothing wanted. `wake` is called when there is news.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Discovery {
+    /// Nothing is wanted, and known what another process left as its [`Discovery::legacy`]. `wake`
+    /// is called when there is news.
+    pub fn new(legacy: &str, wake: impl Fn() + Send + Sync + 'static) -> Discovery {
         let (news_in, news) = mpsc::channel();
         let tell = move |piece| {
             // Without a receiver all is over.
@@ -58,14 +73,18 @@ impl Discovery {
             }
         };
         Discovery {
-            names: HashMap::new(),
+            names: legacy::read(legacy),
             files: BTreeMap::new(),
             news,
             tell: Arc::new(tell),
             worker: None,
             orders: 0,
-            patience: PATIENCE,
         }
+    }
+
+    /// For another process: what is known of names.
+    pub fn legacy(&self) -> String {
+        legacy::write(&self.names)
     }
 
     /// Keeps informed of the names and files of `plan`, which were just read, instead of others.
@@ -78,18 +97,17 @@ impl Discovery {
         let files = upstreams.filter_map(|upstream| upstream.servers_file.as_ref());
         self.files = files.map(|file| (file.path.clone(), file.members.clone())).collect();
         let mut new = self.order(plan)?;
-        let deadline = now() + self.patience;
-        let mut other_names = false;
+        let deadline = now() + PATIENCE;
+        let mut change = Change::None;
         while !new.is_empty() {
             let left = deadline.saturating_duration_since(now());
             let Ok(piece) = self.news.recv_timeout(left) else { break };
-            let of_file = matches!(piece, News::File(..));
             if let News::Name(name, _) = &piece {
                 new.remove(name);
             }
-            other_names |= self.learn(piece) && of_file;
+            change = change.max(self.learn(piece));
         }
-        if other_names {
+        if change == Change::Names {
             self.order(plan)?;
         }
         Ok(())
@@ -100,15 +118,14 @@ impl Discovery {
     /// # Errors
     /// When no thread can be started.
     pub fn catch_up(&mut self, plan: &Plan) -> io::Result<bool> {
-        let (mut any, mut other_names) = (false, false);
+        let mut change = Change::None;
         while let Ok(piece) = self.news.try_recv() {
-            other_names |= matches!(piece, News::File(..));
-            any |= self.learn(piece);
+            change = change.max(self.learn(piece));
         }
-        if any && other_names {
+        if change == Change::Names {
             self.order(plan)?;
         }
-        Ok(any)
+        Ok(change != Change::None)
     }
 
     /// The plan that `configured` makes with what is known. Upstreams that are the same in
@@ -156,7 +173,8 @@ impl Discovery {
             self.names.entry(name.clone()).or_default();
         }
         self.orders += 1;
-        let (number, files, resolver) = (self.orders, self.files.clone(), plan.resolver.clone());
+        let (number, resolver) = (self.orders, plan.resolver.clone());
+        let (names, files) = (self.names.clone(), self.files.clone());
         let worker = match self.worker.take() {
             Some(worker) => worker,
             None => worker::start(self.tell.clone())?,
@@ -167,23 +185,23 @@ impl Discovery {
         Ok(new)
     }
 
-    /// Says whether that is something new.
-    fn learn(&mut self, piece: News) -> bool {
+    /// Says what that changes.
+    fn learn(&mut self, piece: News) -> Change {
         match piece {
             News::Name(name, found) => match self.names.get_mut(&name) {
                 Some(known) if *known != found => {
                     *known = found;
-                    true
+                    Change::Servers
                 }
-                _ => false,
+                _ => Change::None,
             },
             News::File(number, path, members) => match self.files.get_mut(&path) {
                 // What was read before the last order was known when that was given.
                 Some(known) if number == self.orders && *known != members => {
                     *known = members;
-                    true
+                    Change::Names
                 }
-                _ => false,
+                _ => Change::None,
             },
         }
     }

@@ -25,3 +25,4 @@ pub use limits::LockedMemory;
 pub use machine::machine;
 pub use reload::{Draft, Source};
 pub use supervisor::{Running, StartError, start};
+pub use upgrade::launch;

@@ -11,6 +11,7 @@ use super::discovery::Discovery;
 use super::identity::Identities;
 use super::limits;
 use super::sockets::Sockets;
+use super::upgrade::Legacy;
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
 
@@ -139,8 +140,18 @@ impl Configuration {
         self.configured = plan;
         let plan = self.discovery.compose(&self.configured, None);
         self.sockets.steer(&plan.shards.cpus);
-        self.enforce(plan, since, listeners.len(), true);
+        self.enforce(plan, since, true);
         Ok(Some(listeners))
+    }
+
+    /// For another process: all sockets, and what is known of names.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn legacy(&self) -> io::Result<Legacy> {
+        let mut sockets = self.sockets.legacy()?;
+        sockets.extend(self.admin.legacy()?);
+        Ok(Legacy { sockets, names: self.discovery.legacy() })
     }
 
     /// Takes in what was found out about servers. Returns what each shard is then to accept from,
@@ -165,14 +176,14 @@ impl Configuration {
             let (before, servers) = (old.servers.len(), new.servers.len());
             tracing::info!(upstream = new.name, before, servers, "an upstream's servers change");
         }
-        let shards = plan.shards.cpus.len();
         let kept = || (0..plan.listeners.len()).map(Socket::Kept).collect();
-        let listeners = (0..shards).map(|_| kept()).collect();
-        self.enforce(plan, since, shards, false);
+        let listeners = plan.shards.cpus.iter().map(|_| kept()).collect();
+        self.enforce(plan, since, false);
         Some(listeners)
     }
 
-    fn enforce(&mut self, mut plan: Plan, since: Instant, shards: usize, reload: bool) {
+    fn enforce(&mut self, mut plan: Plan, since: Instant, reload: bool) {
+        let shards = plan.shards.cpus.len();
         self.identities.number(&mut plan);
         self.plan = Arc::new(plan);
         self.adopting = Some(Adopting { since, shards, reload, again: false });

@@ -6,6 +6,7 @@ use crate::telemetry::Report;
 /// so far, so the newest takes the place of those before it.
 pub struct Reports {
     shards: Vec<(State, Report)>,
+    /// A round of reports is under way.
     asked: bool,
     /// Which shards have answered the last ping.
     alive: Vec<bool>,
@@ -14,9 +15,8 @@ pub struct Reports {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Running,
-    /// Running, and was asked for so many reports: who asks now is not served by the answer to one
-    /// who asked before.
-    Owing(u32),
+    /// Running, and has yet to report in this round.
+    Owing,
     Ended,
 }
 
@@ -45,26 +45,27 @@ impl Reports {
         all
     }
 
-    /// Every running shard is asked for a report.
-    pub fn ask(&mut self) {
+    /// Begins a round, in which every running shard is to be asked for a report; not while there
+    /// is one, whose reports may lack what whoever asks now has seen happen.
+    pub fn begin(&mut self) -> bool {
+        if self.asked {
+            return false;
+        }
         self.asked = true;
         for (state, _) in &mut self.shards {
-            *state = match *state {
-                State::Running => State::Owing(1),
-                State::Owing(count) => State::Owing(count + 1),
-                State::Ended => State::Ended,
-            };
+            if *state == State::Running {
+                *state = State::Owing;
+            }
         }
+        true
     }
 
-    /// A shard reports. Returns the sum if that is the last of those that were asked.
+    /// A shard reports. Returns the sum if that is the last of the round, which is over then.
     pub fn take(&mut self, shard: usize, report: Report) -> Option<Report> {
         let (state, newest) = &mut self.shards[shard];
-        *state = match *state {
-            State::Owing(count) if count > 1 => State::Owing(count - 1),
-            State::Ended => State::Ended,
-            _ => State::Running,
-        };
+        if *state == State::Owing {
+            *state = State::Running;
+        }
         *newest = report;
         self.complete()
     }
@@ -88,7 +89,7 @@ impl Reports {
     }
 
     fn complete(&mut self) -> Option<Report> {
-        let owing = self.shards.iter().any(|(state, _)| matches!(state, State::Owing(_)));
+        let owing = self.shards.iter().any(|(state, _)| *state == State::Owing);
         (!owing && std::mem::take(&mut self.asked)).then(|| self.sum())
     }
 }
@@ -111,7 +112,7 @@ mod tests {
     fn a_sum_comes_with_the_last_of_those_asked() {
         let mut reports = Reports::new(3);
         for round in 1..3 {
-            reports.ask();
+            assert!(reports.begin());
             assert_eq!(requests(reports.take(2, report(round))), None);
             assert_eq!(requests(reports.take(0, report(10 * round))), None);
             assert_eq!(requests(reports.take(1, report(100 * round))), Some(111 * round));
@@ -119,14 +120,14 @@ mod tests {
         assert_eq!(requests(reports.take(0, report(7))), None, "nobody asked");
     }
 
-    /// What a shard answers to one who asked before may lack what the next wants to see.
     #[test]
-    fn who_asks_later_is_not_served_by_an_earlier_answer() {
+    fn one_round_is_under_way_at_most() {
         let mut reports = Reports::new(2);
-        reports.ask();
+        assert!(reports.begin());
         assert_eq!(requests(reports.take(0, report(1))), None);
-        reports.ask();
-        assert_eq!(requests(reports.take(1, report(1))), None);
+        assert!(!reports.begin());
+        assert_eq!(requests(reports.take(1, report(1))), Some(2));
+        assert!(reports.begin());
         assert_eq!(requests(reports.take(0, report(2))), None);
         assert_eq!(requests(reports.take(1, report(2))), Some(4));
     }
@@ -135,13 +136,13 @@ mod tests {
     #[test]
     fn a_shard_that_ends_is_not_waited_for() {
         let mut reports = Reports::new(3);
-        reports.ask();
+        assert!(reports.begin());
         assert_eq!(requests(reports.take(0, report(1))), None);
         assert_eq!(requests(reports.end(1, Some(report(10)))), None);
         assert_eq!(requests(reports.end(0, Some(report(2)))), None);
         assert_eq!(requests(reports.take(2, report(100))), Some(112));
 
-        reports.ask();
+        assert!(reports.begin());
         assert!(reports.any_running());
         assert_eq!(requests(reports.end(2, None)), None, "the end is reported anyway");
         assert!(!reports.any_running());
@@ -151,7 +152,7 @@ mod tests {
     #[test]
     fn the_last_to_be_waited_for_may_end() {
         let mut reports = Reports::new(2);
-        reports.ask();
+        assert!(reports.begin());
         assert_eq!(requests(reports.take(0, report(1))), None);
         assert_eq!(requests(reports.end(1, None)), Some(1));
     }

@@ -59,6 +59,11 @@ pub fn reloading() {
     }
 }
 
+/// `text` is for people.
+pub fn status(text: &str) {
+    tell(&[NotifyState::Status(text)]);
+}
+
 /// It drains.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);

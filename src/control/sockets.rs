@@ -4,13 +4,17 @@
 //! somebody still means to accept it: a shard that lets go of one has emptied it, and it is closed
 //! when both have let go.
 
+mod held;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+pub use held::{Held, Inherited};
+
 use super::steering::{self, Chooser};
 use crate::plan::{Address, ListenerPlan, Steering};
-use crate::shard::{self, Bound, Socket, SocketFile};
+use crate::shard::{self, Socket};
 
 /// One for each of a plan's listeners.
 pub struct Sockets {
@@ -22,25 +26,9 @@ pub struct Sockets {
 
 struct Open {
     plan: ListenerPlan,
-    bound: Bound,
-    /// Inherited, and its file with it.
-    with_file: bool,
+    held: Held,
     /// Who chooses the shard of a new connection.
     chooser: Chooser,
-}
-
-/// The sockets of a listener of another process.
-pub struct Inherited {
-    /// The address as configured there.
-    pub configured: Address,
-    /// Where it listens.
-    pub bound: Address,
-    /// All of them.
-    pub sockets: Vec<OwnedFd>,
-    /// A Unix socket's file is ours to remove in the end.
-    pub with_file: bool,
-    /// That of the admin address.
-    pub admin: bool,
 }
 
 impl Sockets {
@@ -51,7 +39,7 @@ impl Sockets {
 
     /// Where they listen, in the order of the plan.
     pub fn addresses(&self) -> Vec<Address> {
-        self.open.iter().map(|open| open.bound.address.clone()).collect()
+        self.open.iter().map(|open| open.held.bound.address.clone()).collect()
     }
 
     /// Opens what `plans` has and was not open, and closes what it has no more. Returns for each
@@ -75,7 +63,8 @@ impl Sockets {
                         let open = self.addresses().into_iter().chain(inherited);
                         let own: Vec<Address> = open.chain(new(&steps)).collect();
                         let bound = shard::bind(plan, self.shards, &own);
-                        Step::New(bound.map_err(|error| error.to_string())?, false, Chooser::Hash)
+                        let bound = bound.map_err(|error| error.to_string())?;
+                        Step::New(Held::opened(bound), Chooser::Hash)
                     }
                 },
             });
@@ -89,9 +78,7 @@ impl Sockets {
         let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
         for (step, plan) in steps.into_iter().zip(plans) {
             self.open.extend(match step {
-                Step::New(bound, with_file, chooser) => {
-                    Some(Open { plan: plan.clone(), bound, with_file, chooser })
-                }
+                Step::New(held, chooser) => Some(Open { plan: plan.clone(), held, chooser }),
                 Step::Keep(index) => before[index].take().map(|mut open| {
                     open.set_backlog(plan);
                     Open { plan: plan.clone(), ..open }
@@ -106,23 +93,18 @@ impl Sockets {
     fn inherit(&mut self, plan: &ListenerPlan) -> Option<Step> {
         let same = |other: &Inherited| other.configured == plan.address;
         let index = self.inherited.iter().position(same)?;
-        let inherited = self.inherited.remove(index);
-        let Inherited { bound: address, mut sockets, with_file, .. } = inherited;
-        while sockets.len() < self.shards {
+        let mut held = Held::inherited(self.inherited.remove(index));
+        while held.bound.sockets.len() < self.shards {
             // Else two shards accept from the same.
-            let Ok(socket) = shard::bind_more(plan, &address) else { break };
-            sockets.push(socket);
+            let Ok(socket) = shard::bind_more(plan, &held.bound.address) else { break };
+            held.bound.sockets.push(socket);
         }
-        Some(Step::New(Bound { address, sockets, file: None }, with_file, Chooser::Unknown))
+        Some(Step::New(held, Chooser::Unknown))
     }
 
     /// The files of Unix sockets that are this process's.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let own = |open: &&Open| open.with_file || open.bound.file.is_some();
-        self.open.iter().filter(own).filter_map(|open| match &open.bound.address {
-            Address::Unix(path) => Some(path.as_path()),
-            Address::Ip(_) => None,
-        })
+        self.open.iter().filter_map(|open| open.held.file())
     }
 
     /// For another process: the same sockets.
@@ -130,30 +112,19 @@ impl Sockets {
     /// # Errors
     /// Those of dup(2).
     pub fn legacy(&self) -> io::Result<Vec<Inherited>> {
-        let legacy = self.open.iter().map(|open| {
-            let sockets = open.bound.sockets.iter().map(OwnedFd::try_clone);
-            let (configured, bound) = (open.plan.address.clone(), open.bound.address.clone());
-            let (sockets, with_file) = (sockets.collect::<io::Result<_>>()?, open.has_file());
-            Ok(Inherited { configured, bound, sockets, with_file, admin: false })
-        });
-        legacy.collect()
+        self.open.iter().map(|open| open.held.legacy(&open.plan.address, false)).collect()
     }
 
     /// Closes what was inherited and is not in use, and answers from now on for the files of Unix
     /// sockets that another process made.
     pub fn settle(&mut self) {
         for unused in self.inherited.drain(..) {
-            if let (Address::Unix(path), true) = (&unused.bound, unused.with_file) {
-                // It goes with the last who listens there.
-                drop(SocketFile::bound_at(path));
-            }
-            let address = unused.bound;
+            let address = &unused.bound;
             tracing::warn!(%address, "no listener has this inherited socket: closed");
+            unused.discard();
         }
         for open in &mut self.open {
-            if let (Address::Unix(path), true) = (&open.bound.address, open.with_file) {
-                open.bound.file = SocketFile::bound_at(path).ok();
-            }
+            open.held.settle();
         }
     }
 
@@ -165,8 +136,8 @@ impl Sockets {
         let interfaces = if by_cpu { steering::spreading_interfaces(net) } else { Vec::new() };
         for open in &mut self.open {
             // They are in the order in which they began to listen, also where they are inherited.
-            let Some(socket) = open.bound.sockets.first() else { continue };
-            let listener = (&open.bound.address, socket);
+            let Some(socket) = open.held.bound.sockets.first() else { continue };
+            let listener = (&open.held.bound.address, socket);
             let steering = open.plan.steering;
             open.chooser = steering::apply(listener, steering, cpus, &interfaces, open.chooser);
         }
@@ -174,25 +145,20 @@ impl Sockets {
 
     /// Leaves the files of Unix sockets to another process.
     pub fn leave_files(&mut self) {
-        let files = self.open.iter_mut().filter_map(|open| open.bound.file.take());
-        files.for_each(SocketFile::leave);
+        self.open.iter_mut().for_each(|open| open.held.leave_file());
     }
 
     /// Leaves the sockets to the shards, which are about to close them.
     pub fn let_go(&mut self) {
-        self.open.iter_mut().for_each(|open| open.bound.sockets.clear());
+        self.open.iter_mut().for_each(|open| open.held.bound.sockets.clear());
     }
 }
 
 impl Open {
-    fn has_file(&self) -> bool {
-        self.with_file || self.bound.file.is_some()
-    }
-
     /// Calls listen(2) again if the queue's length has changed.
     fn set_backlog(&mut self, plan: &ListenerPlan) {
         if self.plan.backlog != plan.backlog {
-            for socket in &self.bound.sockets {
+            for socket in &self.held.bound.sockets {
                 if let Err(error) = shard::listen(socket, plan) {
                     tracing::warn!(%error, address = %plan.address, "cannot change the backlog");
                 }
@@ -204,8 +170,8 @@ impl Open {
 /// How a listener of the next plan comes about.
 enum Step {
     Keep(usize),
-    /// With these sockets; whether their file is inherited too, and who chooses among them.
-    New(Bound, bool, Chooser),
+    /// With these sockets; and who chooses among them.
+    New(Held, Chooser),
 }
 
 impl Step {
@@ -213,7 +179,7 @@ impl Step {
     fn sockets(&self, shard: usize, shards: usize) -> io::Result<Socket> {
         let bound = match self {
             Step::Keep(index) => return Ok(Socket::Kept(*index)),
-            Step::New(bound, ..) => bound,
+            Step::New(held, _) => &held.bound,
         };
         let count = bound.sockets.len();
         // Each has one at least, and each is somebody's.
@@ -226,7 +192,7 @@ impl Step {
 /// Where those listen that were opened just now.
 fn new(steps: &[Step]) -> impl Iterator<Item = Address> {
     steps.iter().filter_map(|step| match step {
-        Step::New(bound, ..) => Some(bound.address.clone()),
+        Step::New(held, _) => Some(held.bound.address.clone()),
         Step::Keep(_) => None,
     })
 }

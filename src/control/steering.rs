@@ -38,13 +38,11 @@ pub struct Interface {
 /// several receive queues or by RPS (Documentation/networking/scaling.rst), of their own or of what
 /// lies below.
 pub fn spreading_interfaces(net: &Path) -> Vec<Interface> {
-    let entries = fs::read_dir(net).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let interface = |name: String| {
         let index = read(&net.join(&name).join("ifindex"))?.parse().ok()?;
         spreads(net, &name, LAYERS_MAX).then_some(Interface { index, name })
     };
-    let mut found: Vec<Interface> = names.filter_map(interface).collect();
+    let mut found: Vec<Interface> = names(net).filter_map(interface).collect();
     found.sort_by_key(|interface| interface.index);
     found
 }

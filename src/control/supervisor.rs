@@ -1,6 +1,7 @@
 //! Starts the shards, watches them, and ends them.
 
 mod answers;
+mod succession;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -18,7 +19,7 @@ use super::reports::Reports;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
 use super::sockets::Sockets;
-use super::upgrade::{Heritage, Successor};
+use super::upgrade::{Heir, Heritage, Predecessor};
 use super::{health, limits, privileges, service};
 use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{self, Command, Event, Tier};
@@ -62,6 +63,12 @@ pub struct Running {
     program: Result<PathBuf, String>,
     /// A new process is about to take over.
     upgrading: bool,
+    /// The new process that has taken over.
+    heir: Option<Heir>,
+    /// The process before this one has not ended yet.
+    has_predecessor: bool,
+    /// This process is the service, and not the one before it or after it.
+    in_charge: bool,
     _signals: Listening,
 }
 
@@ -75,7 +82,9 @@ enum Message {
     /// Somebody asks at the admin address.
     Asked(Ask),
     /// A new process serves, or why not.
-    Successor(io::Result<u32>),
+    Successor(io::Result<Heir>),
+    /// The process before this one has come to that.
+    Predecessor(Predecessor),
 }
 
 /// Binds, starts every shard, and returns when all of them serve. When a reload is asked for, the
@@ -96,7 +105,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     let mut heritage = Heritage::receive().map_err(|error| {
         StartError(format!("cannot take over from another process: {error}; start it anew"))
     })?;
-    let mut inherited = std::mem::take(&mut heritage.sockets);
+    let mut inherited = std::mem::take(&mut heritage.left.sockets);
     inherited.extend(service::sockets().map_err(|error| {
         StartError(format!(
             "the service manager passes a socket that cannot be used: {error}; list only stream \
@@ -115,7 +124,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
     }
     let (messages_in, messages) = mpsc::channel();
     let from_discovery = messages_in.clone();
-    let discovery = Discovery::new(move || {
+    let discovery = Discovery::new(&heritage.left.names, move || {
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
@@ -169,10 +178,18 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         messages: messages_in,
         program: std::env::current_exe().map_err(|error| error.to_string()),
         upgrading: false,
+        heir: None,
+        has_predecessor: false,
+        in_charge: true,
         _signals,
     };
     running.serve_admin();
-    heritage.report_ready();
+    let from_predecessor = running.messages.clone();
+    running.has_predecessor = heritage.report_ready(move |news| {
+        // Without a receiver all is over.
+        let _ = from_predecessor.send(Message::Predecessor(news));
+    })?;
+    running.in_charge = !running.has_predecessor;
     running.configuration.sockets.settle();
     running.configuration.sockets.steer(&plan.shards.cpus);
     running.configuration.admin.settle();
@@ -266,14 +283,17 @@ impl State {
 }
 
 impl Running {
-    /// Serves until a signal asks to stop and every shard has ended; prints what was recorded.
+    /// Serves until a signal asks to stop and every shard has ended, and the process before this
+    /// one, for a service manager would end that with this one; prints what was recorded.
     ///
     /// # Errors
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
-        service::ready(SERVING);
+        if self.in_charge {
+            service::ready(SERVING);
+        }
         let mut state = State::new(self.shards.commands().len(), self.since);
-        while state.reports.any_running() && !state.over {
+        while self.has_to_go_on(&state) && !state.over {
             let Ok(message) = self.events.recv() else { break };
             match message {
                 Message::Signal(request) => self.obey(request, &mut state),
@@ -282,9 +302,10 @@ impl Running {
                 Message::Discovery if state.stopping => {}
                 Message::Discovery => self.catch_up(),
                 Message::Asked(ask) => self.answer(ask, &mut state),
-                Message::Successor(result) => self.succeeded(result, &mut state),
+                Message::Successor(result) => self.handed_over(result, &mut state),
+                Message::Predecessor(news) => self.hear_of_predecessor(news, &state),
                 Message::Beat => {
-                    if state.reports.all_alive() {
+                    if state.reports.all_alive() && self.in_charge {
                         service::alive();
                     }
                     self.shards.tell(|| Command::Ping);
@@ -292,9 +313,14 @@ impl Running {
             }
         }
         state.audience.print();
+        state.audience.gather();
         let sum = state.reports.sum();
         self.publish(sum, &mut state);
         state.failure.map_or(Ok(()), Err)
+    }
+
+    fn has_to_go_on(&self, state: &State) -> bool {
+        state.reports.any_running() || self.has_predecessor && state.failure.is_none()
     }
 
     fn obey(&mut self, request: Request, state: &mut State) {
@@ -312,8 +338,7 @@ impl Running {
             }
             Request::Report => {
                 state.audience.print();
-                state.reports.ask();
-                self.shards.tell(|| Command::Report);
+                self.ask_for_reports(state);
             }
             Request::Reload if self.upgrading => state.reload_wanted = true,
             Request::Reload | Request::Upgrade if state.stopping => {}
@@ -344,6 +369,18 @@ impl Running {
         };
         if let Some(report) = complete {
             self.publish(report, state);
+            if state.audience.wants_another() {
+                self.ask_for_reports(state);
+            }
+        }
+    }
+
+    /// Has all shards report, unless they are about to: one round at a time serves all who wait.
+    fn ask_for_reports(&self, state: &mut State) {
+        if state.reports.begin() {
+            tracing::debug!("shards are asked for reports");
+            state.audience.gather();
+            self.shards.tell(|| Command::Report);
         }
     }
 
@@ -379,65 +416,11 @@ impl Running {
         }
     }
 
-    /// The new process serves, or it does not.
-    fn succeeded(&mut self, result: io::Result<u32>, state: &mut State) {
-        self.upgrading = false;
-        match result {
-            Ok(process) => {
-                tracing::info!(process, "another process has taken over; draining");
-                service::taken_over_by(process);
-                self.configuration.sockets.leave_files();
-                // Who asks from now on asks the new process.
-                self.configuration.admin.leave_file();
-                self.admin = None;
-                if state.reload_wanted {
-                    signals::pass_on(process, Request::Reload);
-                }
-                if state.stop_wanted {
-                    signals::pass_on(process, Request::Stop);
-                }
-                self.drain(state);
-            }
-            Err(error) => {
-                tracing::error!("no upgrade: {error}; this process serves on");
-                if std::mem::take(&mut state.stop_wanted) {
-                    self.obey(Request::Stop, state);
-                } else if std::mem::take(&mut state.reload_wanted) {
-                    self.reload();
-                }
-            }
-        }
-    }
-
     fn drain(&mut self, state: &mut State) {
         state.stopping = true;
         self.reloads.give_up(answers::DRAINING);
         self.configuration.sockets.let_go();
         self.shards.tell(|| Command::Drain);
-    }
-
-    /// Starts a new process from the file that this one was started from, with all its sockets.
-    fn upgrade(&mut self) {
-        if std::mem::replace(&mut self.upgrading, true) {
-            tracing::warn!("an upgrade is under way already");
-            return;
-        }
-        let messages = self.messages.clone();
-        let program = self.program.clone().map_err(io::Error::other);
-        let begun = program.and_then(|program| {
-            let mut legacy = self.configuration.sockets.legacy()?;
-            legacy.extend(self.configuration.admin.legacy()?);
-            let take_over = move || {
-                let successor = Successor::start(&program, &legacy);
-                drop(legacy);
-                // Without a receiver this process is ending anyway.
-                let _ = messages.send(Message::Successor(successor.and_then(Successor::wait)));
-            };
-            std::thread::Builder::new().name("upgrade".into()).spawn(take_over)
-        });
-        if let Err(error) = begun {
-            let _ = self.messages.send(Message::Successor(Err(error)));
-        }
     }
 
     /// Changes to the plan that the source has now, or tells why not.

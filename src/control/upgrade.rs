@@ -2,24 +2,32 @@
 //! the old one drains. No connection is refused and none in a queue is lost meanwhile, since both
 //! hold the same sockets.
 //!
-//! The new process is started with one end of a socket pair as its standard input. The old one
-//! sends through it one message for each listener, with its sockets (SCM_RIGHTS, unix(7)); the new
-//! one answers when it serves, or ends.
+//! The new process is started, by way of [`launcher`], with one end of a socket pair as its
+//! standard input. The old one sends through it one message for each listener, with its sockets
+//! (SCM_RIGHTS, unix(7)), and a last one, with a file that holds what it knows of names; the new
+//! one answers when it serves, or ends. Then the old one says that the new one is the service,
+//! drains, and closes its end of the pair by ending.
 
-use std::io::{self, IoSlice, IoSliceMut};
+mod launcher;
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+pub use launcher::launch;
+
+use self::launcher::Launched;
 use super::clock::now;
 use super::sockets::Inherited;
 
@@ -31,16 +39,27 @@ const DESCRIPTORS_MAX: usize = 128;
 const MESSAGE_MAX: usize = 1024;
 /// What a new process says when it serves.
 const READY: &[u8] = b"ready";
+/// What an old process says when the service manager knows of the new one.
+const IN_CHARGE: &[u8] = b"in charge";
 /// What follows the last listener.
 const END: &[u8] = b"end";
 /// How long a new process may take until it serves.
 const START_MAX: Duration = Duration::from_secs(60);
 
+/// What a process leaves to the one that takes over.
+#[derive(Default)]
+pub struct Legacy {
+    /// Its listening sockets.
+    pub sockets: Vec<Inherited>,
+    /// What it knows of names, as text.
+    pub names: String,
+}
+
 /// What an old process left to this one.
 #[derive(Default)]
 pub struct Heritage {
-    /// Its listening sockets.
-    pub sockets: Vec<Inherited>,
+    /// What there is.
+    pub left: Legacy,
     takes_over: bool,
 }
 
@@ -58,7 +77,9 @@ impl Heritage {
         loop {
             let (text, descriptors) = receive(stdin)?;
             if text == END {
-                return Ok(Heritage { sockets, takes_over: true });
+                let names = descriptors.into_iter().next().map(read_all).transpose()?;
+                let left = Legacy { sockets, names: names.unwrap_or_default() };
+                return Ok(Heritage { left, takes_over: true });
             }
             let described = Inherited::read(&text).ok_or(io::ErrorKind::InvalidData)?;
             match sockets.last_mut().filter(|last| last.bound == described.bound) {
@@ -68,13 +89,35 @@ impl Heritage {
         }
     }
 
-    /// Tells the old process, if there is one, that this one serves.
-    pub fn report_ready(&self) {
-        if self.takes_over {
-            // Without it, there is nobody to tell.
-            let _ = rustix::io::write(rustix::stdio::stdin(), READY);
+    /// Tells the old process, if there is one, that this one serves; `hear` is called with what
+    /// becomes of it. Says whether there is one.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn report_ready(&self, hear: impl Fn(Predecessor) + Send + 'static) -> io::Result<bool> {
+        if !self.takes_over {
+            return Ok(false);
         }
+        let stdin = rustix::stdio::stdin;
+        // Without it, there is nobody to tell.
+        let _ = rustix::io::write(stdin(), READY);
+        std::thread::Builder::new().name("predecessor".into()).spawn(move || {
+            while receive(stdin()).is_ok() {
+                hear(Predecessor::Retired);
+            }
+            hear(Predecessor::Gone);
+        })?;
+        Ok(true)
     }
+}
+
+/// What becomes of the old process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Predecessor {
+    /// It is no longer the service, but drains.
+    Retired,
+    /// It has ended.
+    Gone,
 }
 
 /// One message and the descriptors that came with it.
@@ -97,15 +140,35 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     Ok((text, descriptors))
 }
 
-/// Leaves a new process these sockets.
-fn bequeath(socket: &OwnedFd, listeners: &[Inherited], deadline: Instant) -> io::Result<()> {
-    for listener in listeners {
+/// A file in memory with this text.
+fn file_of(text: &str) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create("corelane-names", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+fn read_all(file: OwnedFd) -> io::Result<String> {
+    let mut text = String::new();
+    File::from(file).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Leaves a new process all of this.
+fn bequeath(socket: &OwnedFd, legacy: &Legacy, deadline: Instant) -> io::Result<()> {
+    for listener in &legacy.sockets {
         let text = listener.describe();
         for part in listener.sockets.chunks(DESCRIPTORS_MAX) {
             send_until(deadline, socket, text.as_bytes(), part)?;
         }
     }
-    send_until(deadline, socket, END, &[])
+    let names = match legacy.names.as_str() {
+        "" => None,
+        names => file_of(names)
+            .inspect_err(|error| tracing::warn!(%error, "what names stand for is not passed on"))
+            .ok(),
+    };
+    send_until(deadline, socket, END, names.as_slice())
 }
 
 /// What does not fit into the queue of messages waits for the new process, which may hang.
@@ -171,43 +234,44 @@ impl Inherited {
 
 /// A new process that is to take over, and has not said yet that it serves.
 pub struct Successor {
-    child: Child,
+    launched: Launched,
     socket: OwnedFd,
     /// It is to serve by then.
     deadline: Instant,
 }
 
 impl Successor {
-    /// Starts `program` with the arguments of this process, and leaves it these sockets.
+    /// Starts `program` with the arguments of this process, and leaves it all of this.
     ///
     /// # Errors
     /// When it cannot be started, or does not take them in time; then it is ended.
-    pub fn start(program: &Path, sockets: &[Inherited]) -> io::Result<Successor> {
+    pub fn start(program: &Path, legacy: &Legacy) -> io::Result<Successor> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        let mut command = Command::new(program);
-        command.args(std::env::args_os().skip(1)).env(VARIABLE, "1").stdin(Stdio::from(theirs));
-        // It names the old process (sd_watchdog_enabled(3)).
-        command.env_remove("WATCHDOG_PID");
+        let launched = Launched::start(program, theirs)?;
         let deadline = now() + START_MAX;
-        let successor = Successor { child: command.spawn()?, socket: ours, deadline };
-        match bequeath(&successor.socket, sockets, deadline) {
+        let mut successor = Successor { launched, socket: ours, deadline };
+        let known = successor.launched.await_number(&successor.socket, deadline);
+        match known.and_then(|()| bequeath(&successor.socket, legacy, deadline)) {
             Ok(()) => Ok(successor),
             Err(error) => Err(successor.give_up(error)),
         }
     }
 
-    /// Waits until it serves; its process number.
+    /// Waits until it serves.
     ///
     /// # Errors
     /// When it ends before, or takes too long; then it is ended.
-    pub fn wait(self) -> io::Result<u32> {
+    pub fn wait(mut self) -> io::Result<Heir> {
         let ready = await_events(&self.socket, PollFlags::IN, self.deadline);
         let outcome = ready.and_then(|()| match receive(self.socket.as_fd())?.0 == READY {
-            true => Ok(self.child.id()),
+            true => self.launched.leave(),
             false => Err(io::ErrorKind::InvalidData.into()),
         });
-        outcome.map_err(|error| self.give_up(error))
+        match outcome {
+            Ok(process) => Ok(Heir { process, socket: self.socket }),
+            Err(error) => Err(self.give_up(error)),
+        }
     }
 
     /// Ends it; says how it ended, if it did so by itself, or else `why`.
@@ -216,14 +280,30 @@ impl Successor {
         // Reset: it had not read all that it was left.
         let ended = matches!(why.kind(), BrokenPipe | ConnectionReset | UnexpectedEof);
         if !ended {
-            let _ = self.child.kill();
+            self.launched.kill();
         }
-        match self.child.wait() {
+        match self.launched.wait() {
             Ok(status) if ended => {
                 io::Error::other(format!("the new process ended before it served: {status}"))
             }
             _ => why,
         }
+    }
+}
+
+/// A new process that serves.
+pub struct Heir {
+    /// Its number.
+    pub process: u32,
+    /// Open for as long as this process lives.
+    socket: OwnedFd,
+}
+
+impl Heir {
+    /// Tells it that it is the service now.
+    pub fn put_in_charge(&self) {
+        // Without it, there is nobody to tell.
+        let _ = send(&self.socket, IN_CHARGE, &[]);
     }
 }
 
@@ -270,10 +350,10 @@ mod tests {
             with_file: false,
             admin: false,
         };
-        let listeners: Vec<Inherited> = (0..100).map(listener).collect();
+        let legacy = Legacy { sockets: (0..100).map(listener).collect(), names: String::new() };
         let begun = now();
         let limit = Duration::from_millis(50);
-        let error = bequeath(&one, &listeners, begun + limit).unwrap_err();
+        let error = bequeath(&one, &legacy, begun + limit).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(now() >= begun + limit);
     }

@@ -42,6 +42,20 @@ pub enum ServerAddress {
     Service(String),
 }
 
+impl ServerAddress {
+    /// What its `Display` wrote.
+    pub fn read(text: &str) -> Option<ServerAddress> {
+        if let Some(name) = text.strip_prefix("srv:") {
+            return Some(ServerAddress::Service(name.to_owned()));
+        }
+        if let Ok(address) = text.parse() {
+            return Some(ServerAddress::Fixed(address));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        Some(ServerAddress::Name { host: host.to_owned(), port: port.parse().ok()? })
+    }
+}
+
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -121,6 +135,21 @@ mod tests {
 
     fn found(address: &str, weight: u32, backup: bool) -> Found {
         Found { address: address.parse().unwrap(), host: "h:80".to_owned(), weight, backup }
+    }
+
+    #[test]
+    fn addresses_are_read_as_they_are_shown() {
+        for text in
+            ["192.0.2.1:80", "[2001:db8::1]:80", "unix:/a b", "app.test:80", "srv:_x._tcp.y"]
+        {
+            let address = ServerAddress::read(text).expect(text);
+            assert_eq!(address.to_string(), text);
+            let has_name = !matches!(address, ServerAddress::Fixed(_));
+            assert_eq!(has_name, text.contains("app") || text.contains("srv"), "{text}");
+        }
+        for text in ["", "app.test", "app.test:http"] {
+            assert_eq!(ServerAddress::read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::config;
-use crate::plan::{Address, Token};
+use crate::plan::{Address, AdminPlan, Token};
 
 /// Longest answer, bytes.
 const ANSWER_MAX: usize = 64 << 20;
@@ -47,7 +47,8 @@ impl Answer {
 }
 
 impl Target {
-    /// The address and token that are given, else those in the file.
+    /// The address and token that are given, else those in the file. Who only looks, through an
+    /// address that only this machine reaches, needs no token, and may not be allowed to read it.
     ///
     /// # Errors
     /// A sentence with the remedy.
@@ -55,14 +56,18 @@ impl Target {
         config: &Path,
         admin: Option<&str>,
         token_file: Option<&Path>,
+        changes: bool,
     ) -> Result<Target, String> {
         let given = token_file.map(read_token).transpose()?;
         if let Some(text) = admin {
-            let address = read_address(text)?;
+            let address = text.parse();
+            let address = address
+                .map_err(|_| format!("`{text}` is no address; write IP:PORT or unix:/PATH"))?;
             return Ok(Target { address, token: given });
         }
         let file = config.display();
-        let plan = config::admin(config, given.is_none()).map_err(|complaints| {
+        let needs_token = |plan: &AdminPlan| given.is_none() && (changes || plan.is_public());
+        let plan = config::admin(config, needs_token).map_err(|complaints| {
             let complaints: Vec<String> = complaints.iter().map(ToString::to_string).collect();
             format!(
                 "the admin address is not known: {}; mend that, or name the address with --admin",
@@ -80,14 +85,6 @@ impl Target {
         })?;
         Ok(Target { address, token: given.or(plan.token) })
     }
-}
-
-fn read_address(text: &str) -> Result<Address, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Address::Unix(path.into()));
-    }
-    let address = text.parse().map(Address::Ip);
-    address.map_err(|_| format!("`{text}` is no address; write IP:PORT or unix:/PATH"))
 }
 
 fn read_token(file: &Path) -> Result<Token, String> {
@@ -192,7 +189,7 @@ mod tests {
     #[test]
     fn listening_addresses_are_reached_from_here() {
         let reach = |text: &str| {
-            let address = read_address(text).expect("an address");
+            let address = text.parse().expect("an address");
             reachable(address).map(|address| address.to_string())
         };
         for (text, there) in [
@@ -204,6 +201,5 @@ mod tests {
         ] {
             assert_eq!(reach(text).as_deref(), there, "{text}");
         }
-        assert!(read_address("localhost").is_err());
     }
 }

@@ -118,7 +118,7 @@ fn a_file_with_mistakes_still_says_where_to_ask() {
     let file = dir.path().join("corelane.toml");
     let read = |text: &str| {
         std::fs::write(&file, text).expect("a file");
-        admin(&file, true).map_err(|complaints| complaints[0].to_string())
+        admin(&file, |_| true).map_err(|complaints| complaints[0].to_string())
     };
     let address = |text: &str| read(text).map(|plan| plan.map(|plan| plan.address.to_string()));
     let unix = "[admin]\naddress = \"unix:/s\"\n";
@@ -129,10 +129,10 @@ fn a_file_with_mistakes_still_says_where_to_ask() {
     assert!(wrong.contains("corelane.toml:2:11: "), "{wrong}");
     let unreadable = format!("{unix}token_file = \"none\"\n");
     assert!(address(&unreadable).is_err());
-    assert!(admin(&file, false).is_ok_and(|plan| plan.is_some()), "the caller has a token");
+    assert!(admin(&file, |_| false).is_ok_and(|plan| plan.is_some()), "the caller has a token");
     let broken = address("[[listener\n").expect_err("no TOML");
     assert!(broken.contains("corelane.toml:1:"), "{broken}");
     std::fs::remove_file(&file).expect("a file");
-    let gone = admin(&file, false).expect_err("no file")[0].to_string();
+    let gone = admin(&file, |_| false).expect_err("no file")[0].to_string();
     assert!(gone.contains("the file cannot be read"), "{gone}");
 }

@@ -18,7 +18,7 @@ use super::view::{self, Views};
 use super::{Ask, NotSet, Office, Status};
 use crate::control::audience::Totals;
 use crate::control::health::Wish;
-use crate::plan::ServerState;
+use crate::plan::{ServerState, WEIGHT_MAX};
 
 /// Longest body of a request, bytes.
 const BODY_MAX: usize = 16 << 10;
@@ -26,8 +26,6 @@ const BODY_MAX: usize = 16 << 10;
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long shards may take to answer, or to hear of a server. They take milliseconds.
 const SHARDS_MAX: Duration = Duration::from_secs(5);
-/// Largest weight, as in the configuration.
-const WEIGHT_MAX: u64 = crate::plan::WEIGHT_MAX as u64;
 
 /// All of it.
 pub fn router(office: Office) -> Router {
@@ -255,9 +253,9 @@ fn read_state(value: &Value) -> Result<ServerState, String> {
 }
 
 fn read_weight(value: &Value) -> Result<u32, String> {
-    let weight = value.as_u64().filter(|weight| *weight <= WEIGHT_MAX);
+    let weight = value.as_u64().and_then(|weight| u32::try_from(weight).ok());
     weight
-        .and_then(|weight| u32::try_from(weight).ok())
+        .filter(|weight| *weight <= WEIGHT_MAX)
         .ok_or_else(|| format!("`weight` is {value}; it may be a number from 0 to {WEIGHT_MAX}"))
 }
 

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,14 +20,19 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::gate::Gate;
 use super::{Office, api};
 use crate::plan::{Address, AdminPlan};
 
-/// Most connections at once; for one more, the oldest is closed.
+/// Most connections at once. One more waits for a place.
 const CONNECTIONS_MAX: usize = 32;
+/// How long each keeps its place at least: more than an answer takes. Then, if another waits, the
+/// oldest is closed.
+const STAY: Duration = Duration::from_millis(500);
 /// How long the head of a request may take.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may take altogether, a reload included.
@@ -106,19 +112,41 @@ impl Listener {
     }
 }
 
+/// Connections that are open, the oldest first.
+struct Visitors {
+    open: VecDeque<(Instant, AbortHandle)>,
+    places: Arc<Semaphore>,
+}
+
+impl Visitors {
+    /// A place for one more; `None` would mean that there are none at all.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.open.retain(|(_, connection)| !connection.is_finished());
+        let place = self.places.clone().acquire_owned();
+        let Some((since, _)) = self.open.front() else { return place.await.ok() };
+        if let Ok(place) = timeout_at(*since + STAY, place).await {
+            return place.ok();
+        }
+        if let Some((_, oldest)) = self.open.pop_front() {
+            oldest.abort();
+        }
+        self.places.clone().acquire_owned().await.ok()
+    }
+}
+
 async fn serve(listener: Listener, gate: Gate, router: Router) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut visitors = Visitors { open: VecDeque::new(), places };
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                open.retain(|connection| !connection.is_finished());
-                if open.len() >= CONNECTIONS_MAX
-                    && let Some(oldest) = open.pop_front()
-                {
-                    oldest.abort();
-                }
+                let place = visitors.place().await;
                 let exchange = exchange(accepted, gate.clone(), router.clone());
-                open.push_back(tokio::spawn(exchange).abort_handle());
+                let visit = async move {
+                    exchange.await;
+                    drop(place);
+                };
+                visitors.open.push_back((Instant::now(), tokio::spawn(visit).abort_handle()));
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin address cannot accept a connection");

@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::control::sockets::Inherited;
+use crate::control::sockets::{Held, Inherited};
 use crate::plan::{Address, AdminPlan};
-use crate::shard::{self, BindError, Bound, SocketFile};
+use crate::shard::{self, BindError};
 
 /// Length of the accept queue.
 const BACKLOG: i32 = 128;
@@ -24,9 +24,7 @@ pub struct AdminSocket {
 /// A socket that listens.
 pub struct Open {
     plan: AdminPlan,
-    bound: Bound,
-    /// Inherited, and its file with it.
-    with_file: bool,
+    held: Held,
 }
 
 /// What becomes of the socket.
@@ -60,13 +58,11 @@ impl AdminSocket {
         }
         let same =
             |other: &mut Inherited| other.configured == plan.address || other.bound == plan.address;
-        let (bound, with_file) = match self.inherited.take_if(same) {
-            Some(Inherited { bound: address, sockets, with_file, .. }) => {
-                (Bound { address, sockets, file: None }, with_file)
-            }
-            None => (shard::bind_alone(&plan.address, plan.mode, BACKLOG)?, false),
+        let held = match self.inherited.take_if(same) {
+            Some(inherited) => Held::inherited(inherited),
+            None => Held::opened(shard::bind_alone(&plan.address, plan.mode, BACKLOG)?),
         };
-        Ok(Step::New(Open { plan: plan.clone(), bound, with_file }))
+        Ok(Step::New(Open { plan: plan.clone(), held }))
     }
 
     /// Takes a step that was prepared.
@@ -91,21 +87,18 @@ impl AdminSocket {
     /// Those of dup(2).
     pub fn share(&self) -> io::Result<Option<(OwnedFd, AdminPlan)>> {
         let Some(open) = &self.open else { return Ok(None) };
-        let Some(socket) = open.bound.sockets.first() else { return Ok(None) };
+        let Some(socket) = open.held.bound.sockets.first() else { return Ok(None) };
         Ok(Some((socket.try_clone()?, open.plan.clone())))
     }
 
     /// Where it listens.
     pub fn address(&self) -> Option<&Address> {
-        self.open.as_ref().map(|open| &open.bound.address)
+        self.open.as_ref().map(|open| &open.held.bound.address)
     }
 
     /// The file of a Unix socket, where that is this process's.
     pub fn file(&self) -> Option<&Path> {
-        match self.open.as_ref().filter(|open| open.has_file()).map(|open| &open.bound.address) {
-            Some(Address::Unix(path)) => Some(path),
-            _ => None,
-        }
+        self.open.as_ref().and_then(|open| open.held.file())
     }
 
     /// For another process: the same socket.
@@ -113,46 +106,33 @@ impl AdminSocket {
     /// # Errors
     /// Those of dup(2).
     pub fn legacy(&self) -> io::Result<Option<Inherited>> {
-        let Some(open) = &self.open else { return Ok(None) };
-        let sockets = open.bound.sockets.iter().map(OwnedFd::try_clone);
-        Ok(Some(Inherited {
-            configured: open.plan.address.clone(),
-            bound: open.bound.address.clone(),
-            sockets: sockets.collect::<io::Result<_>>()?,
-            with_file: open.has_file(),
-            admin: true,
-        }))
+        let legacy = self.open.as_ref().map(|open| open.held.legacy(&open.plan.address, true));
+        legacy.transpose()
     }
 
     /// Answers from now on for the file that another process made, and lets go of what is not used.
     pub fn settle(&mut self) {
-        if let Some(unused) = self.inherited.take()
-            && let (Address::Unix(path), true) = (&unused.bound, unused.with_file)
-        {
-            drop(SocketFile::bound_at(path));
+        if let Some(unused) = self.inherited.take() {
+            unused.discard();
         }
-        let Some(open) = self.open.as_mut().filter(|open| open.with_file) else { return };
-        if let Address::Unix(path) = &open.bound.address {
-            open.bound.file = SocketFile::bound_at(path).ok();
+        if let Some(open) = &mut self.open
+            && open.held.settle()
+        {
             open.set_mode();
         }
     }
 
     /// Leaves its file to another process.
     pub fn leave_file(&mut self) {
-        if let Some(file) = self.open.as_mut().and_then(|open| open.bound.file.take()) {
-            file.leave();
+        if let Some(open) = &mut self.open {
+            open.held.leave_file();
         }
     }
 }
 
 impl Open {
-    fn has_file(&self) -> bool {
-        self.with_file || self.bound.file.is_some()
-    }
-
     fn set_mode(&self) {
-        let Address::Unix(path) = &self.bound.address else { return };
+        let Address::Unix(path) = &self.held.bound.address else { return };
         let permissions = Permissions::from_mode(self.plan.mode);
         if let Err(error) = std::fs::set_permissions(path, permissions) {
             tracing::error!(%error, path = %path.display(), "cannot set the socket's mode");

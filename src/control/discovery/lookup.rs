@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// The addresses of a host, IPv4 and IPv6.
-    async fn host(&self, name: &str) -> [Family<IpAddr>; 2] {
+    async fn host(&self, name: &str) -> [Family; 2] {
         if let Some(known) = self.in_hosts_file(name.trim_end_matches('.')) {
             return known;
         }
@@ -131,7 +131,7 @@ impl Client {
         families.map(|family| family.unwrap_or_else(|| Family::Unknown(late())))
     }
 
-    async fn family(&self, name: &str, kind: RecordType) -> Family<IpAddr> {
+    async fn family(&self, name: &str, kind: RecordType) -> Family {
         match self.query(name, kind).await {
             Ok(lookup) => match addresses(&lookup) {
                 found if found.is_empty() => Family::None("it has no address".to_owned()),
@@ -153,7 +153,7 @@ impl Client {
     }
 
     /// A host that the file knows is not asked for elsewhere, not even for its other family.
-    fn in_hosts_file(&self, name: &str) -> Option<[Family<IpAddr>; 2]> {
+    fn in_hosts_file(&self, name: &str) -> Option<[Family; 2]> {
         let name = Name::from_ascii(name).ok()?;
         let known = [RecordType::A, RecordType::AAAA].map(|kind| {
             let lookup = self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
@@ -249,7 +249,7 @@ impl Parts<'_> {
         Parts { before, found: Vec::new(), ttl: Duration::MAX, why: None }
     }
 
-    fn add(&mut self, host: &Host, families: [Family<IpAddr>; 2]) {
+    fn add(&mut self, host: &Host, families: [Family; 2]) {
         let Host { name, port, weight, backup } = host;
         let (weight, backup) = (*weight, *backup);
         let shown = format!("{name}:{port}");

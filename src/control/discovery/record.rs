@@ -1,5 +1,6 @@
 //! What is known of one name, and when to look it up again. Time is an argument.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::plan::{Found, ResolverPlan};
@@ -32,7 +33,7 @@ pub enum Change {
 }
 
 /// A name's history.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Record {
     found: Vec<Found>,
     /// Lookups that failed in a row.
@@ -40,6 +41,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// A name whose servers are these so far.
+    pub fn new(known: &[Found]) -> Record {
+        Record { found: known.to_vec(), failures: 0 }
+    }
+
     /// The servers that the name stands for, in an order that depends on nothing else.
     pub fn found(&self) -> &[Found] {
         &self.found
@@ -73,9 +79,9 @@ impl Record {
 
 /// What the addresses of one family of a host are, by a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Family<T> {
+pub enum Family {
     /// These, for so long.
-    Found(Vec<T>, Duration),
+    Found(Vec<IpAddr>, Duration),
     /// It has none, for this reason.
     None(String),
     /// Nobody knows, for this reason.
@@ -125,7 +131,7 @@ mod tests {
     fn only_changes_are_news() {
         let plan = ResolverPlan::default();
         let [a, b] = ["192.0.2.1:80", "192.0.2.2:80"];
-        let mut record = Record::default();
+        let mut record = Record::new(&[]);
         for (answer, change) in [
             (Err(String::new()), Change::Fails),
             (Err(String::new()), Change::None),
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_name_that_fails_keeps_what_it_had_and_is_asked_for_less_and_less_often() {
-        let mut record = Record::default();
+        let mut record = Record::new(&[]);
         let plan = ResolverPlan::default();
         record.learn(answer(&["192.0.2.1:80"], 1), &plan);
         let pauses: Vec<u64> =
@@ -158,7 +164,7 @@ mod tests {
     fn a_time_to_live_has_a_floor_and_a_ceiling() {
         let [min_ttl, max_ttl] = [2, 100].map(seconds);
         let plan = ResolverPlan { min_ttl, max_ttl, ..ResolverPlan::default() };
-        let mut record = Record::default();
+        let mut record = Record::new(&[]);
         for (ttl, due) in [(0, 2), (2, 2), (50, 50), (100, 100), (86_400, 100)] {
             assert_eq!(record.learn(answer(&["192.0.2.1:80"], ttl), &plan).1, seconds(due));
         }

@@ -36,7 +36,7 @@ const TWO: &str = "[[upstream]]\nname = \"fixed\"\nservers = [\"127.0.0.1:1\"]\n
 #[test]
 fn what_is_found_changes_the_upstreams_it_concerns() {
     let configured = plan(TWO);
-    let mut discovery = Discovery::new(|| {});
+    let mut discovery = Discovery::new("", || {});
     let first = discovery.compose(&configured, None);
     assert_eq!(addresses(&first, 1), ["127.0.0.1:2"]);
     discovery.names.insert(name("app:80"), found(&["192.0.2.1:80", "192.0.2.2:80"]));
@@ -50,7 +50,7 @@ fn what_is_found_changes_the_upstreams_it_concerns() {
 
 #[test]
 fn a_plan_with_fixed_addresses_starts_no_thread() {
-    let mut discovery = Discovery::new(|| {});
+    let mut discovery = Discovery::new("", || {});
     discovery.adopt(&plan("")).unwrap();
     assert!(discovery.worker.is_none());
 }
@@ -59,7 +59,7 @@ fn a_plan_with_fixed_addresses_starts_no_thread() {
 fn sticky_cookies_name_the_servers_that_were_found() {
     let sticky = format!("{TWO}\nsticky = {{ name = \"c\" }}");
     let configured = plan(&sticky);
-    let mut discovery = Discovery::new(|| {});
+    let mut discovery = Discovery::new("", || {});
     discovery.names.insert(name("app:80"), found(&["192.0.2.1:80"]));
     let plan = discovery.compose(&configured, None);
     let sticky = plan.upstreams[1].sticky.as_ref().unwrap();
@@ -73,14 +73,14 @@ fn a_file_that_was_read_before_the_last_reload_is_no_news() {
     let path = directory.path().join("servers.toml");
     std::fs::write(&path, "servers = [\"127.0.0.1:1\"]").unwrap();
     let configured = plan(&format!("[[upstream]]\nname = \"a\"\nservers_file = {path:?}"));
-    let mut discovery = Discovery::new(|| {});
+    let mut discovery = Discovery::new("", || {});
     discovery.adopt(&configured).unwrap();
     let first = discovery.compose(&configured, None);
     assert_eq!(addresses(&first, 0), ["127.0.0.1:1"]);
     let members: Arc<[Member]> =
         config::servers_from_text("servers = [\"127.0.0.1:9\"]", "s").unwrap().into();
-    assert!(!discovery.learn(News::File(0, path.clone(), members.clone())));
-    assert!(discovery.learn(News::File(1, path, members)));
+    assert_eq!(discovery.learn(News::File(0, path.clone(), members.clone())), Change::None);
+    assert_eq!(discovery.learn(News::File(1, path, members)), Change::Names);
     let second = discovery.compose(&configured, Some(&first));
     assert_eq!(addresses(&second, 0), ["127.0.0.1:9"]);
 }

@@ -1,7 +1,7 @@
 //! The thread that looks names up and watches servers files. It tells what it finds, and decides
 //! nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use super::lookup::{Client, SystemFiles};
 use super::record::{Change, Record};
 use super::watch::Watch;
-use super::{News, Tell};
-use crate::plan::{Member, ResolverPlan, ServerAddress};
+use super::{Names, News, Tell};
+use crate::plan::{Found, Member, ResolverPlan, ServerAddress};
 
 /// How long after a change of a directory its files are looked at: programs write more than one.
 const SETTLED: Duration = Duration::from_millis(50);
@@ -26,8 +26,8 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct Order {
     /// Its number; what is told of files bears that of the last order.
     pub number: u64,
-    /// Names to keep looked up.
-    pub names: BTreeSet<ServerAddress>,
+    /// Names to keep looked up, and what is known of each.
+    pub names: Names,
     /// Files to watch, and what each said when it was read last.
     pub files: BTreeMap<PathBuf, Arc<[Member]>>,
     /// How to look up.
@@ -50,7 +50,7 @@ async fn work(mut orders: mpsc::UnboundedReceiver<Order>, tell: Tell) {
     let Some(mut order) = orders.recv().await else { return };
     let mut system = SystemFiles::look();
     let (client, _) = watch::channel(Arc::new(Client::new(&order.resolver)));
-    let mut names = Names { running: BTreeMap::new(), client, tell: tell.clone() };
+    let mut names = Keepers { running: HashMap::new(), client, tell: tell.clone() };
     let mut files = Watch::new();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -94,8 +94,8 @@ async fn work(mut orders: mpsc::UnboundedReceiver<Order>, tell: Tell) {
 }
 
 /// The names that are kept looked up, each by a task of its own.
-struct Names {
-    running: BTreeMap<ServerAddress, Keeper>,
+struct Keepers {
+    running: HashMap<ServerAddress, Keeper>,
     client: watch::Sender<Arc<Client>>,
     tell: Tell,
 }
@@ -109,16 +109,16 @@ impl Drop for Keeper {
     }
 }
 
-impl Names {
-    fn adopt(&mut self, names: BTreeSet<ServerAddress>, plan: &ResolverPlan) {
+impl Keepers {
+    fn adopt(&mut self, names: Names, plan: &ResolverPlan) {
         if self.client.borrow().plan() != plan {
             self.client.send_replace(Arc::new(Client::new(plan)));
         }
         let mut before = std::mem::take(&mut self.running);
-        for name in names {
+        for (name, known) in names {
             let keeper = before.remove(&name).unwrap_or_else(|| {
                 let client = self.client.subscribe();
-                Keeper(tokio::spawn(keep(name.clone(), client, self.tell.clone())))
+                Keeper(tokio::spawn(keep(name.clone(), known, client, self.tell.clone())))
             });
             self.running.insert(name, keeper);
         }
@@ -131,9 +131,14 @@ impl Names {
     }
 }
 
-/// Keeps a name looked up, without end.
-async fn keep(name: ServerAddress, mut clients: watch::Receiver<Arc<Client>>, tell: Tell) {
-    let mut record = Record::default();
+/// Keeps a name looked up, without end; `known` are its servers so far.
+async fn keep(
+    name: ServerAddress,
+    known: Arc<[Found]>,
+    mut clients: watch::Receiver<Arc<Client>>,
+    tell: Tell,
+) {
+    let mut record = Record::new(&known);
     let mut told = false;
     loop {
         let client = clients.borrow_and_update().clone();

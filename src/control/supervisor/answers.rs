@@ -8,7 +8,6 @@ use super::{Running, State};
 use crate::control::admin::{Ask, NotSet, Status};
 use crate::control::health::Wish;
 use crate::plan::{ServerPlan, UpstreamPlan};
-use crate::shard::Command;
 
 /// Why nothing is reloaded during a drain.
 pub(super) const DRAINING: &str = "this process drains and will end; nothing is reloaded any more";
@@ -29,8 +28,7 @@ impl Running {
             }
             Ask::Totals { reset, reply } => {
                 state.audience.wait(reset, reply);
-                state.reports.ask();
-                self.shards.tell(|| Command::Report);
+                self.ask_for_reports(state);
             }
             Ask::Set { upstream, server, wish, reply } => {
                 let _ = reply.send(self.set(&upstream, &server, wish));
