@@ -141,7 +141,7 @@ fi
 
 if [[ $uninstall = yes ]]; then
     if manages; then
-        run systemctl disable --now corelane.service corelane.socket || true
+        run systemctl disable --now corelane.socket corelane.service || true
     fi
     for file in "$units/corelane.service" "$units/corelane.socket" "$root$prefix/bin/corelane"; do
         if [[ -e $file ]]; then

@@ -60,6 +60,11 @@ impl Reports {
         true
     }
 
+    /// Whether there is a round.
+    pub fn are_under_way(&self) -> bool {
+        self.asked
+    }
+
     /// A shard reports. Returns the sum if that is the last of the round, which is over then.
     pub fn take(&mut self, shard: usize, report: Report) -> Option<Report> {
         let (state, newest) = &mut self.shards[shard];

@@ -6,11 +6,12 @@ mod succession;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::time::{Duration, SystemTime};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::admin::{self, AdminSocket, Ask, Office};
 use super::audience::Audience;
+use super::clock::now;
 use super::difference::difference;
 use super::discovery::Discovery;
 use super::outcome::Reloads;
@@ -251,6 +252,8 @@ fn await_all(
     Ok(())
 }
 
+/// How soon after the begin of a round of reports the next one may begin, however many ask.
+const ROUND_MIN: Duration = Duration::from_millis(5);
 /// What is told to the service manager while all is well.
 const SERVING: &str = "serving";
 
@@ -258,6 +261,8 @@ const SERVING: &str = "serving";
 struct State {
     reports: Reports,
     audience: Audience,
+    /// Not before then may a round of reports begin.
+    next_round: Instant,
     /// It drains.
     stopping: bool,
     /// It ends at once.
@@ -273,6 +278,7 @@ impl State {
         State {
             reports: Reports::new(shards),
             audience: Audience::new(since),
+            next_round: now(),
             stopping: false,
             over: false,
             stop_wanted: false,
@@ -294,7 +300,7 @@ impl Running {
         }
         let mut state = State::new(self.shards.commands().len(), self.since);
         while self.has_to_go_on(&state) && !state.over {
-            let Ok(message) = self.events.recv() else { break };
+            let Some(message) = self.next_message(&mut state) else { break };
             match message {
                 Message::Signal(request) => self.obey(request, &mut state),
                 Message::Shard(shard, event) => self.hear(shard, event, &mut state),
@@ -317,6 +323,19 @@ impl Running {
         let sum = state.reports.sum();
         self.publish(sum, &mut state);
         state.failure.map_or(Ok(()), Err)
+    }
+
+    /// The next message; while there is none, a round of reports begins when it is due.
+    fn next_message(&self, state: &mut State) -> Option<Message> {
+        while state.audience.wants_another() && !state.reports.are_under_way() {
+            let left = state.next_round.saturating_duration_since(now());
+            match self.events.recv_timeout(left) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Timeout) => self.ask_for_reports(state),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.events.recv().ok()
     }
 
     fn has_to_go_on(&self, state: &State) -> bool {
@@ -369,16 +388,15 @@ impl Running {
         };
         if let Some(report) = complete {
             self.publish(report, state);
-            if state.audience.wants_another() {
-                self.ask_for_reports(state);
-            }
         }
     }
 
-    /// Has all shards report, unless they are about to: one round at a time serves all who wait.
+    /// Has all shards report, unless they are about to or have just begun to: one round at a time
+    /// serves all who wait.
     fn ask_for_reports(&self, state: &mut State) {
-        if state.reports.begin() {
+        if now() >= state.next_round && state.reports.begin() {
             tracing::debug!("shards are asked for reports");
+            state.next_round = now() + ROUND_MIN;
             state.audience.gather();
             self.shards.tell(|| Command::Report);
         }

@@ -13,11 +13,11 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use rustix::event::PollFlags;
 use rustix::net::{SendFlags, send};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{VARIABLE, await_events, receive};
-use rustix::event::PollFlags;
 
 /// Set for the process between: the program to start.
 const PROGRAM: &str = "CORELANE_LAUNCH";
