@@ -117,7 +117,7 @@ fn a_new_process_is_no_child_of_the_old_one_and_ends_after_it(tier: Tier) {
     let mut client = proxy.client();
     client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     origin.await_requests(1);
-    let successor = upgrade(&proxy);
+    let successor = proxy.upgrade();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", successor.number()));
     let stat = stat.expect("a process");
     let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
