@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use super::admin::{self, AdminSocket, Ask, Office};
+use tokio::sync::oneshot;
+
+use super::admin::{self, AdminSocket, Ask, Office, Sample};
 use super::audience::Audience;
 use super::difference::difference;
 use super::discovery::Discovery;
@@ -20,6 +22,7 @@ use super::signals::{self, Listening, Request};
 use super::sockets::Sockets;
 use super::upgrade::{Heritage, Successor};
 use super::{health, limits, privileges, service};
+use crate::config::Written;
 use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{self, Command, Event, Tier};
 use crate::telemetry::Report;
@@ -78,12 +81,16 @@ enum Message {
     Successor(io::Result<u32>),
 }
 
-/// Binds, starts every shard, and returns when all of them serve. When a reload is asked for, the
-/// new plan comes from `source`.
+/// Binds, starts every shard, and returns when all of them serve. `written` is what the plan was
+/// made of; when a reload is asked for, the new plan comes from `source`.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
-pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
+pub fn start(
+    mut plan: Plan,
+    written: Written,
+    source: Option<Source>,
+) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     let account = privileges::look_up(plan.account.as_ref()).map_err(StartError)?;
     let stays_root = account.is_none() && rustix::process::geteuid().is_root();
@@ -119,7 +126,7 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
-    let configuration = Configuration::new(plan, asked, source, sockets, admin, discovery)?;
+    let configuration = Configuration::new(plan, written, asked, source, sockets, admin, discovery)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -241,6 +248,8 @@ const SERVING: &str = "serving";
 struct State {
     reports: Reports,
     audience: Audience,
+    /// They want figures with the next report.
+    samplers: Vec<oneshot::Sender<Sample>>,
     /// It drains.
     stopping: bool,
     /// It ends at once.
@@ -256,6 +265,7 @@ impl State {
         State {
             reports: Reports::new(shards),
             audience: Audience::new(since),
+            samplers: Vec::new(),
             stopping: false,
             over: false,
             stop_wanted: false,
@@ -518,7 +528,7 @@ mod tests {
         let loaded = config::from_text(&text, "config.toml", &machine());
         let mut plan = loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan;
         spoil(&mut plan);
-        let error = start(plan, None).err().expect("it cannot start").to_string();
+        let error = start(plan, Written::default(), None).err().expect("it cannot start").to_string();
         assert!(!path.exists());
         // A thread that was joined may be listed for a moment more.
         let deadline = Instant::now() + Duration::from_secs(5);

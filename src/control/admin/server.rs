@@ -1,5 +1,6 @@
 //! Connections of the admin address. Each has one request, and its time is limited: a client that
-//! is slow or silent keeps nobody waiting.
+//! is slow or silent keeps nobody waiting. Those of watchers last as long as they take what they are
+//! sent.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,43 +20,50 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::gate::Gate;
+use super::patience::Patience;
 use super::{Office, api};
 use crate::plan::{Address, AdminPlan};
 
-/// Most connections at once; for one more, the oldest is closed.
+/// Most connections at once, those of watchers apart; for one more, the oldest is closed.
 const CONNECTIONS_MAX: usize = 32;
 /// How long the head of a request may take.
 const HEAD_MAX: Duration = Duration::from_secs(10);
-/// How long a connection may take altogether, a reload included.
-const EXCHANGE_MAX: Duration = Duration::from_secs(60);
 /// Longest head, bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// How long accepting rests when descriptors or memory are short.
 const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
 
-/// Accepts until it is dropped; connections that it has go on.
-pub struct Server(AbortHandle);
+/// Accepts until it is dropped; connections that it has then finish their request, and those of
+/// watchers end.
+pub struct Server {
+    accepting: AbortHandle,
+    /// Closed with this.
+    _open: watch::Sender<()>,
+}
 
 impl Server {
     /// Serves on `socket` by `plan`, as tasks of `runtime`.
     pub fn start(runtime: &Handle, socket: OwnedFd, plan: &AdminPlan, office: Office) -> Server {
         let (address, gate) = (plan.address.clone(), Gate::new(plan));
+        let (open, closed) = watch::channel(());
         let task = runtime.spawn(async move {
+            let router = api::router(office, gate.changes());
             match Listener::new(socket, &address) {
-                Ok(listener) => serve(listener, gate, api::router(office)).await,
+                Ok(listener) => serve(listener, gate, router, closed).await,
                 Err(error) => tracing::error!(%error, "the admin address cannot be served"),
             }
         });
-        Server(task.abort_handle())
+        Server { accepting: task.abort_handle(), _open: open }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.0.abort();
+        self.accepting.abort();
     }
 }
 
@@ -106,19 +114,21 @@ impl Listener {
     }
 }
 
-async fn serve(listener: Listener, gate: Gate, router: Router) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+async fn serve(listener: Listener, gate: Gate, router: Router, closed: watch::Receiver<()>) {
+    let mut open: VecDeque<(AbortHandle, Patience)> = VecDeque::new();
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                open.retain(|connection| !connection.is_finished());
-                if open.len() >= CONNECTIONS_MAX
-                    && let Some(oldest) = open.pop_front()
+                open.retain(|(connection, _)| !connection.is_finished());
+                let brief = |(_, patience): &&(AbortHandle, Patience)| !patience.is_a_watchers();
+                if open.iter().filter(brief).count() >= CONNECTIONS_MAX
+                    && let Some((oldest, _)) = open.iter().find(brief)
                 {
                     oldest.abort();
                 }
-                let exchange = exchange(accepted, gate.clone(), router.clone());
-                open.push_back(tokio::spawn(exchange).abort_handle());
+                let patience = Patience::new(closed.clone());
+                let exchange = exchange(accepted, gate.clone(), router.clone(), patience.clone());
+                open.push_back((tokio::spawn(exchange).abort_handle(), patience));
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin address cannot accept a connection");
@@ -129,16 +139,23 @@ async fn serve(listener: Listener, gate: Gate, router: Router) {
 }
 
 /// One request and its answer.
-async fn exchange(Accepted { stream, local }: Accepted, gate: Gate, router: Router) {
-    let service = service_fn(|request| answer(request, local, &gate, &router));
+async fn exchange(accepted: Accepted, gate: Gate, router: Router, patience: Patience) {
+    let Accepted { stream, local } = accepted;
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(patience.clone());
+        answer(request, local, &gate, &router)
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.keep_alive(false).max_buf_size(HEAD_BYTES_MAX);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(EXCHANGE_MAX, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection of the admin address broke off"),
-        Err(_) => tracing::debug!("a connection of the admin address took too long"),
+    tokio::select! {
+        result = connection => if let Err(error) = result {
+            tracing::debug!(%error, "a connection of the admin address broke off");
+        },
+        () = patience.ended() => {
+            tracing::debug!("a connection of the admin address took too long");
+        }
     }
 }
 
@@ -148,7 +165,7 @@ async fn answer(
     gate: &Gate,
     router: &Router,
 ) -> Result<Response, Infallible> {
-    match gate.check(request.method(), request.headers(), local) {
+    match gate.check(request.method(), request.uri().path(), request.headers(), local) {
         Ok(()) => TowerToHyperService::new(router.clone()).call(request).await,
         Err(denied) => Ok(api::denied(denied)),
     }

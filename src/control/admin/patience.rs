@@ -1,0 +1,59 @@
+//! How long a connection of the admin address may last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// For a request and its answer, a reload included; and for a watcher to take what it was sent.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// One connection's time.
+#[derive(Clone)]
+pub struct Patience(Arc<Shared>);
+
+struct Shared {
+    until: watch::Sender<Instant>,
+    watches: AtomicBool,
+    closed: watch::Receiver<()>,
+}
+
+impl Patience {
+    /// That of a connection that begins now. `closed`: its sender goes when who watches is no longer
+    /// served.
+    pub fn new(closed: watch::Receiver<()>) -> Patience {
+        let (until, _) = watch::channel(Instant::now() + TIME_MAX);
+        Patience(Arc::new(Shared { until, watches: AtomicBool::new(false), closed }))
+    }
+
+    /// It is a watcher's from now on, which has been sent something: begins anew.
+    pub fn renew(&self) {
+        self.0.watches.store(true, Ordering::Relaxed);
+        self.0.until.send_replace(Instant::now() + TIME_MAX);
+    }
+
+    /// Whether it is a watcher's.
+    pub fn is_a_watchers(&self) -> bool {
+        self.0.watches.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is over.
+    pub async fn ended(&self) {
+        loop {
+            let until = *self.0.until.borrow();
+            sleep_until(until).await;
+            if *self.0.until.borrow() == until {
+                return;
+            }
+        }
+    }
+
+    /// Waits until watchers are no longer served.
+    pub async fn closed(&self) {
+        let mut closed = self.0.closed.clone();
+        // Nothing is ever sent.
+        while closed.changed().await.is_ok() {}
+    }
+}
