@@ -1,6 +1,6 @@
 //! `corelane ctl`: asks a running proxy at its admin address, and tells it things.
 
-mod client;
+pub(super) mod client;
 mod table;
 
 use std::io::{self, Write};
@@ -13,14 +13,16 @@ use self::client::{Answer, Target, ask};
 use crate::plan::WEIGHT_MAX;
 
 /// What the exit codes mean; 0: done, 2: the command line makes no sense (clap's).
-const REFUSED: u8 = 1;
-const NOT_ASKED: u8 = 3;
+pub(super) const REFUSED: u8 = 1;
+pub(super) const NOT_ASKED: u8 = 3;
 
 /// Options of `corelane ctl`.
 #[derive(clap::Args)]
 pub struct Options {
     #[command(flatten)]
     whom: Whom,
+    #[command(flatten)]
+    form: Form,
     #[command(subcommand)]
     command: Command,
 }
@@ -30,11 +32,13 @@ pub struct Options {
 pub struct ReloadOptions {
     #[command(flatten)]
     whom: Whom,
+    #[command(flatten)]
+    form: Form,
 }
 
-/// Which proxy, and how it answers.
+/// Which proxy.
 #[derive(clap::Args)]
-struct Whom {
+pub(super) struct Whom {
     /// The configuration file of the proxy, for its admin address.
     #[arg(short, long, value_name = "FILE", default_value = "config.toml", global = true)]
     config: PathBuf,
@@ -44,6 +48,21 @@ struct Whom {
     /// The file with the token, instead of what the configuration says.
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
+}
+
+impl Whom {
+    /// Where to ask.
+    ///
+    /// # Errors
+    /// A sentence with the remedy.
+    pub(super) fn target(&self) -> Result<Target, String> {
+        Target::find(&self.config, self.admin.as_deref(), self.token_file.as_deref())
+    }
+}
+
+/// How answers are printed.
+#[derive(clap::Args)]
+struct Form {
     /// Print the answer as the API gave it (JSON).
     #[arg(long, global = true)]
     json: bool,
@@ -107,28 +126,27 @@ fn read_place(text: &str) -> Result<Place, String> {
 
 /// Carries out a command.
 pub fn ctl(options: &Options) -> ExitCode {
-    run(&options.whom, &options.command)
+    run(&options.whom, &options.form, &options.command)
 }
 
 /// `corelane reload`.
 pub fn reload(options: &ReloadOptions) -> ExitCode {
-    run(&options.whom, &Command::Reload)
+    run(&options.whom, &options.form, &Command::Reload)
 }
 
-fn run(whom: &Whom, command: &Command) -> ExitCode {
+fn run(whom: &Whom, form: &Form, command: &Command) -> ExitCode {
     let (method, path, body) = request(command);
-    let answer = Target::find(&whom.config, whom.admin.as_deref(), whom.token_file.as_deref())
-        .and_then(|target| ask(&target, method, &path, body.as_ref()));
+    let answer = whom.target().and_then(|target| ask(&target, method, &path, body.as_ref()));
     match answer {
         Err(sentence) => {
             complain(&sentence);
             ExitCode::from(NOT_ASKED)
         }
         Ok(answer) => {
-            if whom.json {
+            if form.json {
                 print(&answer.text);
             }
-            match (answer.is_ok(), whom.json) {
+            match (answer.is_ok(), form.json) {
                 (true, true) => {}
                 (true, false) => print(&shown(command, &answer.value)),
                 (false, _) => complain_of(&answer),
@@ -206,7 +224,7 @@ fn complain_of(answer: &Answer) {
     }
 }
 
-fn complain(sentence: &str) {
+pub(super) fn complain(sentence: &str) {
     // A closed reader is no reason to fail.
     let _ = writeln!(io::stderr(), "corelane: {sentence}");
 }

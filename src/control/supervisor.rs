@@ -126,7 +126,8 @@ pub fn start(
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
-    let configuration = Configuration::new(plan, written, asked, source, sockets, admin, discovery)?;
+    let configuration =
+        Configuration::new(plan, written, asked, source, sockets, admin, discovery)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -528,7 +529,8 @@ mod tests {
         let loaded = config::from_text(&text, "config.toml", &machine());
         let mut plan = loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan;
         spoil(&mut plan);
-        let error = start(plan, Written::default(), None).err().expect("it cannot start").to_string();
+        let error =
+            start(plan, Written::default(), None).err().expect("it cannot start").to_string();
         assert!(!path.exists());
         // A thread that was joined may be listed for a moment more.
         let deadline = Instant::now() + Duration::from_secs(5);

@@ -130,7 +130,8 @@ impl Office {
 }
 
 async fn show_page() -> Answer {
-    let none = || refusal(StatusCode::INTERNAL_SERVER_ERROR, "there is no page; please report this");
+    let none =
+        || refusal(StatusCode::INTERNAL_SERVER_ERROR, "there is no page; please report this");
     page::page().ok_or_else(none)
 }
 

@@ -83,8 +83,7 @@ fn figures(
 ) -> Value {
     let interval = now.at.saturating_duration_since(last.at).as_secs_f64();
     let rate = Rate(interval);
-    let Counters { requests, refused, aborted, copied, spliced, .. } =
-        now.counters.since(&last.counters);
+    let Counters { requests, refused, aborted, .. } = now.counters.since(&last.counters);
     json!({
         "at": milliseconds(wall),
         "interval_s": interval,
@@ -92,8 +91,7 @@ fn figures(
         "process": std::process::id(),
         "state": if sample.status.draining { "draining" } else { "serving" },
         "requests_per_s": rate.of(requests),
-        // Body bytes, both ways together: the counters do not tell them apart.
-        "bytes_per_s": rate.of(copied + spliced),
+        // The counters do not tell bytes in from bytes out, nor one class of status from another.
         "bytes_in_per_s": null,
         "bytes_out_per_s": null,
         "status_per_s": {
@@ -174,13 +172,7 @@ fn shards(sample: &Sample, now: &Moment, last: &Moment, rate: Rate) -> Vec<Value
     shard.collect()
 }
 
-fn servers(
-    plan: &Plan,
-    views: &Views,
-    now: &Moment,
-    last: &Moment,
-    first: &Moment,
-) -> Vec<Value> {
+fn servers(plan: &Plan, views: &Views, now: &Moment, last: &Moment, first: &Moment) -> Vec<Value> {
     let rate = Rate(now.at.saturating_duration_since(last.at).as_secs_f64());
     let mut all = Vec::new();
     for upstream in &plan.upstreams {
@@ -224,9 +216,8 @@ impl Moment {
 
 fn errors() -> Vec<Value> {
     let lines = recent::lines().into_iter();
-    let line = lines.map(|line| {
-        json!({ "at": milliseconds(line.at), "level": line.level, "text": line.text })
-    });
+    let line = lines
+        .map(|line| json!({ "at": milliseconds(line.at), "level": line.level, "text": line.text }));
     line.collect()
 }
 

@@ -13,8 +13,11 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str =
-    concat!(include_str!("page/charts.js"), include_str!("page/servers.js"), include_str!("page/page.js"));
+const SCRIPT: &str = concat!(
+    include_str!("page/charts.js"),
+    include_str!("page/servers.js"),
+    include_str!("page/page.js")
+);
 const DOCUMENT: &str = concat!(
     "<!doctype html>\n<html lang=\"en\">\n<head>\n",
     include_str!("page/head.html"),

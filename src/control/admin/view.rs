@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::{InForce, Status};
+use crate::config::WrittenFile;
 use crate::control::audience::Totals;
 use crate::control::health::ServerView;
-use crate::config::WrittenFile;
 use crate::control::outcome::Outcome;
 use crate::plan::{Action, Plan, ServerId, ServerPlan, UpstreamPlan};
 use crate::telemetry::ServerUse;

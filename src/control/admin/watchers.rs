@@ -49,7 +49,7 @@ impl Default for Watchers {
         Watchers(Arc::new(Shared {
             places: Arc::new(Semaphore::new(WATCHERS_MAX)),
             newest: watch::channel(Bytes::new()).0,
-            looking: Mutex::default(),
+            looking: Default::default(),
         }))
     }
 }

@@ -54,6 +54,11 @@ function clock(ms) {
   return new Date(ms).toLocaleTimeString("en-GB");
 }
 
+// Seconds that a chart shows: all three minutes once there are so many.
+function span(length) {
+  return [60, 120, HISTORY].find((span) => length <= span) || HISTORY;
+}
+
 // Keeps the last values, and draws them as a line.
 class Spark {
   constructor(svg) {
@@ -66,7 +71,6 @@ class Spark {
       svg.append(path);
       return path;
     };
-    svg.setAttribute("viewBox", "0 0 " + (HISTORY - 1) + " 40");
     this.area = path("area");
     this.line = path("line");
   }
@@ -75,10 +79,11 @@ class Spark {
     this.values.push(value);
     if (this.values.length > HISTORY) this.values.shift();
     const top = Math.max(1e-9, ...this.values.map((value) => value || 0));
-    const from = HISTORY - this.values.length;
+    const last = span(this.values.length) - 1, from = last + 1 - this.values.length;
+    mark(this.svg, "viewBox", "0 0 " + last + " 40");
     const points = this.values.map((value, at) => (from + at) + "," + (38.5 - 36 * (value || 0) / top).toFixed(2));
     this.line.setAttribute("d", "M" + points.join("L"));
-    this.area.setAttribute("d", "M" + from + ",40L" + points.join("L") + "L" + (HISTORY - 1) + ",40Z");
+    this.area.setAttribute("d", "M" + from + ",40L" + points.join("L") + "L" + last + ",40Z");
     mark(this.svg, "aria-label", this.name + ": " + shown + "; most in three minutes: " + this.format(top));
   }
 
@@ -120,7 +125,10 @@ class Heat {
   add(heat, total, at) {
     this.bounds = heat.bounds_us;
     this.columns.push({ at, counts: heat.counts, p50: total.p50, p99: total.p99, any: total.count > 0 });
-    if (this.columns.length > HISTORY) this.columns.shift();
+    if (this.columns.length > HISTORY) {
+      this.columns.shift();
+      if (this.cursor && this.cursor.held) this.cursor.column = Math.max(0, this.cursor.column - 1);
+    }
     if (this.cursor && this.cursor.held) this.show(this.cursor);
     this.draw();
     this.describe();
@@ -128,31 +136,28 @@ class Heat {
 
   // The classes that occur, with one more on each side.
   rows() {
-    let low = this.bounds.length, high = 0;
+    let low = this.bounds.length, high = -1;
     for (const { counts } of this.columns) {
       counts.forEach((count, row) => {
         if (count > 0) [low, high] = [Math.min(low, row), Math.max(high, row)];
       });
     }
     if (low > high) return [4, 16];
-    [low, high] = [Math.max(0, low - 1), Math.min(this.bounds.length, high + 1)];
-    while (high - low < 8) {
-      if (low > 0) low -= 1;
-      if (high < this.bounds.length) high += 1;
-    }
-    return [low, high];
+    const lack = Math.max(1, Math.ceil((8 - (high - low)) / 2));
+    return [Math.max(0, low - lack), Math.min(this.bounds.length, high + lack)];
   }
 
   measure() {
     const box = this.canvas.getBoundingClientRect();
     const [low, high] = this.rows();
     const left = 58, bottom = 22;
-    const width = (box.width - left) / HISTORY, height = (box.height - bottom) / (high - low + 1);
-    return { box, low, high, left, bottom, width, height };
+    const seconds = span(this.columns.length), from = seconds - this.columns.length;
+    const width = (box.width - left) / seconds, height = (box.height - bottom) / (high - low + 1);
+    return { box, low, high, left, bottom, width, height, seconds, from };
   }
 
   draw() {
-    const { box, low, high, left, bottom, width, height } = this.measure();
+    const { box, low, high, left, bottom, width, height, seconds, from } = this.measure();
     if (box.width === 0) return;
     const scale = window.devicePixelRatio || 1;
     const [wide, tall] = [Math.round(box.width * scale), Math.round(box.height * scale)];
@@ -160,15 +165,12 @@ class Heat {
       [this.canvas.width, this.canvas.height] = [wide, tall];
     }
     const pen = this.canvas.getContext("2d");
-    const style = getComputedStyle(document.body);
-    const colour = (name) => style.getPropertyValue(name);
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, box.width, box.height);
     const dark = isDark();
     pen.fillStyle = dark ? "#0f1620" : "#f6f8fb";
     pen.fillRect(left, 0, box.width - left, box.height - bottom);
     const most = Math.max(1, ...this.columns.map(({ counts }) => Math.max(...counts)));
-    const from = HISTORY - this.columns.length;
     this.columns.forEach(({ counts }, at) => {
       const x = left + (from + at) * width;
       for (let row = low; row <= high; row += 1) {
@@ -194,13 +196,14 @@ class Heat {
       if (y > 5 && y < box.height - bottom + 1) pen.fillText(time(bound), left - 8, y);
     });
     pen.textBaseline = "alphabetic";
-    const marks = box.width > 600 ? [180, 150, 120, 90, 60, 30, 0] : [180, 120, 60, 0];
-    for (const ago of marks) {
-      pen.textAlign = ago === 0 ? "right" : ago === 180 ? "left" : "center";
-      pen.fillText(ago === 0 ? "now" : "−" + ago + " s", left + (HISTORY - ago) * width, box.height - 5);
+    const parts = box.width > 600 ? 6 : 3;
+    for (let part = 0; part <= parts; part += 1) {
+      const ago = seconds * (1 - part / parts);
+      pen.textAlign = part === parts ? "right" : part === 0 ? "left" : "center";
+      pen.fillText(ago === 0 ? "now" : "−" + Number(ago.toFixed(1)) + " s", left + (seconds - ago) * width, box.height - 5);
     }
-    this.trace(pen, "p50", [], colour("--ink"), dark);
-    this.trace(pen, "p99", [5, 4], colour("--ink"), dark);
+    this.trace(pen, "p50", [], dark);
+    this.trace(pen, "p99", [5, 4], dark);
     this.drawCursor(pen);
     this.drawLegend();
   }
@@ -215,9 +218,8 @@ class Heat {
     return Math.min(high - low + 1, Math.max(0, high - row + 1 - part)) * height;
   }
 
-  trace(pen, name, dash, ink, dark) {
-    const { low, high, left, width, height } = this.measure();
-    const from = HISTORY - this.columns.length;
+  trace(pen, name, dash, dark) {
+    const { low, high, left, width, height, from } = this.measure();
     const path = new Path2D();
     let open = false;
     this.columns.forEach((column, at) => {
@@ -232,22 +234,22 @@ class Heat {
     pen.setLineDash(dash);
     pen.lineJoin = "round";
     pen.lineWidth = 4;
-    pen.strokeStyle = dark ? "rgb(12 17 24 / .75)" : "rgb(255 255 255 / .8)";
+    pen.strokeStyle = dark ? "rgb(12 17 24 / .8)" : "rgb(255 255 255 / .85)";
     pen.stroke(path);
     pen.lineWidth = 1.75;
-    pen.strokeStyle = ink;
+    pen.strokeStyle = dark ? "#ffffff" : "#111a26";
     pen.stroke(path);
     pen.setLineDash([]);
   }
 
   drawCursor(pen) {
     if (!this.cursor) return;
-    const { low, high, left, width, height } = this.measure();
+    const { low, high, left, width, height, from } = this.measure();
     const { column, row } = this.cursor;
     if (row < low || row > high) return;
     pen.lineWidth = 2;
     pen.strokeStyle = isDark() ? "#fff" : "#000";
-    const x = left + (HISTORY - this.columns.length + column) * width;
+    const x = left + (from + column) * width;
     pen.strokeRect(x - 1, (high - row) * height, width + 2, height);
   }
 
@@ -275,8 +277,8 @@ class Heat {
   }
 
   point(event) {
-    const { box, high, left, width, height } = this.measure();
-    const column = Math.floor((event.clientX - box.left - left) / width) - (HISTORY - this.columns.length);
+    const { box, high, left, width, height, from } = this.measure();
+    const column = Math.floor((event.clientX - box.left - left) / width) - from;
     const row = high - Math.floor((event.clientY - box.top) / height);
     if (column < 0 || column >= this.columns.length || row < 0 || row > this.bounds.length) {
       this.leave();
@@ -307,12 +309,12 @@ class Heat {
   }
 
   show(cursor) {
-    const { box, high, left, width, height } = this.measure();
+    const { box, high, left, width, height, from } = this.measure();
     const column = this.columns[cursor.column];
     if (!column) return;
     say(this.tip, clock(column.at) + ": " + count(column.counts[cursor.row]) + " requests of " + this.range(cursor.row));
     this.tip.hidden = false;
-    const x = left + (HISTORY - this.columns.length + cursor.column) * width;
+    const x = left + (from + cursor.column) * width;
     const y = (high - cursor.row) * height;
     const tip = this.tip.getBoundingClientRect();
     this.tip.style.left = Math.max(0, Math.min(box.width - tip.width, x - tip.width - 8 < left ? x + width + 8 : x - tip.width - 8)) + "px";

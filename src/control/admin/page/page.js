@@ -35,10 +35,9 @@ const sparks = {
   rps: new Spark($("rps-line")),
   p99: new Spark($("p99-line")),
   refused: new Spark($("refused-line")),
-  bytes: new Spark($("bytes-line")),
+  connections: new Spark($("connections-line")),
 };
 sparks.p99.format = time;
-sparks.bytes.format = bytes;
 const heat = new Heat($("heat"), $("heat-tip"), $("heat-said"), $("heat-legend"));
 const servers = new Servers(setState);
 
@@ -157,10 +156,12 @@ function show(live) {
   say($("refused"), count(failed));
   sparks.refused.add(failed, count(failed));
   say($("aborted"), count(live.status_per_s.aborted) + " a second");
-  const moved = live.bytes_in_per_s === null ? live.bytes_per_s : live.bytes_in_per_s + live.bytes_out_per_s;
-  say($("bytes"), bytes(moved));
-  sparks.bytes.add(moved, bytes(moved));
-  say($("connections"), count(live.shards.reduce((sum, shard) => sum + shard.connections, 0)));
+  const sum = (name) => live.shards.reduce((sum, shard) => sum + shard[name], 0);
+  say($("connections"), count(sum("connections")));
+  sparks.connections.add(sum("connections"), count(sum("connections")));
+  say($("active"), count(sum("active")));
+  $("bytes").hidden = live.bytes_out_per_s === null;
+  say($("bytes"), "; " + bytes(live.bytes_in_per_s) + " in, " + bytes(live.bytes_out_per_s) + " out a second");
   showPhases(phases);
   heat.add(live.heat, phases.total, live.at);
   servers.take(live.servers);

@@ -42,7 +42,7 @@ class Servers {
       $("sort").append(make("option", { value: column.key }, "By " + column.label.toLowerCase()));
     }
     $("columns").append(make("th", { scope: "col" }, make("span", { className: "plain" }, "Set to")));
-    $("sort").prepend(make("option", { value: "" }, "As configured"));
+    $("sort").prepend(make("option", { value: "", selected: true }, "As configured"));
     $("sort").addEventListener("change", (event) => this.sortBy(event.target.value, true));
     $("filter").addEventListener("input", () => this.arrange(true));
     $("which").addEventListener("change", () => this.arrange(true));
@@ -121,6 +121,7 @@ class Servers {
     node.append(make("td", { className: "act" }, group));
     const row = { node, cells, state, icon, word, name, upstream, bar, part, buttons, server, seen: false };
     this.watch.observe(node);
+    this.write(row);
     return row;
   }
 
