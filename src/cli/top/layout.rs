@@ -7,7 +7,7 @@ pub const WIDTH_MIN: u16 = 80;
 /// Likewise.
 pub const HEIGHT_MIN: u16 = 24;
 /// From here on shards stand beside phases.
-const WIDE: u16 = 124;
+const WIDE: u16 = 132;
 /// Heading and phases.
 const PHASES: u16 = 7;
 /// Heading and one server.
@@ -41,7 +41,7 @@ impl Parts {
         parts.line = from_above(&mut left, share(5).max(3));
         let phases = from_above(&mut left, PHASES);
         if wide {
-            let (one, other) = beside(phases, 72);
+            let (one, other) = beside(phases, 78);
             (parts.phases, parts.shards) = (one, other);
         } else {
             parts.phases = phases;

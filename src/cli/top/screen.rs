@@ -14,7 +14,7 @@ use super::state::{Column, State};
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 const HEADING: Style = Style::new().add_modifier(Modifier::REVERSED);
-/// Columns that a text has which nobody draws.
+/// Widest table of servers, and width of a text that nobody draws.
 const TEXT_WIDTH: u16 = 110;
 
 /// Draws all of it.
@@ -123,7 +123,7 @@ fn right(text: String) -> Cell<'static> {
 fn phases(figures: &Figures, area: Rect, buffer: &mut Buffer) {
     let heads = ["COUNT", "P50", "P90", "P99", "P99.9", "MAX"];
     let heads = heads.into_iter().map(|head| right(head.to_owned()));
-    let heading = Row::new(std::iter::once(Cell::from("PHASE, LAST 10 S")).chain(heads));
+    let heading = Row::new(std::iter::once(Cell::from("PHASE (10 S)")).chain(heads));
     let rows = figures.phases.iter().map(|phase| {
         let shown = |us| if phase.count > 0 { time(us) } else { "-".to_owned() };
         let times = phase.times.into_iter().map(|us| right(shown(us)));
@@ -166,6 +166,8 @@ fn servers(state: &State, area: Rect, buffer: &mut Buffer) {
         if at < 3 { Cell::from(text) } else { right(text) }
     });
     let heading = Row::new(heads).style(HEADING);
+    // Wider, and a name would stand far from its figures.
+    let area = Rect { width: area.width.min(TEXT_WIDTH), ..area };
     let rows = state.servers().into_iter().skip(state.offset).map(server);
     let widths = [
         Constraint::Min(20),
@@ -221,15 +223,16 @@ fn error(line: &super::figures::Line) -> Line<'_> {
 fn keys(state: &State, area: Rect, buffer: &mut Buffer) {
     let text = match (state.typing, state.filter.is_empty()) {
         (true, _) => format!("filter: {}_   Enter keep  Esc clear", state.filter),
-        (false, true) => "q quit  / filter  1-8 s sort  r reverse  arrows scroll".to_owned(),
+        (false, true) => "q quit  / filter  1-8 s r sort  arrows scroll".to_owned(),
         (false, false) => {
-            format!("q quit  / filter  Esc show all  1-8 s sort   only: {}", state.filter)
+            format!("q quit  Esc show all  only: {}", state.filter)
         }
     };
     let (shown, of) = (state.servers().len(), state.figures.as_ref().map(|f| f.servers.len()));
     let from = (state.offset + 1).min(shown);
     let to = (state.offset + state.page).min(shown);
-    let count = format!("{from}-{to} of {shown} servers ({} in all)", of.unwrap_or_default());
+    let all = of.filter(|all| *all != shown).map(|all| format!(" ({all} in all)"));
+    let count = format!("{from}-{to} of {shown} servers{}", all.unwrap_or_default());
     Line::styled(text, DIM).render(area, buffer);
     Line::styled(count, DIM).alignment(Alignment::Right).render(area, buffer);
 }

@@ -202,6 +202,10 @@ class Heat {
       pen.textAlign = part === parts ? "right" : part === 0 ? "left" : "center";
       pen.fillText(ago === 0 ? "now" : "−" + Number(ago.toFixed(1)) + " s", left + (seconds - ago) * width, box.height - 5);
     }
+    if (!this.columns.some((column) => column.any)) {
+      pen.textAlign = "center";
+      pen.fillText("No requests yet.", left + (box.width - left) / 2, (box.height - bottom) / 2);
+    }
     this.trace(pen, "p50", [], dark);
     this.trace(pen, "p99", [5, 4], dark);
     this.drawCursor(pen);

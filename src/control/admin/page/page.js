@@ -8,6 +8,8 @@ const PHASES = [
 ];
 const TOKEN = "corelane-token";
 const THEME = "corelane-theme";
+// A tab that nobody sees for so long takes no place from those who watch.
+const HIDDEN_MAX = 120000;
 // Longer without figures, and the connection counts as lost.
 const SILENCE_MAX = 6000;
 
@@ -28,6 +30,10 @@ let generation = null;
 let lastAt = null;
 let retry = 0;
 let wake = null;
+// The request for figures that is under way.
+let current = null;
+let asleep = false;
+let rouse = null;
 // What to do once there is a token.
 let afterwards = null;
 
@@ -71,6 +77,7 @@ function banner(text) {
 
 async function watch() {
   const control = new AbortController();
+  current = control;
   let timer = null;
   const silence = () => {
     clearTimeout(timer);
@@ -115,6 +122,11 @@ async function keepWatching() {
       await new Promise((resolve) => { wake = resolve; });
       wake = null;
       link("wait", "Connecting…");
+      continue;
+    }
+    if (asleep) {
+      link("wait", "Paused");
+      await new Promise((resolve) => { rouse = resolve; });
       continue;
     }
     link("lost", "Connection lost");
@@ -364,6 +376,20 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target === $("filter")) {
     $("filter").value = "";
     servers.arrange(true);
+  }
+});
+
+let hiding = null;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) {
+    hiding = setTimeout(() => {
+      asleep = true;
+      current.abort();
+    }, HIDDEN_MAX);
+  } else if (asleep) {
+    asleep = false;
+    if (rouse) rouse();
   }
 });
 
