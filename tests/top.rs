@@ -16,8 +16,8 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Of this size, with `corelane` and these arguments; says so and gives `None` where there is no
-    /// tmux.
+    /// Of this size, with `corelane` and these arguments; says so and gives `None` where there is
+    /// no tmux.
     fn start(width: u16, height: u16, arguments: &str) -> Option<Terminal> {
         let mut version = Command::new("tmux");
         if version.arg("-V").stdout(Stdio::null()).status().is_err() {
@@ -97,7 +97,7 @@ impl Drop for Terminal {
 /// A proxy with servers, and where it can be asked.
 fn proxy(admin: &Admin, servers: &[&Origin]) -> Proxy {
     let servers: Vec<String> = servers.iter().map(|origin| origin.server()).collect();
-    Config::new(tiers()[0]).upstream("app", &servers, "").toml(&admin.toml()).start()
+    Config::new(tiers()[0]).upstream("app", &servers, "").endless().toml(&admin.toml()).start()
 }
 
 #[test]

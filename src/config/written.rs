@@ -42,6 +42,10 @@ impl WrittenFile {
 }
 
 fn is_secret(key: &str) -> bool {
+    // As a field. `cookie` is also the name of a sticky cookie, which is none.
+    if key == "Cookie" || key.eq_ignore_ascii_case("set-cookie") {
+        return true;
+    }
     let key = key.to_ascii_lowercase();
     let is_place = ENDS_OF_PLACES.iter().any(|end| key.ends_with(end));
     !is_place && SECRET.iter().any(|word| key.contains(word))

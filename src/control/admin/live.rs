@@ -1,8 +1,8 @@
 //! What goes on, as figures: the differences between what the shards had recorded at one moment and
 //! at the next. Pure: the moments are arguments.
 //!
-//! Rates are those since the look before, which is a second; percentiles and shares are those of the
-//! last ten seconds, since a second of a quiet server has too few requests for either.
+//! Rates are those since the look before, which is a second; percentiles and shares are those of
+//! the last ten seconds, since a second of a quiet server has too few requests for either.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
@@ -41,8 +41,8 @@ struct Moment {
 }
 
 impl Window {
-    /// Takes in what was seen at a moment, and says what went on since the one before; `None`: there
-    /// was none.
+    /// Takes in what was seen at a moment, and says what went on since the one before; `None`:
+    /// there was none.
     pub fn take(
         &mut self,
         sample: &Sample,

@@ -21,8 +21,8 @@ struct Shared {
 }
 
 impl Patience {
-    /// That of a connection that begins now. `closed`: its sender goes when who watches is no longer
-    /// served.
+    /// That of a connection that begins now. `closed`: its sender goes when who watches is no
+    /// longer served.
     pub fn new(closed: watch::Receiver<()>) -> Patience {
         let (until, _) = watch::channel(Instant::now() + TIME_MAX);
         Patience(Arc::new(Shared { until, watches: AtomicBool::new(false), closed }))

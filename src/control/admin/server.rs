@@ -1,6 +1,6 @@
 //! Connections of the admin address. Each has one request, and its time is limited: a client that
-//! is slow or silent keeps nobody waiting. Those of watchers last as long as they take what they are
-//! sent.
+//! is slow or silent keeps nobody waiting. Those of watchers last as long as they take what they
+//! are sent.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
