@@ -53,6 +53,12 @@ fn a_token_guards_changes(tier: Tier) {
     let address = admin_address(&proxy);
     let status = |method, fields: &[_]| ask(&address, method, "/v1/reload", fields).status;
     assert_eq!(status("GET", &[]), 200);
+    // What only shows is shown, but not to who has another token.
+    for path in ["/", "/v1/live?once", "/v1/config"] {
+        assert_eq!(ask(&address, "GET", path, &[]).status, 200, "{path}");
+        assert_eq!(ask(&address, "GET", path, &[WRONG]).status, 401, "{path}");
+        assert_eq!(ask(&address, "POST", path, &[RIGHT]).status, 405, "{path}");
+    }
     assert_eq!(status("GET", &[WRONG]), 401);
     let refused = ask(&address, "POST", "/v1/reload", &[]);
     assert_eq!((refused.status, refused.fields.get("www-authenticate")), (401, Some("Bearer")));
@@ -137,7 +143,7 @@ fn requests_that_make_no_sense_are_answered(tier: Tier) {
     let proxy = saying(tier, "one").toml(&admin.toml()).start();
     let address = admin.address();
     let get = |path| ask(&address, "GET", path, &[]);
-    assert_eq!(get("/").status, 404);
+    assert_eq!(get("/index.html").status, 404);
     assert!(get("/v2/routes").text().starts_with("{\"error\":\"there is nothing at /v2/routes"));
     assert_eq!(get("/v1/servers?x=y").status, 400);
     assert_eq!(get("/v1/servers?upstream=none").status, 404);

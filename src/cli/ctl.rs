@@ -1,6 +1,6 @@
 //! `corelane ctl`: asks a running proxy at its admin address, and tells it things.
 
-mod client;
+pub(super) mod client;
 mod table;
 
 use std::io::{self, Write};
@@ -13,21 +13,32 @@ use self::client::{Answer, Target, ask};
 use crate::plan::WEIGHT_MAX;
 
 /// What the exit codes mean; 0: done, 2: the command line makes no sense (clap's).
-const REFUSED: u8 = 1;
-const NOT_ASKED: u8 = 3;
+pub(super) const REFUSED: u8 = 1;
+pub(super) const NOT_ASKED: u8 = 3;
 
 /// Options of `corelane ctl`.
 #[derive(clap::Args)]
 pub struct Options {
     #[command(flatten)]
     whom: Whom,
+    #[command(flatten)]
+    form: Form,
     #[command(subcommand)]
     command: Command,
 }
 
 /// Which proxy, and how it answers; all options of `corelane reload`.
 #[derive(clap::Args)]
-pub struct Whom {
+pub struct ReloadOptions {
+    #[command(flatten)]
+    whom: Whom,
+    #[command(flatten)]
+    form: Form,
+}
+
+/// Which proxy.
+#[derive(clap::Args)]
+pub(super) struct Whom {
     /// The configuration file of the proxy, for its admin address.
     #[arg(short, long, value_name = "FILE", default_value = "config.toml", global = true)]
     config: PathBuf,
@@ -37,6 +48,22 @@ pub struct Whom {
     /// The file with the token, instead of what the configuration says.
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
+}
+
+impl Whom {
+    /// Where to ask, for who `changes` something or only looks.
+    ///
+    /// # Errors
+    /// A sentence with the remedy.
+    pub(super) fn target(&self, changes: bool) -> Result<Target, String> {
+        let (admin, token_file) = (self.admin.as_deref(), self.token_file.as_deref());
+        Target::find(&self.config, admin, token_file, changes)
+    }
+}
+
+/// How answers are printed.
+#[derive(clap::Args)]
+struct Form {
     /// Print the answer as the API gave it (JSON).
     #[arg(long, global = true)]
     json: bool,
@@ -100,18 +127,17 @@ fn read_place(text: &str) -> Result<Place, String> {
 
 /// Carries out a command.
 pub fn ctl(options: &Options) -> ExitCode {
-    run(&options.whom, &options.command)
+    run(&options.whom, &options.form, &options.command)
 }
 
 /// `corelane reload`.
-pub fn reload(whom: &Whom) -> ExitCode {
-    run(whom, &Command::Reload)
+pub fn reload(options: &ReloadOptions) -> ExitCode {
+    run(&options.whom, &options.form, &Command::Reload)
 }
 
-fn run(whom: &Whom, command: &Command) -> ExitCode {
+fn run(whom: &Whom, form: &Form, command: &Command) -> ExitCode {
     let (method, path, body) = request(command);
-    let (admin, token_file) = (whom.admin.as_deref(), whom.token_file.as_deref());
-    let target = Target::find(&whom.config, admin, token_file, method != "GET");
+    let target = whom.target(method != "GET");
     let answer = target.and_then(|target| ask(&target, method, &path, body.as_ref()));
     match answer {
         Err(sentence) => {
@@ -119,10 +145,10 @@ fn run(whom: &Whom, command: &Command) -> ExitCode {
             ExitCode::from(NOT_ASKED)
         }
         Ok(answer) => {
-            if whom.json {
+            if form.json {
                 print(&answer.text);
             }
-            match (answer.is_ok(), whom.json) {
+            match (answer.is_ok(), form.json) {
                 (true, true) => {}
                 (true, false) => print(&shown(command, &answer.value)),
                 (false, _) => complain_of(&answer),
@@ -200,7 +226,7 @@ fn complain_of(answer: &Answer) {
     }
 }
 
-fn complain(sentence: &str) {
+pub(super) fn complain(sentence: &str) {
     // A closed reader is no reason to fail.
     let _ = writeln!(io::stderr(), "corelane: {sentence}");
 }

@@ -43,7 +43,8 @@ pub fn demo(options: &Options) -> Result<(), String> {
         })?;
     logging::start(loaded.log.level);
     let origins = start_origins(listeners)?;
-    let running = control::start(loaded.plan, None).map_err(|error| error.to_string())?;
+    let running = control::start(loaded.plan, loaded.written, None);
+    let running = running.map_err(|error| error.to_string())?;
     run::announce(&running);
     if let Some(Address::Ip(address)) = running.addresses.first() {
         invite(*address);

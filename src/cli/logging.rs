@@ -4,6 +4,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
+use crate::control::Recent;
+
 /// Changes what is logged.
 #[derive(Clone)]
 pub struct Log(reload::Handle<EnvFilter, Registry>);
@@ -22,7 +24,7 @@ pub fn start(level: &str) -> Log {
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(lines).with(Recent).try_init();
     Log(handle)
 }
 

@@ -7,6 +7,7 @@ mod doctor;
 mod logging;
 mod origin;
 mod run;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,7 +33,9 @@ enum Command {
     /// Ask a running proxy, and change it, at its admin address.
     Ctl(ctl::Options),
     /// Have a running proxy read its configuration again; exit 1 and the errors if it is refused.
-    Reload(ctl::Whom),
+    Reload(ctl::ReloadOptions),
+    /// Watch a running proxy in a terminal.
+    Top(top::Options),
     /// Look at the machine: what io_uring, limits, queues and interrupts allow, and what to change.
     Doctor(doctor::Options),
     /// Three origin servers and the proxy before them, on this machine, to play with.
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Check(file) => return check::check(&file.config, &crate::control::machine()),
         Command::Ctl(options) => return ctl::ctl(&options),
         Command::Reload(options) => return ctl::reload(&options),
+        Command::Top(options) => return top::top(&options),
         Command::Doctor(options) => {
             return doctor::doctor(&options, &crate::control::machine().auto());
         }

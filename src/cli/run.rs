@@ -19,6 +19,7 @@ pub fn run(path: &Path) -> Result<(), String> {
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
     let log = logging::start(loaded.log.level);
+    let written = loaded.written.clone();
     let plan = accept(loaded);
     let path = path.to_owned();
     let again = move || {
@@ -29,9 +30,11 @@ pub fn run(path: &Path) -> Result<(), String> {
         let loaded = loaded.map_err(lines)?;
         let (log, level) = (log.clone(), loaded.log.level);
         let accepted = Box::new(move || log.set_level(level));
-        Ok(control::Draft { plan: accept(loaded), accepted })
+        let written = loaded.written.clone();
+        Ok(control::Draft { plan: accept(loaded), written, accepted })
     };
-    let running = control::start(plan, Some(Box::new(again))).map_err(|error| error.to_string())?;
+    let running = control::start(plan, written, Some(Box::new(again)));
+    let running = running.map_err(|error| error.to_string())?;
     announce(&running);
     running.wait()
 }

@@ -17,6 +17,7 @@ mod quantity;
 mod servers_file;
 mod source;
 mod syntax;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::path::Path;
 
 pub use complaint::Complaint;
 pub use servers_file::servers_from_text;
+pub use written::{Written, WrittenFile};
 
 use crate::plan::{AdminPlan, Plan};
 use complaint::Complaints;
@@ -41,6 +43,8 @@ pub struct Loaded {
     pub summary: String,
     /// `[log]`.
     pub log: LogSettings,
+    /// The files it was read from, as they may be shown.
+    pub written: Written,
     /// What is allowed but hardly meant, such as an upstream that no route uses.
     pub warnings: Vec<Complaint>,
 }
@@ -101,6 +105,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     let mut sources = Sources::default();
     let complaints = Complaints::default();
     let mut file = read(text, name, &mut sources, &complaints);
+    let read_so_far = sources.len();
     servers_file::read_all(&mut file, &mut sources, &complaints);
     if let Some(admin) = &mut file.admin {
         check::read_token(admin, folder_of(name), &complaints);
@@ -118,6 +123,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
         summary: compile::summary(&plan),
         plan,
         log: LogSettings { level: file.log_level.unwrap_or("info") },
+        written: sources.written(read_so_far),
         warnings: complaints.into_warnings(&sources),
     })
 }

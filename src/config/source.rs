@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use super::written::{Written, WrittenFile};
+
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spot {
@@ -43,6 +45,17 @@ impl Sources {
     pub fn add(&mut self, name: String, text: String) -> usize {
         self.files.push(Source { name, text });
         self.files.len() - 1
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The first `count`, as they may be shown.
+    pub fn written(&self, count: usize) -> Written {
+        let files = self.files.iter().take(count);
+        Written { files: files.map(|file| WrittenFile::new(&file.name, &file.text)).collect() }
     }
 
     /// The text of a file that was added; empty for any other number.

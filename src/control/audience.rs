@@ -92,7 +92,8 @@ impl Audience {
         let servers = report.servers.iter().map(|(server, usage)| {
             let before = self.baseline.servers.get(server).copied().unwrap_or_default();
             let requests = usage.requests.saturating_sub(before.requests);
-            (*server, ServerUse { requests, ..*usage })
+            let failures = usage.failures.saturating_sub(before.failures);
+            (*server, ServerUse { requests, failures, ..*usage })
         });
         Totals {
             since: self.since,
@@ -113,7 +114,7 @@ mod tests {
         let mut report = Report::default();
         report.counters.requests = requests;
         report.gauges.requests = 7;
-        report.servers.insert(1, ServerUse { requests, active: 2, idle: 3 });
+        report.servers.insert(1, ServerUse { requests, active: 2, idle: 3, failures: 0 });
         report
     }
 

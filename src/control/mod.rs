@@ -11,6 +11,7 @@ mod limits;
 mod machine;
 mod outcome;
 mod privileges;
+mod recent;
 mod reload;
 mod reports;
 mod service;
@@ -23,6 +24,7 @@ mod upgrade;
 
 pub use limits::LockedMemory;
 pub use machine::machine;
+pub use recent::Recent;
 pub use reload::{Draft, Source};
 pub use supervisor::{Running, StartError, start};
 pub use upgrade::launch;

@@ -12,6 +12,7 @@ use super::identity::Identities;
 use super::limits;
 use super::sockets::Sockets;
 use super::upgrade::Legacy;
+use crate::config::Written;
 use crate::plan::{Plan, ShardPlan};
 use crate::shard::Socket;
 
@@ -22,6 +23,8 @@ pub type Source = Box<dyn FnMut() -> Result<Draft, Vec<String>> + Send>;
 pub struct Draft {
     /// The plan.
     pub plan: Plan,
+    /// What it was made of.
+    pub written: Written,
     /// Called once it is in force.
     pub accepted: Box<dyn FnOnce()>,
 }
@@ -35,6 +38,10 @@ pub struct Configuration {
     discovery: Discovery,
     /// The plan in force.
     pub plan: Arc<Plan>,
+    /// What the source gave last, as it was written.
+    pub written: Arc<Written>,
+    /// How many plans the source has given that were put in force.
+    pub generation: u64,
     /// What the first plan asked for shards, before it was made to fit the limits.
     asked: ShardPlan,
     /// The sockets of its listeners.
@@ -74,6 +81,7 @@ impl Configuration {
     /// Why the names of servers cannot be looked up.
     pub fn new(
         configured: Plan,
+        written: Written,
         asked: ShardPlan,
         source: Option<Source>,
         sockets: Sockets,
@@ -92,6 +100,8 @@ impl Configuration {
             configured,
             discovery,
             plan,
+            written: Arc::new(written),
+            generation: 1,
             asked,
             sockets,
             admin,
@@ -113,11 +123,13 @@ impl Configuration {
         let source = self.source.as_mut().ok_or_else(|| {
             vec!["this process was not started from a file; restart it".to_owned()]
         })?;
-        let Draft { mut plan, accepted } = source()?;
+        let Draft { mut plan, written, accepted } = source()?;
         let admin = self.admin.prepare(plan.admin.as_ref());
         let admin = admin.map_err(|error| vec![error.to_string()])?;
         let listeners = self.sockets.change(&plan.listeners).map_err(|error| vec![error])?;
         self.admin.take(admin);
+        self.written = Arc::new(written);
+        self.generation += 1;
         accepted();
         if !is_same_start(&self.asked, &plan.shards) {
             tracing::warn!(

@@ -86,6 +86,11 @@ impl Reports {
         if self.any_running() { self.complete() } else { None }
     }
 
+    /// What is known of each shard, in their order.
+    pub fn parts(&self) -> impl Iterator<Item = &Report> {
+        self.shards.iter().map(|(_, report)| report)
+    }
+
     /// All that is known now.
     pub fn sum(&self) -> Report {
         let mut sum = Report::default();

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::admin::{self, AdminSocket, Ask, Office};
+use tokio::sync::oneshot;
+
+use super::admin::{self, AdminSocket, Ask, Office, Sample};
 use super::audience::Audience;
 use super::clock::now;
 use super::difference::difference;
@@ -22,6 +24,7 @@ use super::signals::{self, Listening, Request};
 use super::sockets::Sockets;
 use super::upgrade::{Heir, Heritage, Predecessor};
 use super::{health, limits, privileges, service};
+use crate::config::Written;
 use crate::plan::{Address, Plan, TierChoice};
 use crate::shard::{self, Command, Event, Tier};
 use crate::telemetry::Report;
@@ -88,12 +91,16 @@ enum Message {
     Predecessor(Predecessor),
 }
 
-/// Binds, starts every shard, and returns when all of them serve. When a reload is asked for, the
-/// new plan comes from `source`.
+/// Binds, starts every shard, and returns when all of them serve. `written` is what the plan was
+/// made of; when a reload is asked for, the new plan comes from `source`.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running or listening, and no socket's file behind.
-pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartError> {
+pub fn start(
+    mut plan: Plan,
+    written: Written,
+    source: Option<Source>,
+) -> Result<Running, StartError> {
     let shards = plan.shards.cpus.len();
     let account = privileges::look_up(plan.account.as_ref()).map_err(StartError)?;
     let stays_root = account.is_none() && rustix::process::geteuid().is_root();
@@ -129,7 +136,8 @@ pub fn start(mut plan: Plan, source: Option<Source>) -> Result<Running, StartErr
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
-    let configuration = Configuration::new(plan, asked, source, sockets, admin, discovery)?;
+    let configuration =
+        Configuration::new(plan, written, asked, source, sockets, admin, discovery)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -263,6 +271,8 @@ struct State {
     audience: Audience,
     /// Not before then may a round of reports begin.
     next_round: Instant,
+    /// They want figures with the next report.
+    samplers: Vec<oneshot::Sender<Sample>>,
     /// It drains.
     stopping: bool,
     /// It ends at once.
@@ -279,6 +289,7 @@ impl State {
             reports: Reports::new(shards),
             audience: Audience::new(since),
             next_round: now(),
+            samplers: Vec::new(),
             stopping: false,
             over: false,
             stop_wanted: false,
@@ -327,7 +338,8 @@ impl Running {
 
     /// The next message; while there is none, a round of reports begins when it is due.
     fn next_message(&self, state: &mut State) -> Option<Message> {
-        while state.audience.wants_another() && !state.reports.are_under_way() {
+        let wanted = |state: &State| state.audience.wants_another() || !state.samplers.is_empty();
+        while wanted(state) && !state.reports.are_under_way() {
             let left = state.next_round.saturating_duration_since(now());
             match self.events.recv_timeout(left) {
                 Ok(message) => return Some(message),
@@ -519,7 +531,8 @@ mod tests {
         let loaded = config::from_text(&text, "config.toml", &machine());
         let mut plan = loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan;
         spoil(&mut plan);
-        let error = start(plan, None).err().expect("it cannot start").to_string();
+        let error =
+            start(plan, Written::default(), None).err().expect("it cannot start").to_string();
         assert!(!path.exists());
         // A thread that was joined may be listed for a moment more.
         let deadline = Instant::now() + Duration::from_secs(5);

@@ -210,6 +210,7 @@ impl Context {
         let servers = service.groups.iter().flat_map(|group| group.servers());
         let usage = |server: &Rc<Server>| ServerUse {
             requests: server.requests(),
+            failures: server.failures(),
             active: server.active().into(),
             idle: server.idle() as u64,
         };

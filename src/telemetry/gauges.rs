@@ -7,6 +7,8 @@ counters! {
     ServerUse;
     /// Requests begun there.
     requests: "requests",
+    /// Attempts that it refused, did not answer, or broke off.
+    failures: "failed attempts",
     /// Requests in progress there.
     active: "requests in progress",
     /// Idle connections to it.

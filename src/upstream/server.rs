@@ -52,6 +52,7 @@ pub struct Server {
     /// When it returned, while it is given less than its weight.
     returned: Cell<Option<Tick>>,
     requests: Cell<u64>,
+    failures: Cell<u64>,
 }
 
 impl Server {
@@ -77,6 +78,7 @@ impl Server {
             removed: Cell::new(false),
             returned: Cell::new(None),
             requests: Cell::new(0),
+            failures: Cell::new(0),
         }
     }
 
@@ -123,6 +125,11 @@ impl Server {
     /// Requests begun so far.
     pub fn requests(&self) -> u64 {
         self.requests.get()
+    }
+
+    /// Attempts that failed so far.
+    pub fn failures(&self) -> u64 {
+        self.failures.get()
     }
 
     /// Idle connections.
@@ -193,6 +200,9 @@ impl Server {
     pub(super) fn learn(&self, verdict: Verdict, attempt: Attempt, now: Tick) {
         if verdict == Verdict::Good && attempt == Attempt::Ordinary {
             return;
+        }
+        if verdict != Verdict::Good {
+            self.failures.set(self.failures.get() + 1);
         }
         let time = Duration::from_nanos(now);
         let mut health = self.health.borrow_mut();

@@ -21,6 +21,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod admin;
+mod browser;
 mod client;
 mod confinement;
 mod dns;
@@ -40,6 +41,7 @@ mod waiting;
 mod wire;
 
 pub use admin::{Admin, admin_address, ask, corelane};
+pub use browser::{Browser, ENTER, TAB};
 pub use client::Client;
 pub use confinement::Confinement;
 pub use dns::{Dns, DnsFault};

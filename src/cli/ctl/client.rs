@@ -1,15 +1,20 @@
-//! One request to an admin address.
+//! Requests to an admin address: with one answer, or with events for as long as they come.
 
+use std::fmt;
 use std::fs;
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use serde_json::Value;
@@ -23,6 +28,8 @@ use crate::plan::{Address, AdminPlan, Token};
 const ANSWER_MAX: usize = 64 << 20;
 /// How long an answer may take; the proxy gives up on its side before that.
 const TIME_MAX: Duration = Duration::from_secs(70);
+/// How long may pass between two events, of which there is one a second.
+const SILENCE_MAX: Duration = Duration::from_secs(8);
 
 /// Whom to ask.
 pub struct Target {
@@ -43,6 +50,12 @@ impl Answer {
     /// Whether it did what was asked.
     pub fn is_ok(&self) -> bool {
         self.status.is_success()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 
@@ -118,19 +131,7 @@ pub fn ask(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot ask: {error}"))?;
     runtime.block_on(async {
-        let refused = |error: io::Error| not_connected(target, &error);
-        let asked = async {
-            match &target.address {
-                Address::Ip(ip) => {
-                    let stream = TcpStream::connect(ip).await.map_err(refused)?;
-                    exchange(stream, target, method, path, body).await
-                }
-                Address::Unix(socket) => {
-                    let stream = UnixStream::connect(socket).await.map_err(refused)?;
-                    exchange(stream, target, method, path, body).await
-                }
-            }
-        };
+        let asked = async { read(send(target, method, path, body).await?, target).await };
         let late = |_| format!("{} does not answer within {TIME_MAX:?}", target.address);
         tokio::time::timeout(TIME_MAX, asked).await.map_err(late)?
     })
@@ -145,13 +146,26 @@ fn not_connected(target: &Target, error: &io::Error) -> String {
     format!("cannot connect to {address}: {error}; {remedy}")
 }
 
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(target: &Target) -> Result<Box<dyn Stream>, String> {
+    let refused = |error: io::Error| not_connected(target, &error);
+    Ok(match &target.address {
+        Address::Ip(ip) => Box::new(TcpStream::connect(ip).await.map_err(refused)?),
+        Address::Unix(socket) => Box::new(UnixStream::connect(socket).await.map_err(refused)?),
+    })
+}
+
+/// Sends a request and takes the head of the answer.
+async fn send(
     target: &Target,
     method: &str,
     path: &str,
     body: Option<&Value>,
-) -> Result<Answer, String> {
+) -> Result<Response<Incoming>, String> {
+    let stream = connect(target).await?;
     let address = &target.address;
     let host = match address {
         Address::Ip(ip) => ip.to_string(),
@@ -171,7 +185,12 @@ async fn exchange(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // It ends with the answer, or with the process.
     tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(failed)?;
+    sender.send_request(request).await.map_err(failed)
+}
+
+/// Takes the rest of an answer.
+async fn read(response: Response<Incoming>, target: &Target) -> Result<Answer, String> {
+    let address = &target.address;
     let (head, body) = response.into_parts();
     let bytes = to_bytes(Body::new(body), ANSWER_MAX).await;
     let bytes = bytes.map_err(|error| format!("the answer of {address} broke off: {error}"))?;
@@ -179,6 +198,56 @@ async fn exchange(
     match serde_json::from_str(&text) {
         Ok(value) => Ok(Answer { status: head.status, text, value }),
         Err(_) => Err(format!("what answers at {address} is no admin address of Corelane")),
+    }
+}
+
+/// Why no more events come.
+pub enum Over {
+    /// The proxy gives none; its reason.
+    Refused(String),
+    /// There is no connection (any more).
+    Lost(String),
+    /// `each` wants no more.
+    Enough,
+}
+
+/// Asks for events, and calls `each` with the data of each for as long as that returns true.
+pub async fn follow(target: &Target, path: &str, mut each: impl FnMut(Value) -> bool) -> Over {
+    let address = &target.address;
+    let silent = |_| format!("{address} is silent");
+    let sent = tokio::time::timeout(SILENCE_MAX, send(target, "GET", path, None)).await;
+    let response = match sent.map_err(silent).and_then(|sent| sent) {
+        Ok(response) => response,
+        Err(error) => return Over::Lost(error),
+    };
+    if !response.status().is_success() {
+        let answer = read(response, target).await;
+        let said = answer.map(|answer| answer.value["error"].as_str().map(str::to_owned));
+        return Over::Refused(said.unwrap_or_else(Some).unwrap_or_else(|| "refused".to_owned()));
+    }
+    let mut body = response.into_body();
+    let mut text = Vec::new();
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let frame = match tokio::time::timeout(SILENCE_MAX, frame).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return Over::Lost(format!("{address}: {error}")),
+            Ok(None) => return Over::Lost(format!("{address} has closed the connection")),
+            Err(elapsed) => return Over::Lost(silent(elapsed)),
+        };
+        text.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        if text.len() > ANSWER_MAX {
+            return Over::Lost(format!("{address} sends an event that does not end"));
+        }
+        while let Some(end) = text.windows(2).position(|two| two == b"\n\n") {
+            let event: Vec<u8> = text.drain(..end + 2).collect();
+            let data = event.strip_prefix(b"data: ").map(serde_json::from_slice::<Value>);
+            if let Some(Ok(value)) = data
+                && !each(value)
+            {
+                return Over::Enough;
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Query, Request, State};
+use axum::extract::{Extension, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -14,8 +14,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::gate::Denied;
+use super::patience::Patience;
 use super::view::{self, Views};
-use super::{Ask, NotSet, Office, Status};
+use super::watchers::WATCHERS_MAX;
+use super::{Ask, InForce, NotSet, Office, Status, gate, page};
 use crate::control::audience::Totals;
 use crate::control::health::Wish;
 use crate::plan::{ServerState, WEIGHT_MAX};
@@ -27,10 +29,17 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long shards may take to answer, or to hear of a server. They take milliseconds.
 const SHARDS_MAX: Duration = Duration::from_secs(5);
 
+/// Who may change something at this address; see [`gate::Gate::changes`].
+#[derive(Clone, Copy)]
+struct Changes(&'static str);
+
 /// All of it.
-pub fn router(office: Office) -> Router {
+pub fn router(office: Office, changes: &'static str) -> Router {
     Router::new()
+        .route(gate::PAGE, get(show_page))
         .route("/v1", get(about))
+        .route("/v1/live", get(live))
+        .route("/v1/config", get(config))
         .route("/v1/listeners", get(listeners))
         .route("/v1/routes", get(routes))
         .route("/v1/upstreams", get(upstreams))
@@ -40,6 +49,7 @@ pub fn router(office: Office) -> Router {
         .route("/v1/reload", get(last_reload).post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(Extension(Changes(changes)))
         .with_state(office)
 }
 
@@ -117,8 +127,50 @@ impl Office {
     }
 }
 
-async fn about(State(office): State<Office>) -> Answer {
-    ok(&view::about(&office.status().await?))
+async fn show_page() -> Answer {
+    let none =
+        || refusal(StatusCode::INTERNAL_SERVER_ERROR, "there is no page; please report this");
+    page::page().ok_or_else(none)
+}
+
+async fn about(
+    State(office): State<Office>,
+    Extension(Changes(changes)): Extension<Changes>,
+) -> Answer {
+    ok(&view::about(&office.status().await?, changes))
+}
+
+async fn config(State(office): State<Office>) -> Answer {
+    let in_force: InForce = office.ask(Ask::InForce).await?;
+    ok(&view::config(&in_force))
+}
+
+/// What goes on, once a second until one side ends it; with `?once`, one answer after a second.
+async fn live(
+    State(office): State<Office>,
+    Extension(patience): Extension<Patience>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Answer {
+    let once = match query.as_slice() {
+        [] => false,
+        [(key, value)] if key == "once" && value.is_empty() => true,
+        _ => return Err(refusal(StatusCode::BAD_REQUEST, "the query may be ?once")),
+    };
+    let full = || {
+        let sentence = format!("{WATCHERS_MAX} watch already; close one");
+        refusal(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    };
+    let mut watcher = office.watchers.join(&office).ok_or_else(full)?;
+    let (body, form) = if once {
+        let figures = watcher.next().await.ok_or_else(ending)?;
+        (Body::from([&*figures, b"\n"].concat()), "application/json")
+    } else {
+        (Body::new(watcher.events(patience)), "text/event-stream")
+    };
+    let mut response = answer(StatusCode::OK, &Value::Null);
+    *response.body_mut() = body;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form));
+    Ok(response)
 }
 
 async fn listeners(State(office): State<Office>) -> Answer {
@@ -261,8 +313,8 @@ fn read_weight(value: &Value) -> Result<u32, String> {
 
 async fn unknown(uri: Uri) -> Response {
     let sentence = format!(
-        "there is nothing at {}; there are /v1, and /v1/ with listeners, routes, upstreams, \
-         servers, counters, counters/reset and reload",
+        "there is nothing at {}; there are /, /v1, and /v1/ with live, config, listeners, routes, \
+         upstreams, servers, counters, counters/reset and reload",
         uri.path()
     );
     refusal(StatusCode::NOT_FOUND, sentence).into_response()

@@ -6,6 +6,8 @@
 //! - No browser may be made to ask on behalf of another site: changes are refused where the request
 //!   says that it comes from one (Fetch Metadata, Origin), and a request without the token must
 //!   name an address of ours in its Host, since a name could be anybody's (DNS rebinding).
+//! - The page itself (`GET /`) is the same for everybody and tells nothing, so it needs no token: a
+//!   browser could not send one before there is a page to ask for it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,6 +33,9 @@ enum Way {
     Loopback,
     Public,
 }
+
+/// The path of the page.
+pub const PAGE: &str = "/";
 
 /// Why a request is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +80,30 @@ impl Gate {
         Gate { token: plan.token.clone(), way }
     }
 
-    /// Judges a request that came to the address `local`.
+    /// Who may change something: `anyone` who may connect, who sends the `token`, or `nobody`.
+    pub fn changes(&self) -> &'static str {
+        match (self.way, &self.token) {
+            (Way::Unix, _) => "anyone",
+            (_, Some(_)) => "token",
+            (_, None) => "nobody",
+        }
+    }
+
+    /// Judges a request for `path` that came to the address `local`.
     ///
     /// # Errors
     /// [`Denied`].
     pub fn check(
         &self,
         method: &Method,
+        path: &str,
         fields: &HeaderMap,
         local: Option<IpAddr>,
     ) -> Result<(), Denied> {
         let changes = *method != Method::GET && *method != Method::HEAD;
+        if path == PAGE && !changes && self.way == Way::Public {
+            return Ok(());
+        }
         let trusted = self.way == Way::Unix || self.has_token(fields)?;
         if !trusted && !names_us(fields, local) {
             return Err(OTHER_HOST);
@@ -173,7 +191,7 @@ mod tests {
         for (name, value) in fields {
             map.append(HeaderName::from_static(name), value.parse().unwrap());
         }
-        gate.check(&method, &map, Some("10.0.0.1".parse().unwrap()))
+        gate.check(&method, "/v1/x", &map, Some("10.0.0.1".parse().unwrap()))
     }
 
     #[test]
@@ -207,6 +225,31 @@ mod tests {
         assert_eq!(ask(&gate, Method::GET, &[HERE, RIGHT]), Ok(()));
         let by_name = ("host", "admin.example.com:9900");
         assert_eq!(ask(&gate, Method::POST, &[by_name, RIGHT]), Ok(()));
+    }
+
+    #[test]
+    fn the_page_needs_no_token_and_nothing_else_goes_with_it() {
+        let ask = |gate: &Gate, method: Method, path: &str, host: &str| {
+            let map = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            gate.check(&method, path, &map, Some("10.0.0.1".parse().unwrap()))
+        };
+        let public = gate("0.0.0.0:9900", Some(TOKEN));
+        assert_eq!(ask(&public, Method::GET, PAGE, "admin.example.com"), Ok(()));
+        assert_eq!(ask(&public, Method::HEAD, PAGE, "admin.example.com"), Ok(()));
+        assert_eq!(ask(&public, Method::POST, PAGE, "10.0.0.1"), Err(NO_TOKEN));
+        for path in ["/v1", "/v1/live", "//", "/?", "*"] {
+            assert_eq!(ask(&public, Method::GET, path, "10.0.0.1"), Err(NO_TOKEN), "{path}");
+        }
+        let local = gate("127.0.0.1:9900", Some(TOKEN));
+        assert_eq!(ask(&local, Method::GET, PAGE, "localhost:9900"), Ok(()));
+        assert_eq!(ask(&local, Method::GET, PAGE, "rebound.example"), Err(OTHER_HOST));
+    }
+
+    #[test]
+    fn who_may_change_is_said() {
+        assert_eq!(gate("unix:/s", None).changes(), "anyone");
+        assert_eq!(gate("127.0.0.1:9900", None).changes(), "nobody");
+        assert_eq!(gate("127.0.0.1:9900", Some(TOKEN)).changes(), "token");
     }
 
     #[test]

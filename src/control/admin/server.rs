@@ -1,5 +1,6 @@
 //! Connections of the admin address. Each has one request, and its time is limited: a client that
-//! is slow or silent keeps nobody waiting.
+//! is slow or silent keeps nobody waiting. Those of watchers last as long as they take what they
+//! are sent.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,48 +21,54 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::gate::Gate;
+use super::patience::Patience;
 use super::{Office, api};
 use crate::plan::{Address, AdminPlan};
 
-/// Most connections at once. One more waits for a place.
+/// Most connections at once, those of watchers apart. One more waits for a place.
 const CONNECTIONS_MAX: usize = 32;
 /// How long each keeps its place at least: more than an answer takes. Then, if another waits, the
 /// oldest is closed.
 const STAY: Duration = Duration::from_millis(500);
 /// How long the head of a request may take.
 const HEAD_MAX: Duration = Duration::from_secs(10);
-/// How long a connection may take altogether, a reload included.
-const EXCHANGE_MAX: Duration = Duration::from_secs(60);
 /// Longest head, bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// How long accepting rests when descriptors or memory are short.
 const REST_WHEN_SHORT: Duration = Duration::from_millis(100);
 
-/// Accepts until it is dropped; connections that it has go on.
-pub struct Server(AbortHandle);
+/// Accepts until it is dropped; connections that it has then finish their request, and those of
+/// watchers end.
+pub struct Server {
+    accepting: AbortHandle,
+    /// Closed with this.
+    _open: watch::Sender<()>,
+}
 
 impl Server {
     /// Serves on `socket` by `plan`, as tasks of `runtime`.
     pub fn start(runtime: &Handle, socket: OwnedFd, plan: &AdminPlan, office: Office) -> Server {
         let (address, gate) = (plan.address.clone(), Gate::new(plan));
+        let (open, closed) = watch::channel(());
         let task = runtime.spawn(async move {
+            let router = api::router(office, gate.changes());
             match Listener::new(socket, &address) {
-                Ok(listener) => serve(listener, gate, api::router(office)).await,
+                Ok(listener) => serve(listener, gate, router, closed).await,
                 Err(error) => tracing::error!(%error, "the admin address cannot be served"),
             }
         });
-        Server(task.abort_handle())
+        Server { accepting: task.abort_handle(), _open: open }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.0.abort();
+        self.accepting.abort();
     }
 }
 
@@ -114,39 +121,51 @@ impl Listener {
 
 /// Connections that are open, the oldest first.
 struct Visitors {
-    open: VecDeque<(Instant, AbortHandle)>,
+    open: VecDeque<Visitor>,
     places: Arc<Semaphore>,
+}
+
+struct Visitor {
+    since: Instant,
+    patience: Patience,
+    connection: AbortHandle,
 }
 
 impl Visitors {
     /// A place for one more; `None` would mean that there are none at all.
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.open.retain(|(_, connection)| !connection.is_finished());
+        self.open.retain(|visitor| !visitor.connection.is_finished());
         let place = self.places.clone().acquire_owned();
-        let Some((since, _)) = self.open.front() else { return place.await.ok() };
-        if let Ok(place) = timeout_at(*since + STAY, place).await {
+        let brief = |visitor: &Visitor| !visitor.patience.is_a_watchers();
+        let Some(oldest) = self.open.iter().position(brief) else { return place.await.ok() };
+        if let Ok(place) = timeout_at(self.open[oldest].since + STAY, place).await {
             return place.ok();
         }
-        if let Some((_, oldest)) = self.open.pop_front() {
-            oldest.abort();
+        if let Some(visitor) = self.open.remove(oldest) {
+            visitor.connection.abort();
         }
         self.places.clone().acquire_owned().await.ok()
     }
 }
 
-async fn serve(listener: Listener, gate: Gate, router: Router) {
+async fn serve(listener: Listener, gate: Gate, router: Router, closed: watch::Receiver<()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut visitors = Visitors { open: VecDeque::new(), places };
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                let place = visitors.place().await;
-                let exchange = exchange(accepted, gate.clone(), router.clone());
-                let visit = async move {
-                    exchange.await;
-                    drop(place);
+                let Some(place) = visitors.place().await else { return };
+                let patience = Patience::new(place, closed.clone());
+                let exchange = exchange(accepted, gate.clone(), router.clone(), patience.clone());
+                let visit = {
+                    let patience = patience.clone();
+                    async move {
+                        exchange.await;
+                        patience.leave();
+                    }
                 };
-                visitors.open.push_back((Instant::now(), tokio::spawn(visit).abort_handle()));
+                let connection = tokio::spawn(visit).abort_handle();
+                visitors.open.push_back(Visitor { since: Instant::now(), patience, connection });
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin address cannot accept a connection");
@@ -157,16 +176,23 @@ async fn serve(listener: Listener, gate: Gate, router: Router) {
 }
 
 /// One request and its answer.
-async fn exchange(Accepted { stream, local }: Accepted, gate: Gate, router: Router) {
-    let service = service_fn(|request| answer(request, local, &gate, &router));
+async fn exchange(accepted: Accepted, gate: Gate, router: Router, patience: Patience) {
+    let Accepted { stream, local } = accepted;
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(patience.clone());
+        answer(request, local, &gate, &router)
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.keep_alive(false).max_buf_size(HEAD_BYTES_MAX);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(EXCHANGE_MAX, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection of the admin address broke off"),
-        Err(_) => tracing::debug!("a connection of the admin address took too long"),
+    tokio::select! {
+        result = connection => if let Err(error) = result {
+            tracing::debug!(%error, "a connection of the admin address broke off");
+        },
+        () = patience.ended() => {
+            tracing::debug!("a connection of the admin address took too long");
+        }
     }
 }
 
@@ -176,7 +202,7 @@ async fn answer(
     gate: &Gate,
     router: &Router,
 ) -> Result<Response, Infallible> {
-    match gate.check(request.method(), request.headers(), local) {
+    match gate.check(request.method(), request.uri().path(), request.headers(), local) {
         Ok(()) => TowerToHyperService::new(router.clone()).call(request).await,
         Err(denied) => Ok(api::denied(denied)),
     }

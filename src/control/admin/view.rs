@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::Status;
+use super::{InForce, Status};
+use crate::config::WrittenFile;
 use crate::control::audience::Totals;
 use crate::control::health::ServerView;
 use crate::control::outcome::Outcome;
@@ -26,13 +27,24 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-pub fn about(status: &Status) -> Value {
+pub fn about(status: &Status, changes: &str) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "process": std::process::id(),
         "state": if status.draining { "draining" } else { "serving" },
         "since": seconds(status.since),
         "shards": status.plan.shards.cpus.len(),
+        "changes": changes,
+    })
+}
+
+pub fn config(in_force: &InForce) -> Value {
+    let files = in_force.written.files.iter();
+    let file = |file: &WrittenFile| json!({ "name": file.name, "text": file.text });
+    json!({
+        "generation": in_force.generation,
+        "files": files.map(file).collect::<Vec<_>>(),
+        "last_reload": in_force.last_reload.as_ref().map(outcome),
     })
 }
 
@@ -124,6 +136,7 @@ fn server(upstream: &str, plan: &ServerPlan, view: &ServerView, usage: &ServerUs
         "active": usage.active,
         "idle": usage.idle,
         "requests": usage.requests,
+        "failures": usage.failures,
     })
 }
 

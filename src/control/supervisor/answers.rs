@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 
 use super::{Running, State};
-use crate::control::admin::{Ask, NotSet, Status};
+use crate::control::admin::{Ask, InForce, NotSet, Sample, Status};
 use crate::control::health::Wish;
 use crate::plan::{ServerPlan, UpstreamPlan};
 
@@ -18,13 +18,12 @@ impl Running {
     /// Answers, now or when that is known. Who has gone meanwhile gets nothing.
     pub(super) fn answer(&mut self, ask: Ask, state: &mut State) {
         match ask {
-            Ask::Status(reply) => {
-                let _ = reply.send(Status {
-                    plan: self.configuration.plan.clone(),
-                    addresses: self.addresses.clone(),
-                    draining: state.stopping,
-                    since: self.since,
-                });
+            Ask::Status(reply) => drop(reply.send(self.status(state))),
+            Ask::InForce(reply) => drop(reply.send(self.in_force())),
+            Ask::Sample(reply) => {
+                state.samplers.retain(|waiting| !waiting.is_closed());
+                state.samplers.push(reply);
+                self.ask_for_reports(state);
             }
             Ask::Totals { reset, reply } => {
                 state.audience.wait(reset, reply);
@@ -42,6 +41,23 @@ impl Running {
                 self.reload();
             }
             Ask::LastReload(reply) => drop(reply.send(self.reloads.last().cloned())),
+        }
+    }
+
+    fn status(&self, state: &State) -> Status {
+        Status {
+            plan: self.configuration.plan.clone(),
+            addresses: self.addresses.clone(),
+            draining: state.stopping,
+            since: self.since,
+        }
+    }
+
+    fn in_force(&self) -> InForce {
+        InForce {
+            written: self.configuration.written.clone(),
+            generation: self.configuration.generation,
+            last_reload: self.reloads.last().cloned(),
         }
     }
 
@@ -74,6 +90,14 @@ impl Running {
     /// A report is complete: with what the checker has counted it goes to all who wait for one.
     pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
         report.counters.merge(&self.health.counters());
+        for reply in std::mem::take(&mut state.samplers) {
+            // Whoever asked may have gone.
+            let _ = reply.send(Sample {
+                status: self.status(state),
+                in_force: self.in_force(),
+                shards: state.reports.parts().cloned().collect(),
+            });
+        }
         if state.audience.hear(&report, SystemTime::now()) {
             super::print(&report);
         }

@@ -1,0 +1,166 @@
+//! The admin page in a real Chromium. Where that is not installed, a line says so.
+
+#[macro_use]
+mod support;
+
+use std::sync::atomic::AtomicU64;
+use std::thread;
+
+use serde_json::json;
+use support::*;
+
+const TOKEN: &str = "0123456789abcdef0123";
+/// For what happens within a second or two on a machine that does nothing else.
+const SOON: std::time::Duration = ms(40_000);
+
+fn admin(port: u16, token: bool) -> String {
+    let token = if token { format!("token = {TOKEN:?}") } else { String::new() };
+    format!("[admin]\naddress = \"127.0.0.1:{port}\"\n{token}")
+}
+
+#[track_caller]
+fn soon(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(SOON, what, condition);
+}
+
+/// No sideways scrolling, and nothing but what scrolls by itself that sticks out.
+const STICKS_OUT: &str = "
+    const out = [...document.querySelectorAll('body *')].filter((node) => {
+        const box = node.getBoundingClientRect();
+        return box.width > 0 && box.right > innerWidth + 1 && !node.closest('.scroll, .hidden');
+    }).map((node) => node.outerHTML.slice(0, 80));
+    if (document.documentElement.scrollWidth > innerWidth) out.push('the page itself');
+    return out;";
+
+#[test]
+fn figures_move_and_a_server_is_drained_from_the_page() {
+    let _alone = alone();
+    let Some(browser) = Browser::start() else { return };
+    let [one, two] = ["one", "two"].map(Origin::named);
+    let proxy = Config::new(tiers()[0])
+        .upstream("app", &[one.server(), two.server()], "")
+        .endless()
+        .toml(&admin(0, true))
+        .start();
+    let (over, served) = (Over::default(), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| proxy.keep_asking("/", 1, &over, &served));
+        let _end = over.at_the_end();
+        browser.open(&format!("http://{}/", admin_address(&proxy)));
+        let figure = |id: &str| browser.text(&format!("return $('{id}').textContent"));
+        soon("it is live", || figure("link-text") == "Live");
+        soon("requests are counted", || !["–", "0"].contains(&figure("rps").as_str()));
+        soon("a percentile is there", || figure("p99") != "–");
+        let drawn = || browser.text("return $('heat').toDataURL() + $('rps-line').innerHTML");
+        let before = drawn();
+        soon("the charts move", || drawn() != before);
+        assert!(figure("phases").contains("First byte"));
+        assert_eq!(browser.run("return servers.all.length"), 2);
+        let colour = "return getComputedStyle(document.body).backgroundColor";
+        let light = browser.text(colour);
+        browser.run("$('theme').value = 'dark'; $('theme').dispatchEvent(new Event('change'))");
+        assert_ne!(browser.text(colour), light);
+
+        // Whoever changes something is asked for the token, once.
+        let drain =
+            |number: u8| format!("#servers tr:nth-child({number}) .switch button:nth-child(2)");
+        browser.click(&drain(1));
+        soon("the token is asked for", || browser.run("return $('token').open") == json!(true));
+        browser.type_into("#token-input", &format!("{TOKEN}{ENTER}"));
+        let state = "return document.querySelector('#servers .state').textContent";
+        soon("it is drained", || browser.text(state).contains("drain"));
+        let (first, second) = (one.requests().len(), || two.requests().len());
+        let first = first.max(one.requests().len());
+        let before = second();
+        soon("the other gets all requests", || second() > before + 50);
+        assert!(one.requests().len() <= first + 1, "a request that was under way at most");
+        soon("the share says so", || {
+            let share = "return servers.all.map((server) => server.requests_per_s)";
+            let rates = browser.run(share);
+            rates[0] == json!(0.0) && rates[1].as_f64() > Some(0.0)
+        });
+        browser.shoot("drained");
+        browser.click("#servers tr:nth-child(1) .switch button:nth-child(1)");
+        let before = one.requests().len();
+        soon("it gets requests again", || one.requests().len() > before + 10);
+        assert_eq!(browser.run("return $('token').open"), json!(false));
+        browser.click("#config summary");
+        soon("the configuration is shown", || figure("files").contains("upstream"));
+        assert!(!figure("files").contains(TOKEN));
+        let console = browser.console();
+        assert!(console.is_empty(), "{console:#?}");
+    });
+}
+
+#[test]
+fn it_says_when_the_proxy_is_gone_and_comes_back_with_it() {
+    let _alone = alone();
+    let Some(browser) = Browser::start() else { return };
+    let tier = tiers()[0];
+    let config = || Config::new(tier).route("path = \"/\"\nrespond = { status = 204 }");
+    let proxy = config().toml(&admin(0, false)).start();
+    let port = admin_address(&proxy).port();
+    browser.open(&format!("http://127.0.0.1:{port}/"));
+    let link = || browser.text("return $('link-text').textContent");
+    soon("it is live", || link() == "Live");
+    soon("it says that it only shows", || {
+        browser.run("return !$('changes').hidden && $('reload').disabled") == json!(true)
+    });
+    let console = browser.console();
+    assert!(console.is_empty(), "{console:#?}");
+    proxy.terminate();
+    soon("it says so", || link() == "Connection lost");
+    let banner = browser.text("return $('banner').textContent");
+    assert!(banner.contains("no connection to the proxy"), "{banner}");
+    browser.shoot("lost");
+    let proxy = config().toml(&admin(port, false)).start();
+    soon("it is live again", || link() == "Live");
+    assert_eq!(browser.run("return $('banner').hidden"), json!(true));
+    let about = browser.text("return $('about').textContent");
+    assert!(about.contains(&proxy.pid().to_string()), "{about}");
+}
+
+#[test]
+fn two_hundred_servers_fit_on_a_phone_and_keys_lead_everywhere() {
+    let _alone = alone();
+    let Some(browser) = Browser::start() else { return };
+    let servers: Vec<String> = (1..=200).map(|n| format!("\"127.0.1.{n}:9\"")).collect();
+    let proxy =
+        Config::new(tiers()[0]).upstream("many", &servers, "").toml(&admin(0, true)).start();
+    browser.open(&format!("http://{}/", admin_address(&proxy)));
+    let rows = || browser.run("return $('servers').querySelectorAll('tr:not(.empty)').length");
+    soon("all are listed", || rows() == 200);
+    browser.shoot("servers-200");
+    browser.resize(360, 740);
+    assert_eq!(browser.run(STICKS_OUT), json!([]));
+    browser.shoot("phone-200");
+    browser.resize(1280, 1000);
+    assert_eq!(browser.run(STICKS_OUT), json!([]));
+    // What is there is written anew, not made anew.
+    browser.run("document.querySelector('#servers tr').id = 'kept'; lastAt = 0");
+    soon("newer figures came", || browser.run("return lastAt > 0") == json!(true));
+    assert_eq!(browser.run("return Boolean($('kept'))"), json!(true));
+    // Keys: along everything that can be used, to the filter, and into it.
+    let mut visited = Vec::new();
+    for _ in 0..12 {
+        browser.press(TAB);
+        let here = "const node = document.activeElement, style = getComputedStyle(node); \
+                    return [node.id || node.textContent, style.outlineStyle]";
+        let here = browser.run(here);
+        assert_ne!(here[1], "none", "the focus of {} is not seen", here[0]);
+        visited.push(here[0].as_str().expect("a name").to_owned());
+    }
+    for place in ["token-open", "theme", "filter", "which", "heat"] {
+        assert!(visited.iter().any(|id| id == place), "{place} is not among {visited:?}");
+    }
+    browser.press("/");
+    assert_eq!(browser.text("return document.activeElement.id"), "filter");
+    browser.type_into("#filter", "127.0.1.17:");
+    soon("one is left", || rows() == 1);
+    browser.run("$('filter').value = ''; servers.arrange(true)");
+    browser.click("#columns th:nth-child(2) button");
+    let sorted = "return document.querySelector('#columns th:nth-child(2)').ariaSort";
+    assert_eq!(browser.text(sorted), "ascending");
+    let console = browser.console();
+    assert!(console.is_empty(), "{console:#?}");
+}
