@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::journal::Journal;
+use super::trail::Trail;
 use super::{Rates, Turnstile};
 use crate::guard::Loads;
 use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
-use crate::telemetry::{Counters, Gauges, Phases, Report, ServerUse};
+use crate::telemetry::{Counters, Gauges, Report, ServerUse};
 use crate::upstream::{Group, News, Server, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
@@ -191,9 +192,12 @@ impl Context {
         change(&mut self.report.borrow_mut().counters);
     }
 
-    /// Records a finished request.
-    pub fn record(&self, phases: &Phases) {
-        self.report.borrow_mut().latency.record(phases);
+    /// A request has ended: called once for each of which a byte has come.
+    pub(super) fn finish(&self, trail: &Trail) {
+        let record = trail.close(self.ring.now());
+        let mut report = self.report.borrow_mut();
+        report.counters.finished += 1;
+        report.latency.record(&record.phases);
     }
 
     /// What was recorded so far, and what is held now.

@@ -19,6 +19,7 @@ mod response;
 mod retry;
 mod sending;
 mod splicing;
+mod trail;
 mod tunnel;
 mod turnstile;
 

@@ -52,6 +52,8 @@ counters! {
     crowded: "connections closed, one client had too many",
     /// Requests whose head was received.
     requests: "requests",
+    /// Requests that have ended, however they did; those included whose head never came whole.
+    finished: "requests ended",
     /// Final responses from servers.
     responses: "responses from servers",
     /// Answers of our own that say something went wrong (4xx, 5xx).
