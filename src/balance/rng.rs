@@ -4,7 +4,7 @@ use super::hash::fold;
 
 /// wyrand. Nothing secret depends on it; it only has to spread load.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
     /// A generator; different seeds give unrelated sequences.

@@ -18,7 +18,7 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
-    let log = logging::start(loaded.log.level);
+    let log = logging::start(&loaded.log);
     let plan = accept(loaded);
     let path = path.to_owned();
     let again = move || {
@@ -27,8 +27,8 @@ pub fn run(path: &Path) -> Result<(), String> {
             complaints.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let loaded = loaded.map_err(lines)?;
-        let (log, level) = (log.clone(), loaded.log.level);
-        let accepted = Box::new(move || log.set_level(level));
+        let (log, settings) = (log.clone(), loaded.log.clone());
+        let accepted = Box::new(move || log.set(&settings));
         Ok(control::Draft { plan: accept(loaded), accepted })
     };
     let running = control::start(plan, Some(Box::new(again))).map_err(|error| error.to_string())?;

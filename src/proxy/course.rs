@@ -261,6 +261,7 @@ impl<'a> Course<'a> {
         }
         tracing::info!(
             id = self.client.request_id(),
+            trace = self.client.trace_id(),
             attempt,
             server = lease.server().name,
             next = next.map(|next| &*next.server().name),

@@ -22,7 +22,8 @@ pub async fn run(client: &Client, first: Buf) -> Next {
     let service = client.context.service.borrow().clone();
     let trail = Trail::new(service, client.context.ring.now());
     let next = serve(client, first, &trail).await;
-    client.context.finish(&trail);
+    let record = client.context.finish(&trail);
+    client.log(&trail, &record);
     next
 }
 

@@ -1,7 +1,9 @@
 //! The life of one client connection.
 
+mod access_log;
 mod admission;
 mod body;
+mod chronicle;
 mod client;
 mod connection;
 mod context;
@@ -23,6 +25,7 @@ mod trail;
 mod tunnel;
 mod turnstile;
 
+pub use access_log::{AccessLog, Delivery, Outlet};
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
 pub use listener::Listener;

@@ -264,11 +264,12 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
     let told = client.ip().map(tracing::field::display);
+    let trace = client.trace_id();
     let of_client = matches!(failure, Failure::Refused(_));
     if status >= 500 && !of_client && context.journal.admits(context.ring.now()) {
-        tracing::warn!(status, id, client = told, "{}", failure.reason());
+        tracing::warn!(status, id, trace, client = told, "{}", failure.reason());
     } else {
-        tracing::debug!(status, id, client = told, "{}", failure.reason());
+        tracing::debug!(status, id, trace, client = told, "{}", failure.reason());
     }
     let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =

@@ -154,6 +154,7 @@ async fn receive_head(
             Ok(None) => {}
             Err(refusal) => {
                 client.context.count(|counters| counters.requests += 1);
+                client.capture_broken(trail, if before == 0 { buf.bytes() } else { &collected });
                 drop(buf);
                 let failure = Failure::Refused(refusal);
                 return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
@@ -163,10 +164,12 @@ async fn receive_head(
         buf = match client.timer.until(deadline, client.stream.recv()).await {
             Ok(Ok(Some(more))) => more,
             Ok(_) => {
+                client.capture_broken(trail, &collected);
                 trail.client_left();
                 return Err(Next::Close);
             }
             Err(_) => {
+                client.capture_broken(trail, &collected);
                 let failure = Failure::HeadTimeout;
                 return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
             }
@@ -235,9 +238,12 @@ fn decide(
 ) -> Result<Decision, Refusal> {
     let plan = &trail.service.plan;
     let mut storage = FieldStorage::new();
-    let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
+    let parsed = parse_request(bytes, &mut storage, &head_limits(&plan.limits));
+    let head = parsed.inspect_err(|_| client.capture_broken(trail, bytes))?;
+    client.capture(trail, &head, bytes);
     trail.note(|record| record.method = Method::of(head.method));
     let trusted = client.identify(&head);
+    let trace = client.trace_request(&head, &plan.tracing);
     let (route, group) = match find(client, trail, &head) {
         Ok(found) => found,
         Err(own) => {
@@ -251,6 +257,7 @@ fn decide(
         scheme: "http",
         edits: &plan.routes[route].request_fields,
         request_id: None,
+        trace,
     };
     write_request(out, &head, &how);
     let wish = wish(&plan.upstreams[group], &head, client);

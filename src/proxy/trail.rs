@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::Service;
+use super::access_log::Capture;
 use crate::ring::Tick;
 use crate::telemetry::{End, Record};
 
@@ -11,6 +12,8 @@ use crate::telemetry::{End, Record};
 pub struct Trail {
     /// What the request began with.
     pub service: Rc<Service>,
+    /// What the access log wants of its head.
+    pub captured: Cell<Option<Box<Capture>>>,
     /// Bytes of the response's body that went to the client so far.
     pub to_client: Cell<u64>,
     record: RefCell<Record>,
@@ -21,7 +24,8 @@ impl Trail {
     pub fn new(service: Rc<Service>, now: Tick) -> Trail {
         let mut record = Record::default();
         record.phases.started = now;
-        Trail { service, to_client: Cell::new(0), record: RefCell::new(record) }
+        let (captured, to_client) = (Cell::new(None), Cell::new(0));
+        Trail { service, captured, to_client, record: RefCell::new(record) }
     }
 
     /// Takes note of something.

@@ -91,6 +91,8 @@ counters! {
     aborted: "requests aborted by the client",
     /// Connections that became tunnels.
     tunnels: "tunnels",
+    /// Requests that are not in the access log because it could not be written as fast, or at all.
+    log_lines_lost: "access log lines lost",
     /// Body bytes forwarded through buffers.
     copied: "body bytes copied",
     /// Body bytes forwarded inside the kernel.

@@ -73,9 +73,10 @@ impl Running {
         }
     }
 
-    /// A report is complete: with what the checker has counted it goes to all who wait for one.
+    /// A report is complete: with what others have counted it goes to all who wait for one.
     pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
         report.counters.merge(&self.health.counters());
+        report.counters.merge(&self.configuration.access_log.counters());
         if state.audience.hear(&report, SystemTime::now()) {
             super::print(&report);
         }
