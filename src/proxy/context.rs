@@ -200,11 +200,11 @@ impl Context {
     /// A trace that begins here.
     pub(super) fn begin_trace(&self, created: Created) -> TraceContext {
         let mut rng = self.rng.borrow_mut();
-        let (high, low) = (rng.next(), rng.next());
+        let (high, low) = (rng.bits(), rng.bits());
         TraceContext {
             // Zero would be no id.
             trace_id: (u128::from(high) << 64 | u128::from(low)).max(1),
-            span_id: rng.next().max(1),
+            span_id: rng.bits().max(1),
             flags: if created.sampled { TraceContext::SAMPLED } else { 0 },
         }
     }

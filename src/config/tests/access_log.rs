@@ -73,10 +73,8 @@ fn what_is_wrong_with_the_access_log_is_named() {
         ),
         (
             "[access_log]\nto = \"a.log\"\nformat = \"$remote_adr $status\"",
-            &[
-                "3:10: `format` is \"$remote_adr $status\": there is no variable `$remote_adr`; did \
-                 you mean `remote_addr`?",
-            ],
+            &["3:10: `format` is \"$remote_adr $status\": there is no variable `$remote_adr`; \
+                 did you mean `remote_addr`?"],
         ),
         (
             "[access_log]\nto = \"a.log\"\nsample = \"101%\"\nbuffer = \"1KiB\"",
@@ -88,17 +86,13 @@ fn what_is_wrong_with_the_access_log_is_named() {
         ),
         (
             "[access_log]\nto = \"a.log\"\nformat = \"json\"\nescape = \"json\"",
-            &[
-                "4:10: `escape` has no effect on the format \"json\"; remove it, or write a `format` \
-                 of your own",
-            ],
+            &["4:10: `escape` has no effect on the format \"json\"; remove it, or write \
+                 a `format` of your own"],
         ),
         (
             "[access_log]\nto = \"a.log\"\nescape = \"json\"",
-            &[
-                "3:10: `escape` has no effect without a `format`; remove it, or write a `format` of \
-                 your own",
-            ],
+            &["3:10: `escape` has no effect without a `format`; remove it, or write a `format` \
+                 of your own"],
         ),
         (
             "[access_log]\nto = \"a.log\"\nformt = \"json\"",

@@ -36,6 +36,7 @@ pub struct AccessLog {
 
 struct State {
     open: Option<Open>,
+    #[allow(clippy::vec_box, reason = "what goes from request to request is a pointer")]
     spare: Vec<Box<Capture>>,
     clock: WallClock,
     rng: Rng,
@@ -113,7 +114,7 @@ impl AccessLog {
         let state = &mut *self.state.borrow_mut();
         let Some(open) = &mut state.open else { return Written::Well };
         let mut written = Written::Well;
-        if !went_well || open.plan.sample.takes(state.rng.next()) {
+        if !went_well || open.plan.sample.takes(state.rng.bits()) {
             match open.batch.room() {
                 Some(out) => {
                     let moment = state.clock.moment(now, since_1970);
