@@ -14,7 +14,8 @@ what changes on the machine meets all of them.
   --rounds N        rounds for each workload (3)
   --seconds S       length of one timed pass (5)
   --only ROW,...    only these workloads; --list names them
-  --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), haproxy, corelane
+  --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), haproxy, corelane,
+                    nginx-log and corelane-log (with their access logs on)
                     (nginx,haproxy,corelane)
   --quick           short: 3 rounds of 1 second, no warm-up, no extra passes, nothing written
   --list            name the workloads and what is required in each
@@ -70,7 +71,7 @@ set_proxies() {
     IFS=, read -r -a proxies <<<"$1"
     local proxy
     for proxy in "${proxies[@]}"; do
-        [[ $proxy =~ ^(nginx|nginx-stock|haproxy|corelane)$ ]] || usage_error "no proxy $proxy"
+        [[ $proxy =~ ^(nginx|nginx-stock|nginx-log|haproxy|corelane|corelane-log)$ ]] || usage_error "no proxy $proxy"
     done
 }
 
@@ -82,8 +83,8 @@ need() {
     need_tools wrk taskset flock curl python3 awk cc "$@"
     local proxy
     for proxy in "${proxies[@]}"; do
-        [[ $proxy == corelane ]] || command -v "${proxy%-stock}" >/dev/null ||
-            die "${proxy%-stock} is not installed"
+        [[ $proxy == corelane* ]] || command -v "${proxy%-*}" >/dev/null ||
+            die "${proxy%-*} is not installed"
     done
 }
 
@@ -173,7 +174,7 @@ main() {
     local -a more=()
     if wanted rate; then more+=(oha); fi
     need "${more[@]}"
-    if [[ " ${proxies[*]} " == *" corelane "* ]]; then find_corelane; fi
+    if [[ " ${proxies[*]}" == *" corelane"* ]]; then find_corelane; fi
     take_turns
     prepare
     local row kind bytes connections _

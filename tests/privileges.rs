@@ -5,7 +5,7 @@
 mod support;
 
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -15,6 +15,7 @@ tiered! {
     a_process_of_root_becomes_the_user,
     it_opens_low_ports_still,
     files_of_sockets_become_the_users,
+    the_access_log_becomes_the_users,
     a_new_process_that_takes_over_is_no_root_either,
     another_user_takes_effect_at_the_next_start,
     an_unknown_account_is_refused,
@@ -92,6 +93,33 @@ fn it_opens_low_ports_still(tier: Tier) {
     let low = address.parse().expect("an address");
     assert_eq!(Client::connect(&low).get("/").text(), "two");
     assert_is_nobody(proxy.pid());
+}
+
+/// Opened by root, so that it may lie where only root could make it; rotated by the user.
+fn the_access_log_becomes_the_users(tier: Tier) {
+    if !may_change() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let [log, old] = ["access.log", "access.log.1"].map(|name| dir.path().join(name));
+    let table = format!("[access_log]\nto = {log:?}\nformat = '$uri'");
+    let proxy = saying(tier, "one").toml(&table).start();
+    assert_is_nobody(proxy.pid());
+    let owner = |file: &PathBuf| file.metadata().expect("a log").uid().to_string();
+    assert_eq!(owner(&log), NOBODY);
+    // Without the right to make a file, the old one stays in use.
+    std::fs::rename(&log, &old).expect("a log to rotate");
+    proxy.signal(Signal::USR1);
+    proxy.await_stderr("the old file is kept");
+    proxy.get("/a");
+    let text = |file: &PathBuf| std::fs::read_to_string(file).unwrap_or_default();
+    wait_until("the line is there", || text(&old) == "/a\n");
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).expect("its mode");
+    proxy.signal(Signal::USR1);
+    wait_until("there is a new file", || log.exists());
+    proxy.get("/b");
+    wait_until("the line is there", || text(&log) == "/b\n");
+    assert_eq!((owner(&log), text(&old)), (NOBODY.to_owned(), "/a\n".to_owned()));
 }
 
 fn files_of_sockets_become_the_users(tier: Tier) {

@@ -13,6 +13,8 @@ port_of() {
         haproxy) echo $((port_base + 2)) ;;
         corelane) echo $((port_base + 3)) ;;
         nginx-stock) echo $((port_base + 4)) ;;
+        nginx-log) echo $((port_base + 5)) ;;
+        corelane-log) echo $((port_base + 6)) ;;
     esac
 }
 
@@ -56,6 +58,12 @@ start() {
             fi
             command=(nginx -e stderr -c "$run/$name.conf" -p "$run")
             ;;
+        nginx-log)
+            # Buffered, as Corelane's is.
+            render "$name" nginx.conf \
+                -e "s|access_log off;|access_log @RUN@/@NAME@.lines combined buffer=64k flush=1s;|"
+            command=(nginx -e stderr -c "$run/$name.conf" -p "$run")
+            ;;
         haproxy)
             render haproxy haproxy.cfg
             command=(haproxy -db -f "$run/haproxy.cfg")
@@ -63,6 +71,11 @@ start() {
         corelane)
             render corelane corelane.toml
             command=("$corelane_bin" run -c "$run/corelane.toml")
+            ;;
+        corelane-log)
+            render "$name" corelane.toml \
+                -e 's|^\[limits\]$|[access_log]\nto = "@NAME@.lines"\n\n[limits]|'
+            command=("$corelane_bin" run -c "$run/$name.toml")
             ;;
     esac
     if answers "$(port_of "$name")"; then

@@ -6,7 +6,8 @@ from results import Verdict
 
 WIDTH, LEFT, RIGHT, TOP = 860, 250, 70, 92
 BAR, GAP, GROUP_GAP = 16, 4, 16
-COLOURS = {"nginx": "#2f6f9f", "nginx-stock": "#8fb8d6", "haproxy": "#7a9e3b"}
+COLOURS = {"nginx": "#2f6f9f", "nginx-stock": "#8fb8d6", "haproxy": "#7a9e3b",
+           "corelane": "#b08d57"}
 MISSED, INK, FAINT = "#c0392b", "#222222", "#d8d8d8"
 
 

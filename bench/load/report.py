@@ -17,7 +17,8 @@ import sys
 import plot
 from results import NAMES, Results, Row, Verdict, read_raw, read_rows
 
-CONFIGS = ("nginx.conf", "nginx-stock.conf", "haproxy.cfg", "corelane.toml")
+CONFIGS = ("nginx.conf", "nginx-stock.conf", "nginx-log.conf", "haproxy.cfg", "corelane.toml",
+           "corelane-log.toml")
 MISSED = 3
 
 

@@ -12,8 +12,10 @@ FOREIGN_SHARE_MAX = 0.05
 CLOCKS_DISAGREE_MAX = 0.03
 
 PEERS = ("nginx", "nginx-stock", "haproxy")
-NAMES = {"nginx": "nginx", "nginx-stock": "stock nginx", "haproxy": "HAProxy",
-         "corelane": "Corelane"}
+NAMES = {"nginx": "nginx", "nginx-stock": "stock nginx", "nginx-log": "nginx, access log",
+         "haproxy": "HAProxy", "corelane": "Corelane", "corelane-log": "Corelane, access log"}
+# What an access log may add to the CPU per request.
+LOG_MOST = 1.10
 
 
 @dataclasses.dataclass
@@ -168,6 +170,13 @@ class Results:
                         # Pauses that hit one pass and not the next are no ratio of anything.
                         found[-1].value = (self.median(row, "corelane", row.measure)
                                            / max(self.median(row, peer, row.measure), 1e-9))
+            if row.kind != "rate":
+                values = [logged[row.measure] / max(our[row.measure], 1e-9)
+                          for our, logged in zip(ours, self.rounds(row, "corelane-log"))]
+                if values:
+                    logged = self.verdict(row, "corelane", values, LOG_MOST)
+                    logged.title = f"{row.title}, access log"
+                    found.append(logged)
         return found
 
     def direct_median(self, row: Row, key: str) -> float:

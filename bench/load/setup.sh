@@ -17,7 +17,7 @@ common_usage() {
   --out DIR         where to write (bench/results/<date>-<machine>${1:+-$1})
   --proxy-cpu N     CPU of what is measured (0)
   --load-cpu N      CPU of the origin and all clients (1)
-  --port-base N     first of five ports on 127.0.0.1 (18480)
+  --port-base N     first of seven ports on 127.0.0.1 (18480)
   -h, --help        this text
 
 CORELANE names the binary to measure; otherwise it is target/release/corelane (under

@@ -54,6 +54,7 @@ fn requests(c: &mut Criterion) {
         scheme: "http",
         edits: &edits,
         request_id: None,
+        trace: None,
     };
     let mut out = Vec::with_capacity(4096);
     for (name, bytes) in [("request of 2 fields", SMALL_REQUEST), ("request of 10 fields", REQUEST)]

@@ -18,6 +18,7 @@ mod wheel;
 
 pub use hash::hash_key;
 pub use ramp::{WHOLE, ramp};
+pub use rng::Rng;
 
 use consistent_hash::ConsistentHash;
 use ip_hash::IpHash;

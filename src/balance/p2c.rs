@@ -25,9 +25,9 @@ impl P2c {
     /// counting the request to come would always prefer the heavier.
     pub fn choose(&mut self, servers: &impl Servers) -> Option<usize> {
         let rng = &mut self.rng;
-        let first = self.wheel.pick(servers, |i| servers.usable(i), || rng.next())?;
+        let first = self.wheel.pick(servers, |i| servers.usable(i), || rng.bits())?;
         let others = |i: usize| i != first && servers.usable(i);
-        let Some(second) = self.wheel.pick(servers, others, || rng.next()) else {
+        let Some(second) = self.wheel.pick(servers, others, || rng.bits()) else {
             return Some(first);
         };
         let load = |i: usize, other: usize| {

@@ -20,7 +20,7 @@ impl Random {
     /// A usable server, by weight.
     pub fn choose(&mut self, servers: &impl Servers) -> Option<usize> {
         let rng = &mut self.rng;
-        self.wheel.pick(servers, |i| servers.usable(i), || rng.next())
+        self.wheel.pick(servers, |i| servers.usable(i), || rng.bits())
     }
 }
 

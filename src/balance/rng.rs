@@ -4,7 +4,7 @@ use super::hash::fold;
 
 /// wyrand. Nothing secret depends on it; it only has to spread load.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
     /// A generator; different seeds give unrelated sequences.
@@ -14,14 +14,14 @@ impl Rng {
     }
 
     /// The next 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0xa076_1d64_78bd_642f);
         fold(self.0, self.0 ^ 0xe703_7ed1_a0b4_28db)
     }
 
     /// A number below `bound`; 0 when `bound` is 0. The bias is at most `bound / 2^64`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        scale(self.next(), bound)
+        scale(self.bits(), bound)
     }
 }
 

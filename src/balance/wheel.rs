@@ -125,7 +125,7 @@ mod tests {
         let mut hits = [0u32; 3];
         for _ in 0..40_000 {
             let usable = |i: usize| servers.states[i].usable;
-            hits[wheel.pick(&servers, usable, || rng.next()).unwrap()] += 1;
+            hits[wheel.pick(&servers, usable, || rng.bits()).unwrap()] += 1;
         }
         assert_eq!(hits[1], 0);
         assert!((9_500..10_500).contains(&hits[0]), "{hits:?}");

@@ -4,6 +4,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
+use crate::config::LogSettings;
 use crate::control::Recent;
 
 /// Changes what is logged.
@@ -11,16 +12,17 @@ use crate::control::Recent;
 pub struct Log(reload::Handle<EnvFilter, Registry>);
 
 impl Log {
-    /// Logs from `level` on, from now on.
-    pub fn set_level(&self, level: &str) {
+    /// Logs by these settings from now on.
+    pub fn set(&self, settings: &LogSettings) {
         // Without a log there is nothing to change.
-        let _ = self.0.reload(filter(level));
+        let _ = self.0.reload(filter(settings));
     }
 }
 
-/// Logs from `level` on; the environment variable `CORELANE_LOG` (`proxy=debug,...`) overrides it.
-pub fn start(level: &str) -> Log {
-    let (filter, handle) = reload::Layer::new(filter(level));
+/// Logs by these settings; the environment variable `CORELANE_LOG` (`corelane::proxy=debug,...`)
+/// overrides them.
+pub fn start(settings: &LogSettings) -> Log {
+    let (filter, handle) = reload::Layer::new(filter(settings));
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
@@ -28,7 +30,28 @@ pub fn start(level: &str) -> Log {
     Log(handle)
 }
 
-fn filter(level: &str) -> EnvFilter {
-    let filter = std::env::var("CORELANE_LOG").unwrap_or_else(|_| format!("corelane={level}"));
-    EnvFilter::new(filter)
+fn filter(settings: &LogSettings) -> EnvFilter {
+    EnvFilter::new(std::env::var("CORELANE_LOG").unwrap_or_else(|_| directives(settings)))
+}
+
+/// The level of all, then those of modules. Where several fit, the longest decides.
+fn directives(settings: &LogSettings) -> String {
+    let of_module = |(module, level): &(&str, &str)| format!(",corelane::{module}={level}");
+    let of_modules: String = settings.levels.iter().map(of_module).collect();
+    format!("corelane={}{of_modules}", settings.level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_have_levels_of_their_own() {
+        let levels = vec![("upstream", "debug"), ("control::health", "trace")];
+        let settings = LogSettings { level: "warn", levels };
+        assert_eq!(
+            directives(&settings),
+            "corelane=warn,corelane::upstream=debug,corelane::control::health=trace"
+        );
+    }
 }

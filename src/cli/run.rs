@@ -18,7 +18,7 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
-    let log = logging::start(loaded.log.level);
+    let log = logging::start(&loaded.log);
     let written = loaded.written.clone();
     let plan = accept(loaded);
     let path = path.to_owned();
@@ -28,8 +28,8 @@ pub fn run(path: &Path) -> Result<(), String> {
             complaints.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let loaded = loaded.map_err(lines)?;
-        let (log, level) = (log.clone(), loaded.log.level);
-        let accepted = Box::new(move || log.set_level(level));
+        let (log, settings) = (log.clone(), loaded.log.clone());
+        let accepted = Box::new(move || log.set(&settings));
         let written = loaded.written.clone();
         Ok(control::Draft { plan: accept(loaded), written, accepted })
     };

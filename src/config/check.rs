@@ -55,6 +55,10 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     }
     for route in &file.routes {
         access::check(&route.access, None, complaints);
+        if let (Some(said), None) = (&route.access_log, &file.access_log) {
+            let remedy = "add [access_log], or remove it";
+            complaints.warning(said.spot, "`access_log` has no effect: there is none", remedy);
+        }
     }
 }
 

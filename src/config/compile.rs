@@ -1,6 +1,7 @@
 //! Checked tables to a [`Plan`]. Nobody complained before and nothing can fail here: an entry
 //! that had a mistake would be left out, but then this is not reached.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::plan::{
 };
 use crate::route::{HostPattern, Table, TableBuilder};
 
-/// The plan of a configuration without mistakes.
-pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
+/// The plan of a configuration without mistakes. Paths are relative to `folder`.
+pub(super) fn plan(file: &File, machine: &Machine, folder: &Path) -> Plan {
     let timeouts = file.timeouts.over(&Timeouts::default());
     let limits = file.limits.over(&Limits::default());
     let compiled = file
@@ -27,11 +28,14 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
         .iter()
         .filter_map(|written| route(written, file, &timeouts, &limits).map(|plan| (written, plan)));
     let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
+    let access_log = file.access_log.as_ref();
     Plan {
         shards: shards(file, machine),
         account: file.account.plan(),
         listeners: file.listeners.iter().filter_map(|table| listener(table, file)).collect(),
         admin: file.admin.as_ref().and_then(AdminTable::plan),
+        access_log: access_log.and_then(|table| table.plan(folder)).map(Arc::new),
+        tracing: file.tracing.clone(),
         upstreams: upstreams(file),
         resolver: file.resolver.plan(),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
@@ -202,6 +206,7 @@ fn route(
         retry: table.retry.over(&retry),
         rates: table.rates.iter().filter_map(|name| rate_index(file, name)).collect(),
         access: table.access.plan(),
+        access_log: table.access_log.as_ref().is_none_or(|on| on.value),
     })
 }
 

@@ -5,12 +5,14 @@
 //! or wrong and complained of; no plan is made in the second case, so nobody confuses the two.
 
 mod access;
+mod access_log;
 mod account;
 mod admin;
 mod allowance;
 mod health;
 mod limits;
 mod listener;
+mod log;
 mod rate;
 mod resolver;
 mod retry;
@@ -21,11 +23,13 @@ mod upstream;
 mod value;
 
 pub(super) use access::AccessTable;
+pub(super) use access_log::AccessLogTable;
 pub(super) use account::AccountWritten;
 pub(super) use admin::{AdminTable, TOKEN_REMEDY};
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
+pub(super) use log::LogTable;
 pub(super) use rate::RateTable;
 pub(super) use resolver::ResolverTable;
 pub(super) use retry::RetryTable;
@@ -39,7 +43,7 @@ use super::complaint::Complaints;
 use super::fields::{Field, Fields};
 use super::source::{Located, Spot};
 use super::syntax;
-use crate::plan::{TierChoice, Timeouts};
+use crate::plan::{TierChoice, Timeouts, TracingPlan};
 
 /// No time is longer: what is meant to be endless is not written as a number.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -54,7 +58,7 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 12] = [
+const MAIN_KEYS: [&str; 14] = [
     "shards",
     "user",
     "group",
@@ -67,6 +71,8 @@ const MAIN_KEYS: [&str; 12] = [
     "timeouts",
     "resolver",
     "log",
+    "access_log",
+    "tracing",
 ];
 
 /// A whole configuration, includes absorbed.
@@ -82,7 +88,9 @@ pub(super) struct File {
     pub limits: LimitsTable,
     pub timeouts: TimeoutsTable,
     pub resolver: ResolverTable,
-    pub log_level: Option<&'static str>,
+    pub log: LogTable,
+    pub access_log: Option<AccessLogTable>,
+    pub tracing: TracingPlan,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
     pub rates: Vec<RateTable>,
@@ -150,7 +158,10 @@ impl File {
             TimeoutsTable::read(fields, &TIMEOUTS_GLOBAL)
         });
         file.resolver = table(fields.get("resolver"), "[resolver]", ResolverTable::read);
-        file.log_level = table(fields.get("log"), "[log]", read_log);
+        file.log = table(fields.get("log"), "[log]", LogTable::read);
+        let access_log = fields.get("access_log").and_then(|field| field.table("[access_log]"));
+        file.access_log = access_log.map(AccessLogTable::read);
+        file.tracing = table(fields.get("tracing"), "[tracing]", log::read_tracing);
         fields.finish();
         file
     }
@@ -370,11 +381,4 @@ impl TimeoutsTable {
             drain: self.drain.unwrap_or(base.drain),
         }
     }
-}
-
-fn read_log(mut fields: Fields<'_>) -> Option<&'static str> {
-    let words = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
-    let level = fields.get("level").and_then(|field| field.one_of(&words));
-    fields.finish();
-    level
 }

@@ -50,11 +50,13 @@ pub struct Loaded {
 }
 
 /// `[log]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// Messages less important than this are left out: `error`, `warn`, `info`, `debug` or
     /// `trace`.
     pub level: &'static str,
+    /// Modules for which something else holds, such as `control::health`, and that.
+    pub levels: Vec<(&'static str, &'static str)>,
 }
 
 /// What a configuration may ask of the machine it runs on.
@@ -118,11 +120,11 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     if !complaints.is_empty() {
         return Err(complaints.into_errors(&sources));
     }
-    let plan = compile::plan(&file, machine);
+    let plan = compile::plan(&file, machine, folder_of(name));
     Ok(Loaded {
         summary: compile::summary(&plan),
         plan,
-        log: LogSettings { level: file.log_level.unwrap_or("info") },
+        log: LogSettings { level: file.log.level.unwrap_or("info"), levels: file.log.levels },
         written: sources.written(read_so_far),
         warnings: complaints.into_warnings(&sources),
     })

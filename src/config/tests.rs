@@ -1,5 +1,6 @@
 //! Whole configurations, accepted and refused.
 
+mod access_log;
 mod admin;
 mod edge;
 mod guards;

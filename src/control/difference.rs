@@ -22,6 +22,8 @@ pub fn difference(before: &Plan, after: &Plan) -> Vec<String> {
             named("[timeouts]".to_owned(), &plan.timeouts),
             named("[limits]".to_owned(), &(&plan.limits, plan.shards.max_connections)),
             named("[resolver]".to_owned(), &plan.resolver),
+            named("[access_log]".to_owned(), &plan.access_log),
+            named("[tracing]".to_owned(), &plan.tracing),
         ]
     };
     compare(settings(before), settings(after), &mut lines);

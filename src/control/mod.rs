@@ -1,5 +1,6 @@
 //! All that is no request, on threads of its own: start, signals, names, the end.
 
+mod access_log;
 mod admin;
 mod audience;
 mod clock;

@@ -77,12 +77,12 @@ pub fn look_up(account: Option<&Account>) -> Result<Option<Ids>, String> {
 }
 
 impl Ids {
-    /// Gives them these files of sockets, for whom their modes are meant.
+    /// Gives them these files of sockets, for whom their modes are meant, and of logs.
     pub fn own<'a>(&self, files: impl Iterator<Item = &'a Path>) {
         for file in files {
             let (uid, gid) = (Some(self.uid), Some(self.gid));
             if let Err(error) = chownat(CWD, file, uid, gid, AtFlags::SYMLINK_NOFOLLOW) {
-                tracing::warn!(%error, file = %file.display(), "the socket's file stays root's");
+                tracing::warn!(%error, file = %file.display(), "the file stays root's");
             }
         }
     }

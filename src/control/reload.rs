@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::access_log::AccessLog;
 use super::admin::AdminSocket;
 use super::clock::now;
 use super::discovery::Discovery;
@@ -48,8 +49,22 @@ pub struct Configuration {
     pub sockets: Sockets,
     /// The socket of the admin address.
     pub admin: AdminSocket,
+    /// The access log.
+    pub access_log: AccessLog,
+    /// Whether shards must be told of it with the plan in force.
+    pub access_log_changed: bool,
     /// While some shard has yet to take the plan in force.
     adopting: Option<Adopting>,
+}
+
+/// What a configuration has open.
+pub struct Opened {
+    /// Of its listeners.
+    pub sockets: Sockets,
+    /// Of its admin address.
+    pub admin: AdminSocket,
+    /// Its access log.
+    pub access_log: AccessLog,
 }
 
 struct Adopting {
@@ -84,8 +99,7 @@ impl Configuration {
         written: Written,
         asked: ShardPlan,
         source: Option<Source>,
-        sockets: Sockets,
-        admin: AdminSocket,
+        opened: Opened,
         mut discovery: Discovery,
     ) -> io::Result<Configuration> {
         let mut identities = Identities::default();
@@ -94,6 +108,7 @@ impl Configuration {
         identities.number(&mut plan);
         let plan = Arc::new(plan);
         let adopting = None;
+        let Opened { sockets, admin, access_log } = opened;
         Ok(Configuration {
             source,
             identities,
@@ -105,6 +120,8 @@ impl Configuration {
             asked,
             sockets,
             admin,
+            access_log,
+            access_log_changed: false,
             adopting,
         })
     }
@@ -126,10 +143,13 @@ impl Configuration {
         let Draft { mut plan, written, accepted } = source()?;
         let admin = self.admin.prepare(plan.admin.as_ref());
         let admin = admin.map_err(|error| vec![error.to_string()])?;
+        let access_log = self.access_log.prepare(plan.access_log.as_ref());
+        let access_log = access_log.map_err(|error| vec![error])?;
         let listeners = self.sockets.change(&plan.listeners).map_err(|error| vec![error])?;
         self.admin.take(admin);
         self.written = Arc::new(written);
         self.generation += 1;
+        self.access_log_changed = self.access_log.take(access_log);
         accepted();
         if !is_same_start(&self.asked, &plan.shards) {
             tracing::warn!(

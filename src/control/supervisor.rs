@@ -11,13 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
+use super::access_log::AccessLog;
 use super::admin::{self, AdminSocket, Ask, Office, Sample};
 use super::audience::Audience;
 use super::clock::now;
 use super::difference::difference;
 use super::discovery::Discovery;
 use super::outcome::Reloads;
-use super::reload::{Configuration, Next, Source};
+use super::reload::{Configuration, Next, Opened, Source};
 use super::reports::Reports;
 use super::shards::Shards;
 use super::signals::{self, Listening, Request};
@@ -126,18 +127,21 @@ pub fn start(
     admin.take(step);
     let mut sockets = Sockets::new(shards, inherited);
     let opened = sockets.change(&plan.listeners).map_err(StartError)?;
+    let mut access_log = AccessLog::default();
+    let log_step = access_log.prepare(plan.access_log.as_ref()).map_err(StartError)?;
     if let Some(account) = account {
-        account.own(sockets.files().chain(admin.file()));
+        account.own(sockets.files().chain(admin.file()).chain(log_step.file()));
         account.become_them().map_err(StartError)?;
     }
+    access_log.take(log_step);
     let (messages_in, messages) = mpsc::channel();
     let from_discovery = messages_in.clone();
     let discovery = Discovery::new(&heritage.left.names, move || {
         // Without a receiver all is over.
         let _ = from_discovery.send(Message::Discovery);
     });
-    let configuration =
-        Configuration::new(plan, written, asked, source, sockets, admin, discovery)?;
+    let open = Opened { sockets, admin, access_log };
+    let configuration = Configuration::new(plan, written, asked, source, open, discovery)?;
     let addresses = configuration.sockets.addresses();
     let plan = configuration.plan.clone();
 
@@ -150,6 +154,7 @@ pub fn start(
     let count = shards.commands().len();
     await_all(count, &events_out, |event| matches!(event, Event::Ready))?;
     let health = health::start(&plan, shards.commands().to_vec(), notices)?;
+    shards.tell(|| configuration.access_log.command());
     // Nothing is accepted before all of it runs.
     for (shard, sockets) in shards.commands().iter().zip(opened) {
         shard.send(Command::Listen(sockets));
@@ -329,6 +334,7 @@ impl Running {
                 }
             }
         }
+        self.configuration.access_log.finish();
         state.audience.print();
         state.audience.gather();
         let sum = state.reports.sum();
@@ -368,6 +374,7 @@ impl Running {
                 self.drain(state);
             }
             Request::Report => {
+                self.configuration.access_log.reopen();
                 state.audience.print();
                 self.ask_for_reports(state);
             }
@@ -462,6 +469,9 @@ impl Running {
         match self.configuration.next() {
             Ok(None) => tracing::info!("another reload follows the one under way"),
             Ok(Some(listeners)) => {
+                if self.configuration.access_log_changed {
+                    self.shards.tell(|| self.configuration.access_log.command());
+                }
                 let plan = self.configuration.plan.clone();
                 self.reloads.begin(since, difference(&present, &plan));
                 let addresses = self.configuration.sockets.addresses();

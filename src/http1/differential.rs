@@ -39,7 +39,8 @@ pub fn request_head(data: &[u8]) {
         let mut out = Vec::new();
         let client_ip = Some([192, 0, 2, 1].into());
         let request_id = Some("id-1");
-        let how = RequestRewrite { client_ip, trusted, scheme: "http", edits: EDITS, request_id };
+        let (scheme, edits, trace) = ("http", EDITS, None);
+        let how = RequestRewrite { client_ip, trusted, scheme, edits, request_id, trace };
         write_request(&mut out, &head, &how);
         let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
         assert_eq!(forwarded.len, out.len());

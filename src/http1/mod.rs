@@ -29,6 +29,7 @@ mod scanner;
 mod smuggling;
 mod survey;
 mod target;
+mod trace;
 mod trailers;
 
 pub use chunked::{ChunkStep, ChunkedDecoder, write_chunk_size};
@@ -40,8 +41,9 @@ pub use refusal::{Fault, Refusal};
 pub use request::{RequestFacts, RequestHead, parse_request};
 pub use response::{ResponseFacts, ResponseHead, parse_response};
 pub use rewrite::{
-    BodyOut, RequestRewrite, ResponseRewrite, connection_line, write_interim, write_request,
-    write_response, write_switching,
+    BodyOut, RequestRewrite, ResponseRewrite, connection_line, put_address, put_decimal,
+    write_interim, write_request, write_response, write_switching,
 };
 pub use scanner::{HeadLimits, HeadScanner};
 pub use target::Target;
+pub use trace::TraceContext;

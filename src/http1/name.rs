@@ -19,6 +19,8 @@ pub(super) enum Known {
     ProxyAuthorization,
     ProxyConnection,
     Te,
+    Traceparent,
+    Tracestate,
     TransferEncoding,
     Upgrade,
     /// X-Forwarded-Port, -Prefix, -Scheme and -Server, and X-Real-IP: what earlier proxies say, and
@@ -49,8 +51,10 @@ impl Known {
             },
             10 => match name[0] | 0x20 {
                 b'c' => known(name, b"connection", Known::Connection),
+                b't' => known(name, b"tracestate", Known::Tracestate),
                 _ => known(name, b"keep-alive", Known::KeepAlive),
             },
+            11 => known(name, b"traceparent", Known::Traceparent),
             12 => match name[0] | 0x20 {
                 b'x' => known(name, b"x-request-id", Known::XRequestId),
                 _ => known(name, b"max-forwards", Known::MaxForwards),
@@ -189,6 +193,8 @@ const HEAD_ONLY: &[&str] = &[
     "range",
     "retry-after",
     "set-cookie",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "vary",
@@ -267,6 +273,8 @@ mod tests {
         ("proxy-authorization", Known::ProxyAuthorization),
         ("proxy-connection", Known::ProxyConnection),
         ("te", Known::Te),
+        ("traceparent", Known::Traceparent),
+        ("tracestate", Known::Tracestate),
         ("transfer-encoding", Known::TransferEncoding),
         ("upgrade", Known::Upgrade),
         ("x-forwarded-for", Known::XForwardedFor),

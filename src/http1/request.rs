@@ -4,7 +4,7 @@ use super::framing::RequestFraming;
 use super::head::{self, Field, FieldLines, FieldStorage, Version};
 use super::name::Names;
 use super::survey::{Survey, elements};
-use super::{Fault, HeadLimits, Refusal, Target, diagnosis, target};
+use super::{Fault, HeadLimits, Refusal, Target, TraceContext, diagnosis, target};
 
 /// A request head that may be forwarded; borrows from the bytes it was parsed from.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +149,12 @@ impl<'b, 's> RequestHead<'b, 's> {
             b'0'..=b'9' => Some(number.saturating_mul(10).saturating_add(u64::from(byte - b'0'))),
             _ => None,
         })
+    }
+
+    /// The trace that it is part of; `None` where it names none, or not as it should.
+    pub fn trace(&self) -> Option<TraceContext> {
+        let value = self.survey.traceparent.filter(|_| !self.survey.traceparent_repeated)?;
+        TraceContext::parse(value)
     }
 
     /// The first field with this name; any case.

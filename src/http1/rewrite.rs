@@ -15,7 +15,7 @@ use super::head::FieldLines;
 use super::name::Known;
 use super::survey::Marks;
 
-pub use request::{RequestRewrite, write_request};
+pub use request::{RequestRewrite, put_address, write_request};
 pub use response::{
     BodyOut, ResponseRewrite, connection_line, write_interim, write_response, write_switching,
 };
@@ -130,7 +130,7 @@ impl<'o, 'e> Sheet<'o, 'e> {
 
 /// Appends `number` in decimal; `write!` would cost several times as much.
 #[inline]
-fn put_decimal(out: &mut Vec<u8>, mut number: u64) {
+pub fn put_decimal(out: &mut Vec<u8>, mut number: u64) {
     // u64::MAX has 20 digits.
     let mut digits = [0; 20];
     let mut start = digits.len();

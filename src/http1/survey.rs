@@ -69,6 +69,10 @@ pub(super) struct Survey<'b> {
     pub forwarded_proto: bool,
     pub forwarded: bool,
     pub request_id: bool,
+    /// A Traceparent.
+    pub traceparent: Option<&'b [u8]>,
+    /// There are several, which is as good as none.
+    pub traceparent_repeated: bool,
     /// Connection names fields.
     nominates: bool,
 }
@@ -123,6 +127,9 @@ impl<'b> Survey<'b> {
             Known::XForwardedProto => self.forwarded_proto |= !value.is_empty(),
             Known::Forwarded => self.forwarded |= !value.is_empty(),
             Known::XRequestId => self.request_id = true,
+            Known::Traceparent => {
+                self.traceparent_repeated |= self.traceparent.replace(value).is_some();
+            }
             _ => {}
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! `config` turns a file into a [`Plan`]; nothing below `config` ever sees the file. A plan is
 //! shared as one `Arc`, and an exchange keeps the plan it began with.
 
+mod access_log;
 mod account;
 mod admin;
 mod allowance;
@@ -16,11 +17,15 @@ mod route;
 mod shards;
 mod sticky;
 mod timeouts;
+mod trace;
 mod trust;
 mod upstream;
 mod value;
 
 pub use crate::http1::FieldEdits;
+pub use access_log::{
+    AccessLogPlan, Escape, FIELDS_MAX, FormatError, LogFormat, LogTarget, Sample, Segment, Variable,
+};
 pub use account::Account;
 pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
@@ -34,6 +39,7 @@ pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use timeouts::{Limits, Timeouts};
+pub use trace::{Created, TracingPlan};
 pub use trust::TrustedProxies;
 pub use upstream::{
     HashKey, PoolPlan, ProxyVersion, QueuePlan, ServerId, ServerPlan, ServersFile, UpstreamPlan,
@@ -57,6 +63,10 @@ pub struct Plan {
     pub listeners: Vec<ListenerPlan>,
     /// Where it is asked and told things while it runs.
     pub admin: Option<AdminPlan>,
+    /// What is written about each request, if anything.
+    pub access_log: Option<Arc<AccessLogPlan>>,
+    /// Whether requests are given trace ids.
+    pub tracing: TracingPlan,
     /// Upstream groups; routes refer to them by index.
     pub upstreams: Vec<Arc<UpstreamPlan>>,
     /// How names of servers are looked up.

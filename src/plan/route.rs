@@ -30,6 +30,8 @@ pub struct RoutePlan {
     pub rates: Vec<usize>,
     /// Whose requests it answers; others get 403. `None`: everybody's.
     pub access: Option<Access>,
+    /// Whether its requests are in the access log.
+    pub access_log: bool,
 }
 
 /// What answers a request.

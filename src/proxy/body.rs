@@ -12,6 +12,8 @@ pub struct Body {
     outgoing: Outgoing,
     /// Payload bytes that may still come.
     allowance: u64,
+    /// Payload bytes that have come.
+    passed: u64,
     /// Bytes that belong behind the last framed ones but found no room there.
     tail: Vec<u8>,
 }
@@ -52,7 +54,13 @@ impl Body {
                 (Incoming::Chunked(ChunkedDecoder::without_trailers(hop)), Outgoing::Chunked)
             }
         };
-        Body { incoming, outgoing, allowance: limit.unwrap_or(u64::MAX), tail: Vec::new() }
+        Body {
+            incoming,
+            outgoing,
+            allowance: limit.unwrap_or(u64::MAX),
+            passed: 0,
+            tail: Vec::new(),
+        }
     }
 
     /// A response's body. `hop`: names of trailers that stay behind.
@@ -65,7 +73,7 @@ impl Body {
         };
         let outgoing =
             if matches!(out, BodyOut::Chunked) { Outgoing::Chunked } else { Outgoing::Raw };
-        Body { incoming, outgoing, allowance: u64::MAX, tail: Vec::new() }
+        Body { incoming, outgoing, allowance: u64::MAX, passed: 0, tail: Vec::new() }
     }
 
     /// Whether all of it has come.
@@ -166,7 +174,13 @@ impl Body {
         Some(if self.leaves_chunked() { b"0\r\n\r\n" } else { b"" })
     }
 
+    /// Payload bytes that have come so far.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
     fn spend(&mut self, n: u64) -> Result<(), BodyError> {
+        self.passed += n;
         self.allowance = self.allowance.checked_sub(n).ok_or(BodyError::TooLarge)?;
         Ok(())
     }

@@ -6,13 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::access_log::AccessLog;
 use super::journal::Journal;
+use super::trail::Trail;
 use super::{Rates, Turnstile};
+use crate::balance::Rng;
 use crate::guard::Loads;
-use crate::plan::{Plan, ServerId, SplicePlan, UpstreamPlan};
+use crate::http1::TraceContext;
+use crate::plan::{Created, Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
-use crate::telemetry::{Counters, Gauges, Phases, Report, ServerUse};
+use crate::telemetry::{Counters, Gauges, Record, Report, ServerUse};
 use crate::upstream::{Group, News, Server, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
@@ -117,6 +121,8 @@ pub struct Context {
     pub failures: Journal,
     /// What is logged about single attempts of requests.
     pub attempts: Journal,
+    /// What is written about each.
+    pub access_log: AccessLog,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -125,6 +131,8 @@ pub struct Context {
     scratch: RefCell<Vec<u8>>,
     id_base: u32,
     id_count: Cell<u32>,
+    /// Draws the ids of traces.
+    rng: RefCell<Rng>,
 }
 
 impl Context {
@@ -137,6 +145,7 @@ impl Context {
         loads: Loads,
     ) -> Rc<Context> {
         let splice = service.plan.shards.splice.clone();
+        let access_log = AccessLog::new(service.site.shard, seed);
         let pipes = Pipes::new(if splice.enabled { splice.pipes } else { 0 }, splice.pipe_size);
         Rc::new(Context {
             ring,
@@ -148,12 +157,14 @@ impl Context {
             loads,
             failures: Journal::default(),
             attempts: Journal::default(),
+            access_log,
             turnstile,
             awaiting_room: RefCell::default(),
             report: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(4096)),
             id_base: (seed ^ (seed >> 32)) as u32,
             id_count: Cell::new(0),
+            rng: RefCell::new(Rng::new(!seed)),
         })
     }
 
@@ -183,10 +194,22 @@ impl Context {
     }
 
     /// An id for a request that somebody may ask about.
-    pub fn request_id(&self) -> String {
+    pub(super) fn request_number(&self) -> u64 {
         let count = self.id_count.get().wrapping_add(1);
         self.id_count.set(count);
-        format!("{:08x}{:08x}", self.id_base, count)
+        u64::from(self.id_base) << 32 | u64::from(count)
+    }
+
+    /// A trace that begins here.
+    pub(super) fn begin_trace(&self, created: Created) -> TraceContext {
+        let mut rng = self.rng.borrow_mut();
+        let (high, low) = (rng.bits(), rng.bits());
+        TraceContext {
+            // Zero would be no id.
+            trace_id: (u128::from(high) << 64 | u128::from(low)).max(1),
+            span_id: rng.bits().max(1),
+            flags: if created.sampled { TraceContext::SAMPLED } else { 0 },
+        }
     }
 
     /// Counts something.
@@ -194,9 +217,13 @@ impl Context {
         change(&mut self.report.borrow_mut().counters);
     }
 
-    /// Records a finished request.
-    pub fn record(&self, phases: &Phases) {
-        self.report.borrow_mut().latency.record(phases);
+    /// A request has ended: called once for each of which a byte has come.
+    pub(super) fn finish(&self, trail: &Trail) -> Record {
+        let record = trail.close(self.ring.now());
+        let mut report = self.report.borrow_mut();
+        report.counters.finished += 1;
+        report.latency.record(&record.phases);
+        record
     }
 
     /// What was recorded so far, and what is held now.

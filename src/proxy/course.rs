@@ -1,6 +1,6 @@
 //! The course of one request: the servers it is tried on, one after the other.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use super::reply::{self, Failure};
 use super::request::Request;
 use super::response::Failed;
 use super::retry::Cause;
+use super::trail::Trail;
 use crate::plan::RetryOn;
 use crate::ring::Tick;
-use crate::telemetry::Phases;
+use crate::telemetry::ServerAt;
 use crate::upstream::{ConnectError, Connected, Counted, Denied, Exceeded, Group, Lease, Tried};
 
 /// What was given up for want of descriptors is closed by the ring, at the end of a turn.
@@ -29,7 +30,7 @@ pub struct Course<'a> {
     client: &'a Client,
     request: &'a Request,
     group: &'a Rc<Group>,
-    phases: &'a Cell<Phases>,
+    trail: &'a Trail,
     tried: Tried,
     /// Which of them is under way, and whether the log has its end.
     attempt: usize,
@@ -46,7 +47,7 @@ impl<'a> Course<'a> {
         client: &'a Client,
         request: &'a Request,
         group: &'a Rc<Group>,
-        phases: &'a Cell<Phases>,
+        trail: &'a Trail,
     ) -> Course<'a> {
         let deadline = match request.route().retry.timeout {
             Some(limit) => client.timer.after(limit),
@@ -56,7 +57,7 @@ impl<'a> Course<'a> {
             client,
             request,
             group,
-            phases,
+            trail,
             tried: Tried::default(),
             attempt: 0,
             noted: false,
@@ -261,6 +262,7 @@ impl<'a> Course<'a> {
         }
         tracing::info!(
             id = self.client.request_id(),
+            trace = self.client.trace_id(),
             attempt,
             server = lease.server().name,
             next = next.map(|next| &*next.server().name),
@@ -281,14 +283,28 @@ impl<'a> Course<'a> {
         }
     }
 
+    fn note_try(&self, lease: &Lease) {
+        let upstream = self.request.group as u32;
+        let (index, id) = (lease.index() as u32, lease.server().id().0);
+        self.trail.note(|record| {
+            record.attempts = record.attempts.saturating_add(1);
+            record.server = Some(ServerAt { upstream, index, id });
+        });
+    }
+
     fn reuse(&self, lease: &Lease) -> Option<Connected> {
         let context = &self.client.context;
         let now = context.ring.now();
-        self.phases.set(Phases { leased: now, ..self.phases.get() });
+        self.trail.note(|record| {
+            record.phases.leased = now;
+            // What an earlier try came to is not this one's.
+            (record.phases.connected, record.phases.first_byte) = (0, 0);
+        });
         let once = !self.request.facts.idempotent;
         let connected = lease.reuse(&context.ring, self.request.announcement(), once)?;
         context.count(|counters| counters.reused += 1);
-        self.phases.set(Phases { connected: now, ..self.phases.get() });
+        self.note_try(lease);
+        self.trail.note(|record| record.phases.connected = now);
         Some(connected)
     }
 
@@ -296,6 +312,7 @@ impl<'a> Course<'a> {
         let (client, ring) = (self.client, &self.client.context.ring);
         let _waits = self.group.allowance.wait()?;
         let limit = self.request.route().timeouts.connect;
+        self.note_try(lease);
         let mut again = true;
         let result = loop {
             let dialled = client.watched(lease.dial(ring, &client.timer, limit)).await;
@@ -309,7 +326,7 @@ impl<'a> Course<'a> {
         match &result {
             Ok(_) => {
                 client.context.count(|counters| counters.dialled += 1);
-                self.phases.set(Phases { connected: ring.now(), ..self.phases.get() });
+                self.trail.note(|record| record.phases.connected = ring.now());
             }
             Err(error) => {
                 let what = format_args!("cannot connect: {error}");

@@ -1,7 +1,7 @@
 //! How a connection begins where proxies announce clients by the PROXY protocol, and for whom a
 //! peer speaks where it is trusted.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Context as TaskContext;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::client::Client;
 use super::connection::LAST_REQUEST_WHILE_DRAINING;
 use super::turnstile::{Crowded, Ticket};
-use crate::http1::RequestHead;
-use crate::plan::ProxyVersion;
+use crate::http1::{RequestHead, TraceContext};
+use crate::plan::{ProxyVersion, TracingPlan};
 use crate::ring::Buf;
 use crate::transport::proxy_protocol::{self, Endpoints, Preface};
 
@@ -25,7 +25,9 @@ pub struct Told {
     /// Whose the present request is, if not the peer's.
     client: Cell<Option<IpAddr>>,
     /// The id of the present request, once asked for.
-    request_id: RefCell<Option<String>>,
+    request_number: Cell<Option<u64>>,
+    /// The trace that the present request is part of.
+    trace: Cell<Option<TraceContext>>,
     /// That the connection is counted for its client.
     ticket: Cell<Option<Ticket>>,
 }
@@ -146,15 +148,50 @@ impl Client {
 
     /// The id of the present request, for whoever reads the log.
     pub(super) fn request_id(&self) -> String {
-        let mut id = self.told.get_or_init(Box::default).request_id.borrow_mut();
-        id.get_or_insert_with(|| self.context.request_id()).clone()
+        let number = &self.told.get_or_init(Box::default).request_number;
+        let id = number.get().unwrap_or_else(|| self.context.request_number());
+        number.set(Some(id));
+        format!("{id:016x}")
+    }
+
+    /// The same as a number, for whoever asks last.
+    pub(super) fn request_number(&self) -> u64 {
+        let known = self.told.get().and_then(|told| told.request_number.get());
+        known.unwrap_or_else(|| self.context.request_number())
+    }
+
+    /// The trace that the present request is part of.
+    pub(super) fn trace(&self) -> Option<TraceContext> {
+        self.told.get().and_then(|told| told.trace.get())
+    }
+
+    /// The same, for the log.
+    pub(super) fn trace_id(&self) -> Option<String> {
+        self.trace().map(|trace| format!("{:032x}", trace.trace_id))
+    }
+
+    /// Takes note of the trace that a request is part of. One without gets one if the plan wants
+    /// that: it is returned.
+    pub(super) fn trace_request(
+        &self,
+        head: &RequestHead<'_, '_>,
+        plan: &TracingPlan,
+    ) -> Option<TraceContext> {
+        let told = head.trace();
+        let created = plan.create.filter(|_| told.is_none());
+        let created = created.map(|created| self.context.begin_trace(created));
+        if let Some(trace) = told.or(created) {
+            self.told.get_or_init(Box::default).trace.set(Some(trace));
+        }
+        created
     }
 
     /// A request begins of which nothing is known yet.
     pub(super) fn forget_request(&self) {
         if let Some(told) = self.told.get() {
             told.client.set(None);
-            told.request_id.take();
+            told.request_number.set(None);
+            told.trace.set(None);
         }
     }
 

@@ -1,7 +1,5 @@
 //! One request and its response: find a server, send, forward, try again where that is allowed.
 
-use std::cell::Cell;
-
 use super::body::Body;
 use super::client::{Client, Gone};
 use super::connection::Next;
@@ -12,25 +10,34 @@ use super::request::{self, Request};
 use super::response::{Answer, Failed, Finished};
 use super::retry::{self, Again, Cause};
 use super::sending::Try;
+use super::trail::Trail;
 use super::tunnel::Tunnel;
 use crate::ring::{Buf, Sent, Traffic};
-use crate::telemetry::Phases;
+use crate::telemetry::End;
 use crate::transport::Stream;
 use crate::upstream::{Connected, Counted, Lease, Verdict};
 
-/// Receives one request, whose first bytes are here, and answers it.
+/// Receives one request, whose first bytes are here, answers it, and has it recorded.
 pub async fn run(client: &Client, first: Buf) -> Next {
-    let started = client.context.ring.now();
+    let service = client.context.service.borrow().clone();
+    let trail = Trail::new(service, client.context.ring.now());
+    let next = serve(client, first, &trail).await;
+    let record = client.context.finish(&trail);
+    client.log(&trail, &record);
+    next
+}
+
+async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
     // Even if the last one was an upload that was spliced.
     client.stream.expect(Traffic::Messages);
-    let (request, head, mut body) = match request::receive(client, first).await {
+    let (request, head, mut body) = match request::receive(client, first, trail).await {
         Ok(received) => received,
         Err(next) => return next,
     };
-    let phases = Phases { started, head: client.context.ring.now(), ..Phases::default() };
-    let phases = Cell::new(phases);
     let whole = body.ended();
-    let failure = match forward(client, &request, head, &mut body, &phases).await {
+    let forwarded = forward(client, &request, head, &mut body, trail).await;
+    trail.note(|record| record.from_client = body.passed());
+    let failure = match forwarded {
         Ok(next) => return next,
         Err(Failed::Answer(failure)) => failure,
         Err(Failed::NoByte) => {
@@ -38,9 +45,13 @@ pub async fn run(client: &Client, first: Buf) -> Next {
         }
         Err(Failed::ClientGone) => {
             client.context.count(|counters| counters.aborted += 1);
+            trail.client_left();
             return Next::Close;
         }
-        Err(Failed::CutShort) => return Next::Close,
+        Err(Failed::CutShort) => {
+            trail.note(|record| record.end = End::CutShort);
+            return Next::Close;
+        }
     };
     // After a body under way, what came behind it may be lost with the upload.
     let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
@@ -48,7 +59,7 @@ pub async fn run(client: &Client, first: Buf) -> Next {
     let keep_alive = keep_alive && !matches!(failure, Failure::Short);
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };
-    reply::fail(client, &failure, manner).await
+    reply::fail(client, trail, &failure, manner).await
 }
 
 async fn forward(
@@ -56,7 +67,7 @@ async fn forward(
     request: &Request,
     mut head: Vec<u8>,
     body: &mut Body,
-    phases: &Cell<Phases>,
+    trail: &Trail,
 ) -> Result<Next, Failed> {
     let group = &request.service.groups[request.group];
     // Whoever sends slowly keeps nobody from a server.
@@ -64,7 +75,7 @@ async fn forward(
     let live = group.allowance.enter().map_err(Failed::from)?;
     // Of a body under way, the part that went out in an attempt is gone with it.
     let whole = body.ended();
-    let mut course = Course::new(client, request, group, phases);
+    let mut course = Course::new(client, request, group, trail);
     let mut reached = course.reach().await?;
     let (mut to_send, mut stale_before, mut cut_before) = (Some(head), false, false);
     loop {
@@ -82,7 +93,7 @@ async fn forward(
         };
         let answered: &dyn Fn() = &answered;
         let attempt =
-            Try { client, request, lease: &lease, server: &server, phases, listed, answered };
+            Try { client, request, lease: &lease, server: &server, trail, listed, answered };
         let mut tried = attempt.run(to_send.take(), body).await;
         if let Some(verdict) = verdict(&tried.ended, reused) {
             lease.learn(verdict, client.context.ring.now());
@@ -119,7 +130,6 @@ async fn forward(
                 if let Finished::Response(ending) = &mut finished {
                     ending.sending |= cut_before;
                 }
-                client.context.record(&phases.get());
                 return Ok(finish(client, request, Place { lease, _live: live }, server, finished));
             }
             Ok(Answer::Unwanted(_)) => {

@@ -27,6 +27,8 @@ pub struct Flow<'a> {
     pub watch: Option<&'a Client>,
     /// How slowly the body may come.
     pub pace: Option<&'a Cell<Pace>>,
+    /// Told how much payload has been sent.
+    pub passed: Option<&'a Cell<u64>>,
 }
 
 /// Why a body did not arrive whole.
@@ -100,8 +102,15 @@ impl Flow<'_> {
                 self.send(buf, !tail.is_empty()).await?;
             }
             self.send_bytes(tail).await?;
+            self.tell(body);
         }
         Ok(())
+    }
+
+    fn tell(&self, body: &Body) {
+        if let Some(passed) = self.passed {
+            passed.set(body.passed());
+        }
     }
 
     fn is_worth_splicing(&self, body: &Body, bulk: bool) -> bool {
@@ -177,6 +186,7 @@ impl Flow<'_> {
                         chunk_open = true;
                     }
                     self.drain(splicing, n, chunk_open).await?;
+                    self.tell(body);
                     continue;
                 }
                 Err(stop) => stop,

@@ -1,7 +1,9 @@
 //! The life of one client connection.
 
+mod access_log;
 mod admission;
 mod body;
+mod chronicle;
 mod client;
 mod connection;
 mod context;
@@ -19,9 +21,11 @@ mod response;
 mod retry;
 mod sending;
 mod splicing;
+mod trail;
 mod tunnel;
 mod turnstile;
 
+pub use access_log::{AccessLog, Delivery, Outlet};
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
 pub use listener::Listener;

@@ -6,6 +6,7 @@ use std::io::Write;
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use super::trail::Trail;
 use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::plan::{Redirect, RedirectPart, RoutePlan};
@@ -179,6 +180,14 @@ pub struct Reply<'a> {
     pub manner: Manner,
 }
 
+/// A response of our own, ready to be sent.
+pub struct OwnResponse {
+    status: u16,
+    bytes: Vec<u8>,
+    /// How many of the bytes are its body.
+    body_len: u64,
+}
+
 /// How an answer of our own goes to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manner {
@@ -202,11 +211,21 @@ impl<'a> Reply<'a> {
         Reply { status, content_type: "", body: b"", fields: &[], edits, manner }
     }
 
-    /// The whole response.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// Ready to be sent.
+    pub fn to_response(&self) -> OwnResponse {
+        let body_len = if self.has_body() { self.body.len() as u64 } else { 0 };
+        OwnResponse { status: self.status, bytes: self.to_bytes(), body_len }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512 + self.body.len());
         self.write(&mut out);
         out
+    }
+
+    /// Whether the body is sent, and not only announced.
+    fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 304) && !self.manner.to_head
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -226,7 +245,7 @@ impl<'a> Reply<'a> {
         }
         out.extend_from_slice(connection_line(self.manner.keep_alive, self.manner.version));
         out.extend_from_slice(b"\r\n");
-        if !bodiless && !self.manner.to_head {
+        if self.has_body() {
             out.extend_from_slice(self.body);
         }
     }
@@ -240,16 +259,17 @@ impl<'a> Reply<'a> {
 }
 
 /// Answers with a small page for `failure`.
-pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
+pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Manner) -> Next {
     let context = &client.context;
     let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
     let told = client.ip().map(tracing::field::display);
+    let trace = client.trace_id();
     let of_client = matches!(failure, Failure::Refused(_));
     if status >= 500 && !of_client && context.failures.admits(context.ring.now()) {
-        tracing::warn!(status, id, client = told, "{}", failure.reason());
+        tracing::warn!(status, id, trace, client = told, "{}", failure.reason());
     } else {
-        tracing::debug!(status, id, client = told, "{}", failure.reason());
+        tracing::debug!(status, id, trace, client = told, "{}", failure.reason());
     }
     let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =
@@ -265,17 +285,24 @@ pub async fn fail(client: &Client, failure: &Failure, manner: Manner) -> Next {
         edits: &FieldEdits::default(),
         manner: Manner { keep_alive, ..manner },
     };
-    send(client, reply.to_bytes(), keep_alive).await
+    send(client, trail, reply.to_response(), keep_alive).await
 }
 
 /// Sends a response of our own.
-pub async fn send(client: &Client, bytes: Vec<u8>, keep: bool) -> Next {
+pub async fn send(client: &Client, trail: &Trail, response: OwnResponse, keep: bool) -> Next {
+    let OwnResponse { status, bytes, body_len } = response;
+    trail.note(|record| {
+        record.own = true;
+        record.status = status;
+    });
     let limit = client.context.service.borrow().plan.timeouts.body_idle;
-    match client.send_bytes(bytes, limit).await {
-        Err(Gone) => Next::Close,
-        Ok(()) if keep => Next::Keep,
-        Ok(()) => Next::Linger,
+    if let Err(Gone) = client.send_bytes(bytes, limit).await {
+        trail.client_left();
+        return Next::Close;
     }
+    trail.to_client.set(body_len);
+    trail.note(|record| record.phases.ended = client.context.ring.now());
+    if keep { Next::Keep } else { Next::Linger }
 }
 
 /// The `Location` of a redirect. Bytes that could end the field are not let through; a parsed head

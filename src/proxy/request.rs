@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
-use super::reply::{self, Failure, Manner, Reply};
+use super::reply::{self, Failure, Manner, OwnResponse, Reply};
+use super::trail::Trail;
 use super::{Service, admission};
 use crate::balance::hash_key;
 use crate::guard::Pace;
@@ -13,8 +14,9 @@ use crate::http1::{
     FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming, RequestHead,
     RequestRewrite, Version, parse_request, write_request,
 };
-use crate::plan::{Action, BodyText, HashKey, Limits, Plan, Redirect, RoutePlan, UpstreamPlan};
+use crate::plan::{Action, BodyText, HashKey, Limits, Redirect, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
+use crate::telemetry::Method;
 use crate::upstream::Wish;
 
 /// A request to forward.
@@ -61,20 +63,24 @@ impl Request {
 /// Receives a head, `buf` being its first bytes, and decides. Returns what to forward, its head as
 /// it goes to the server with the part of the body that is here already, and the rest of its body.
 /// `Err`: it is answered already.
-pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Body), Next> {
-    let service = client.context.service.borrow().clone();
+pub async fn receive(
+    client: &Client,
+    buf: Buf,
+    trail: &Trail,
+) -> Result<(Request, Vec<u8>, Body), Next> {
+    let service = trail.service.clone();
     client.forget_request();
     let limits = head_limits(&service.plan.limits);
-    let Received { apart, mut buf, len } =
-        receive_head(client, buf, &service.plan, &limits).await?;
+    let Received { apart, mut buf, len } = receive_head(client, buf, trail, &limits).await?;
     client.context.count(|counters| counters.requests += 1);
+    trail.note(|record| record.phases.head = client.context.ring.now());
     let (head, behind) = match &apart {
         Some(head) => (&head[..], buf.len()),
         None => (&buf.bytes()[..len], buf.len() - len),
     };
     // What is sent may wait long for its answer: it holds the memory it needs, and no buffer.
     let mut out = Vec::new();
-    let decision = decide(client, &service, head, behind, &mut out);
+    let decision = decide(client, trail, head, behind, &mut out);
     // A refused head says no more than that.
     let to_head = decision.is_err() && head.starts_with(b"HEAD ");
     if apart.is_none() {
@@ -84,15 +90,16 @@ pub async fn receive(client: &Client, buf: Buf) -> Result<(Request, Vec<u8>, Bod
         Err(refusal) => {
             drop(buf);
             let manner = Manner { to_head, ..Manner::LAST };
-            Err(reply::fail(client, &Failure::Refused(refusal), manner).await)
+            Err(reply::fail(client, trail, &Failure::Refused(refusal), manner).await)
         }
-        Ok(Decision::Answer(answer)) => Err(answer_locally(client, answer, buf).await),
+        Ok(Decision::Answer(answer)) => Err(answer_locally(client, trail, answer, buf).await),
         Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish })) => {
             let (head_len, limit) = (out.len(), service.plan.routes[route].limits.body_bytes);
             let mut body = Body::of_request(facts.framing, hop_trailers, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
                 let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
-                return Err(reply::fail(client, &error.into(), manner).await);
+                trail.note(|record| record.from_client = body.passed());
+                return Err(reply::fail(client, trail, &error.into(), manner).await);
             }
             let announced = service.plan.upstreams[group].proxy_protocol;
             let announcement = announced.map(|version| client.announcement(version));
@@ -122,10 +129,10 @@ struct Received {
 async fn receive_head(
     client: &Client,
     mut buf: Buf,
-    plan: &Plan,
+    trail: &Trail,
     limits: &HeadLimits,
 ) -> Result<Received, Next> {
-    let deadline = client.timer.after(plan.timeouts.header);
+    let deadline = client.timer.after(trail.service.plan.timeouts.header);
     let mut scanner = HeadScanner::new();
     let mut collected: Vec<u8> = Vec::new();
     loop {
@@ -147,15 +154,25 @@ async fn receive_head(
             Ok(None) => {}
             Err(refusal) => {
                 client.context.count(|counters| counters.requests += 1);
+                client.capture_broken(trail, if before == 0 { buf.bytes() } else { &collected });
                 drop(buf);
-                return Err(reply::fail(client, &Failure::Refused(refusal), Manner::LAST).await);
+                let failure = Failure::Refused(refusal);
+                return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
             }
         }
         drop(buf);
         buf = match client.timer.until(deadline, client.stream.recv()).await {
             Ok(Ok(Some(more))) => more,
-            Ok(_) => return Err(Next::Close),
-            Err(_) => return Err(reply::fail(client, &Failure::HeadTimeout, Manner::LAST).await),
+            Ok(_) => {
+                client.capture_broken(trail, &collected);
+                trail.client_left();
+                return Err(Next::Close);
+            }
+            Err(_) => {
+                client.capture_broken(trail, &collected);
+                let failure = Failure::HeadTimeout;
+                return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
+            }
         };
     }
 }
@@ -207,23 +224,27 @@ enum Content {
     /// A page that says why.
     Failure(Failure),
     /// The whole response.
-    Bytes(Vec<u8>),
+    Response(OwnResponse),
 }
 
 /// Parses and routes a head, `body_here` bytes being behind it. For a request to forward, the head
 /// for the server is in `out`.
 fn decide(
     client: &Client,
-    service: &Service,
+    trail: &Trail,
     bytes: &[u8],
     body_here: usize,
     out: &mut Vec<u8>,
 ) -> Result<Decision, Refusal> {
-    let plan = &service.plan;
+    let plan = &trail.service.plan;
     let mut storage = FieldStorage::new();
-    let head = parse_request(bytes, &mut storage, &head_limits(&plan.limits))?;
+    let parsed = parse_request(bytes, &mut storage, &head_limits(&plan.limits));
+    let head = parsed.inspect_err(|_| client.capture_broken(trail, bytes))?;
+    client.capture(trail, &head, bytes);
+    trail.note(|record| record.method = Method::of(head.method));
     let trusted = client.identify(&head);
-    let (route, group) = match find(client, service, &head) {
+    let trace = client.trace_request(&head, &plan.tracing);
+    let (route, group) = match find(client, trail, &head) {
         Ok(found) => found,
         Err(own) => {
             let last = client.is_last_request();
@@ -236,6 +257,7 @@ fn decide(
         scheme: "http",
         edits: &plan.routes[route].request_fields,
         request_id: None,
+        trace,
     };
     write_request(out, &head, &how);
     let wish = wish(&plan.upstreams[group], &head, client);
@@ -246,12 +268,14 @@ fn decide(
 /// The route of a request to forward and its upstream, or what answers it here.
 fn find<'p>(
     client: &Client,
-    service: &'p Service,
+    trail: &'p Trail,
     head: &RequestHead<'_, '_>,
 ) -> Result<(usize, usize), Own<'p>> {
+    let service = &*trail.service;
     admission::to_listener(client).map_err(Own::Failure)?;
     let index = service.table.find(head.host, head.path());
     let index = index.ok_or(Own::Failure(Failure::NoRoute))?;
+    trail.note(|record| record.route = Some(index as u32));
     let route = &service.plan.routes[index];
     admission::to_route(client, service, route, head).map_err(Own::Failure)?;
     if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
@@ -288,20 +312,20 @@ impl Answer {
                 Content::Failure(failure)
             }
             Own::Fixed { route, status, body } => {
-                Content::Bytes(fixed_response(route, status, body, manner))
+                Content::Response(fixed_response(route, status, body, manner))
             }
             Own::Redirect { route, redirect } => {
-                Content::Bytes(redirection(route, redirect, head, manner))
+                Content::Response(redirection(route, redirect, head, manner))
             }
-            Own::Options { route } => Content::Bytes(options(route, manner)),
+            Own::Options { route } => Content::Response(options(route, manner)),
         };
         Answer { content, manner, body_len: body_len.unwrap_or(body_here) }
     }
 }
 
-fn fixed_response(route: &RoutePlan, status: u16, body: &BodyText, manner: Manner) -> Vec<u8> {
+fn fixed_response(route: &RoutePlan, status: u16, body: &BodyText, manner: Manner) -> OwnResponse {
     let reply = Reply::of_route(route, status, manner);
-    Reply { content_type: &body.content_type, body: &body.bytes, ..reply }.to_bytes()
+    Reply { content_type: &body.content_type, body: &body.bytes, ..reply }.to_response()
 }
 
 fn redirection(
@@ -309,19 +333,21 @@ fn redirection(
     redirect: &Redirect,
     head: &RequestHead<'_, '_>,
     manner: Manner,
-) -> Vec<u8> {
+) -> OwnResponse {
     let location = reply::location(redirect, head.host, head.path(), head.query());
     let reply = Reply::of_route(route, redirect.status, manner);
-    Reply { fields: &[("Location", &location)], ..reply }.to_bytes()
+    Reply { fields: &[("Location", &location)], ..reply }.to_response()
 }
 
 /// RFC 9110 §9.3.7
-fn options(route: &RoutePlan, manner: Manner) -> Vec<u8> {
-    Reply { fields: &[reply::ALLOW], ..Reply::of_route(route, 200, manner) }.to_bytes()
+fn options(route: &RoutePlan, manner: Manner) -> OwnResponse {
+    Reply { fields: &[reply::ALLOW], ..Reply::of_route(route, 200, manner) }.to_response()
 }
 
-async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {
+async fn answer_locally(client: &Client, trail: &Trail, answer: Answer, mut buf: Buf) -> Next {
     let Answer { content, manner, body_len } = answer;
+    let body_len = body_len.min(buf.len());
+    trail.note(|record| record.from_client = body_len as u64);
     buf.advance(body_len);
     if manner.keep_alive && !buf.is_empty() {
         client.stream.put_back(buf);
@@ -329,8 +355,10 @@ async fn answer_locally(client: &Client, answer: Answer, mut buf: Buf) -> Next {
         drop(buf);
     }
     match content {
-        Content::Bytes(bytes) => reply::send(client, bytes, manner.keep_alive).await,
-        Content::Failure(failure) => reply::fail(client, &failure, manner).await,
+        Content::Response(response) => {
+            reply::send(client, trail, response, manner.keep_alive).await
+        }
+        Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
     }
 }
 

@@ -10,13 +10,13 @@ use super::client::{Client, Departure};
 use super::forward::{Broken, Flow};
 use super::reply::Failure;
 use super::request::{Request, head_limits};
+use super::trail::Trail;
 use crate::http1::{
     Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,
     write_interim, write_response, write_switching,
 };
 use crate::plan::RetryOn;
 use crate::ring::{Buf, Tick};
-use crate::telemetry::Phases;
 use crate::transport::Stream;
 use crate::upstream::Exceeded;
 
@@ -27,7 +27,7 @@ pub struct Attempt<'a> {
     pub server: &'a Stream,
     /// For the final head.
     pub set_cookie: Option<&'a str>,
-    pub phases: &'a Cell<Phases>,
+    pub trail: &'a Trail,
     pub progress: &'a Progress,
     /// Answers that are not for the client while the request may still be sent again.
     pub listed: Option<&'a RetryOn>,
@@ -191,8 +191,7 @@ impl Attempt<'_> {
                     self.progress.begun.set(true);
                     (self.answered)();
                     self.send_head(head).await?;
-                    let ended = self.client.context.ring.now();
-                    self.phases.set(Phases { ended, ..self.phases.get() });
+                    self.mark_end();
                     if !buf.is_empty() {
                         self.server.put_back(buf);
                     }
@@ -206,8 +205,7 @@ impl Attempt<'_> {
                     if self.progress.complete.get() {
                         exchange.request_body_ended();
                     }
-                    let ended = self.client.context.ring.now();
-                    self.phases.set(Phases { ended, ..self.phases.get() });
+                    self.mark_end();
                     let ending = Ending { exchange, surplus, sending: false };
                     return Ok(Answer::Given(Finished::Response(ending)));
                 }
@@ -317,7 +315,7 @@ impl Attempt<'_> {
                     Ok((Judged::Interim, out.clone()))
                 }
                 ResponseStep::Tunnel => {
-                    self.mark_first_byte();
+                    self.mark_first_byte(head.facts.status);
                     if self.progress.sent_at.get().is_none() {
                         return Err(bad("The server switched protocols before the request's end."));
                     }
@@ -326,7 +324,7 @@ impl Attempt<'_> {
                     Ok((Judged::Tunnel, out.clone()))
                 }
                 ResponseStep::Final { body_in, body_out, keep_alive } => {
-                    self.mark_first_byte();
+                    self.mark_first_byte(head.facts.status);
                     let how = ResponseRewrite {
                         client_version: self.request.version,
                         keep_alive: keep_alive && !self.client.finished.get(),
@@ -349,10 +347,18 @@ impl Attempt<'_> {
         })
     }
 
-    fn mark_first_byte(&self) {
+    fn mark_first_byte(&self, status: u16) {
         let now = self.client.context.ring.now();
-        self.phases.set(Phases { first_byte: now, ..self.phases.get() });
+        self.trail.note(|record| {
+            record.phases.first_byte = now;
+            record.status = status;
+        });
         self.client.context.count(|counters| counters.responses += 1);
+    }
+
+    fn mark_end(&self) {
+        let now = self.client.context.ring.now();
+        self.trail.note(|record| record.phases.ended = now);
     }
 
     /// Sends what is in `buf`, `head` before it, and the rest of the body.
@@ -366,6 +372,7 @@ impl Attempt<'_> {
             idle: self.request.route().timeouts.body_idle,
             watch,
             pace: None,
+            passed: Some(&self.trail.to_client),
         };
         // Whatever ends the connection before the body has ended must not look like its end.
         let until_close = body.lasts_until_close();
@@ -374,6 +381,7 @@ impl Attempt<'_> {
         }
         let done = async {
             flow.send_first(head, buf, body.take_tail()).await?;
+            self.trail.to_client.set(body.passed());
             flow.run(&mut body).await?;
             if until_close {
                 self.client.stream.reset_on_close(false);

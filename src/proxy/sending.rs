@@ -12,9 +12,9 @@ use super::forward::{Broken, Flow};
 use super::reply::Failure;
 use super::request::Request;
 use super::response::{Answer, Attempt, Failed, Finished, Progress};
+use super::trail::Trail;
 use crate::plan::RetryOn;
 use crate::ring::{Ring, SendOp, Sent, Tier, Timer};
-use crate::telemetry::Phases;
 use crate::transport::Stream;
 use crate::upstream::Lease;
 
@@ -31,7 +31,7 @@ pub struct Try<'a> {
     pub request: &'a Request,
     pub lease: &'a Lease,
     pub server: &'a Stream,
-    pub phases: &'a Cell<Phases>,
+    pub trail: &'a Trail,
     /// What is not passed on to the client while the request may still be sent again.
     pub listed: Option<&'a RetryOn>,
     /// Called when the head of the final response is there.
@@ -67,7 +67,7 @@ impl Try<'_> {
             request: self.request,
             server: self.server,
             set_cookie: self.request.set_cookie(self.lease.index()),
-            phases: self.phases,
+            trail: self.trail,
             progress: &progress,
             listed: self.listed,
             answered: self.answered,
@@ -128,6 +128,7 @@ impl Try<'_> {
             idle,
             watch: None,
             pace: pace.as_ref(),
+            passed: None,
         };
         flow.run(body).await
     }

@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::plan::{Plan, ServerId};
+use crate::plan::{AccessLogPlan, Plan, ServerId};
+use crate::proxy::Outlet;
 use crate::telemetry::Report;
 use crate::upstream::{Finding, Standing};
 
@@ -18,6 +19,9 @@ pub enum Command {
     Report,
     /// Send an `Event::Alive`.
     Ping,
+    /// Log requests by this plan from now on, or not at all. What was logged by another goes where
+    /// that says.
+    Log(Option<(Arc<AccessLogPlan>, Outlet)>),
     /// Accept for each of the plan's listeners, and send an `Event::Listening`.
     Listen(Vec<Socket>),
     /// Serve by this plan from the next request on, and send an `Event::Adopted`.

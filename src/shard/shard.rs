@@ -125,7 +125,10 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     commons.start(&context, &listeners);
     shard.tell(Event::Ready);
     ring.spawn(shard.obey(mailbox));
-    ring.pump().await.map_err(|error| error.to_string())?;
+    let pumped = ring.pump().await.map_err(|error| error.to_string());
+    // What it has goes out.
+    context.access_log.set(None);
+    pumped?;
     Ok(context.report())
 }
 
@@ -146,6 +149,7 @@ impl Shard {
             match command {
                 Command::Report => self.tell(Event::Report(Box::new(context.report()))),
                 Command::Ping => self.tell(Event::Alive),
+                Command::Log(log) => context.access_log.set(log),
                 Command::Listen(sockets) => {
                     self.listeners.adopt(context, sockets);
                     self.tell(Event::Listening);
@@ -209,5 +213,6 @@ async fn sweep(context: Rc<Context>) {
         let service = context.service.borrow().clone();
         service.groups.iter().for_each(|group| group.sweep(context.ring.now()));
         context.ring.trim_buffers(KEPT_BUFFERS);
+        context.access_log.pass_on();
     }
 }

@@ -52,6 +52,8 @@ counters! {
     crowded: "connections closed, one client had too many",
     /// Requests whose head was received.
     requests: "requests",
+    /// Requests that have ended, however they did; those included whose head never came whole.
+    finished: "requests ended",
     /// Final responses from servers.
     responses: "responses from servers",
     /// Answers of our own that say something went wrong (4xx, 5xx).
@@ -89,6 +91,8 @@ counters! {
     aborted: "requests aborted by the client",
     /// Connections that became tunnels.
     tunnels: "tunnels",
+    /// Requests that are not in the access log because it could not be written as fast, or at all.
+    log_lines_lost: "access log lines lost",
     /// Body bytes forwarded through buffers.
     copied: "body bytes copied",
     /// Body bytes forwarded inside the kernel.

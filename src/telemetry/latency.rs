@@ -38,21 +38,36 @@ impl Phase {
     }
 }
 
-/// The moments of one request, in nanoseconds of the shard's clock.
+/// The moments of one request, in nanoseconds of the shard's clock; 0: it never came so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Phases {
     /// First byte of the request.
     pub started: u64,
     /// Its head was complete.
     pub head: u64,
-    /// A server was chosen.
+    /// A server was chosen; the last one, if there were several.
     pub leased: u64,
     /// There was a connection to it.
     pub connected: u64,
-    /// First byte of the final response.
+    /// First byte of the final response of a server.
     pub first_byte: u64,
     /// The response was handed over whole.
     pub ended: u64,
+}
+
+impl Phases {
+    /// How long a phase took, nanoseconds; `None` if it did not come to its end.
+    pub fn duration(&self, phase: Phase) -> Option<u64> {
+        let (from, to) = match phase {
+            Phase::Head => (self.started, self.head),
+            Phase::Queue => (self.head, self.leased),
+            Phase::Connect => (self.leased, self.connected),
+            Phase::FirstByte => (self.connected, self.first_byte),
+            Phase::Body => (self.first_byte, self.ended),
+            Phase::Total => (self.started, self.ended),
+        };
+        (from != 0 && to != 0).then(|| to.saturating_sub(from))
+    }
 }
 
 /// Longest time told apart, microseconds: one hour.
@@ -80,14 +95,13 @@ fn empty() -> Histogram<u64> {
 }
 
 impl Latency {
-    /// Records one request.
+    /// Records the phases of one request that came to their ends.
     pub fn record(&mut self, at: &Phases) {
-        self.add(Phase::Head, at.head.saturating_sub(at.started));
-        self.add(Phase::Queue, at.leased.saturating_sub(at.head));
-        self.add(Phase::Connect, at.connected.saturating_sub(at.leased));
-        self.add(Phase::FirstByte, at.first_byte.saturating_sub(at.connected));
-        self.add(Phase::Body, at.ended.saturating_sub(at.first_byte));
-        self.add(Phase::Total, at.ended.saturating_sub(at.started));
+        for phase in Phase::ALL {
+            if let Some(nanos) = at.duration(phase) {
+                self.add(phase, nanos);
+            }
+        }
     }
 
     fn add(&mut self, phase: Phase, nanos: u64) {
@@ -146,8 +160,8 @@ mod tests {
         let mut sum = Latency::default();
         for _ in 0..3 {
             let mut shard = Latency::default();
-            shard.record(&Phases { ended: 5_000, ..Phases::default() });
-            shard.record(&Phases::default());
+            shard.record(&Phases { started: 1, ended: 5_001, ..Phases::default() });
+            shard.record(&Phases { started: 1, ended: 1, ..Phases::default() });
             sum.merge(&shard);
         }
         let total = sum.histogram(Phase::Total);
@@ -157,7 +171,17 @@ mod tests {
     #[test]
     fn hours_are_recorded_as_the_longest_time() {
         let mut latency = Latency::default();
-        latency.record(&Phases { ended: u64::MAX, ..Phases::default() });
+        latency.record(&Phases { started: 1, ended: u64::MAX, ..Phases::default() });
         assert_eq!(latency.histogram(Phase::Total).len(), 1);
+    }
+
+    /// A request that no server was found for has no time until its first byte.
+    #[test]
+    fn what_never_came_is_not_recorded() {
+        let mut latency = Latency::default();
+        latency.record(&Phases { started: 1, head: 2, ended: 3, ..Phases::default() });
+        latency.record(&Phases { started: 1, head: 2, leased: 3, ..Phases::default() });
+        let counts = Phase::ALL.map(|phase| latency.histogram(phase).len());
+        assert_eq!(counts, [2, 1, 0, 0, 0, 1]);
     }
 }

@@ -4,9 +4,11 @@
 mod counters;
 mod gauges;
 mod latency;
+mod record;
 mod report;
 
 pub use counters::Counters;
 pub use gauges::{Gauges, ServerUse};
 pub use latency::{Latency, Phase, Phases};
+pub use record::{End, Method, Record, ServerAt, StatusClass};
 pub use report::Report;

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_report_names_every_phase_and_the_reuse_ratio() {
         let mut report = Report::default();
-        report.latency.record(&Phases { ended: 3_000_000, ..Phases::default() });
+        report.latency.record(&Phases { started: 1, ended: 3_000_000, ..Phases::default() });
         report.counters.reused = 3;
         report.counters.dialled = 1;
         report.gauges.pipes_lent = 2;

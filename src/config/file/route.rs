@@ -25,6 +25,7 @@ pub(in crate::config) struct RouteTable {
     pub access: AccessTable,
     /// The names of rates.
     pub rates: Vec<Located<String>>,
+    pub access_log: Option<Located<bool>>,
 }
 
 /// `path`, `path_exact` or `path_regex`.
@@ -71,6 +72,7 @@ impl RouteTable {
             retry: table(fields.get("retry"), "`retry` of a route", RetryTable::read_of_route),
             access: AccessTable::read(&mut fields),
             rates: fields.get("rate").map(rate::read_names).unwrap_or_default(),
+            access_log: fields.get("access_log").and_then(|field| field.placed(Field::flag)),
         };
         fields.finish();
         route

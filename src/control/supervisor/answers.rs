@@ -87,9 +87,10 @@ impl Running {
         }
     }
 
-    /// A report is complete: with what the checker has counted it goes to all who wait for one.
+    /// A report is complete: with what others have counted it goes to all who wait for one.
     pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
         report.counters.merge(&self.health.counters());
+        report.counters.merge(&self.configuration.access_log.counters());
         for reply in std::mem::take(&mut state.samplers) {
             // Whoever asked may have gone.
             let _ = reply.send(Sample {

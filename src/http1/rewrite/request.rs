@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{RESERVE, Sheet, put_decimal};
 use crate::http1::framing::RequestFraming;
 use crate::http1::name::Known;
-use crate::http1::{FieldEdits, RequestHead, Target, Version};
+use crate::http1::{FieldEdits, RequestHead, Target, TraceContext, Version};
 
 /// What a forwarded request gets besides its own fields.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub struct RequestRewrite<'a> {
     pub edits: &'a FieldEdits,
     /// X-Request-Id for a request that has none.
     pub request_id: Option<&'a str>,
+    /// Takes the place of what the request says of its trace.
+    pub trace: Option<TraceContext>,
 }
 
 /// Appends the head to forward to `out`: HTTP/1.1 whatever the client spoke (RFC 9110 §2.5), and
@@ -41,6 +43,7 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
         Known::Expect => modern,
         Known::MaxForwards => max_forwards.is_none(),
         Known::XRequestId => true,
+        Known::Traceparent | Known::Tracestate => how.trace.is_none(),
         Known::Forwarded => trusted && survey.forwarded,
         Known::XForwardedElse => trusted,
         Known::XForwardedHost => trusted && survey.forwarded_host,
@@ -65,6 +68,12 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
         sheet.put(b"X-Request-Id: ");
         sheet.put(id.as_bytes());
         sheet.put(b"\r\n");
+    }
+    if let Some(trace) = how.trace
+        && sheet.owns("traceparent")
+    {
+        // Writing to a Vec cannot fail.
+        _ = write!(sheet.out, "Traceparent: {trace}\r\n");
     }
     sheet.finish("host");
 }
@@ -189,7 +198,7 @@ fn forwarded_element(sheet: &mut Sheet<'_, '_>, how: &RequestRewrite<'_>) {
 
 /// Appends an address; an IPv4 client of a dual-stack socket as IPv4.
 #[inline]
-fn put_address(out: &mut Vec<u8>, address: IpAddr) {
+pub fn put_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();

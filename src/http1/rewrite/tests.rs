@@ -1,7 +1,9 @@
 //! Heads as text: what came in, what goes out.
 
 use super::*;
-use crate::http1::{FieldStorage, HeadLimits, Version, parse_request as parse, parse_response};
+use crate::http1::{
+    FieldStorage, HeadLimits, TraceContext, Version, parse_request as parse, parse_response,
+};
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 64 };
 
@@ -26,8 +28,8 @@ fn request(input: &str) -> String {
 /// Forwards a request from a peer that is trusted, or not.
 fn request_from(input: &str, trusted: bool) -> String {
     let client_ip = Some([192, 0, 2, 10].into());
-    let (edits, request_id) = (&no_edits(), None);
-    request_with(input, &RequestRewrite { client_ip, trusted, scheme: "http", edits, request_id })
+    let (scheme, edits, request_id, trace) = ("http", &no_edits(), None, None);
+    request_with(input, &RequestRewrite { client_ip, trusted, scheme, edits, request_id, trace })
 }
 
 /// What every request gets from this client.
@@ -136,6 +138,7 @@ fn clients_and_ids() {
         scheme: "https",
         edits,
         request_id: Some("id"),
+        trace: None,
     };
     let rest = "X-Forwarded-Host: a\nX-Forwarded-Proto: https\nVia: 1.1 corelane\nX-Request-Id: id";
     let start = "GET / HTTP/1.1\nHost: a";
@@ -171,8 +174,33 @@ fn request_edits() {
     let expected = "PUT / HTTP/1.1\nHost: inner\nX-C: 3\nContent-Length: 4\n\
                     X-Forwarded-Proto: http\nx-b: new\nx-forwarded-for: hidden\nx-b: more";
     let client_ip = Some([192, 0, 2, 10].into());
-    let how = RequestRewrite { client_ip, trusted: false, scheme: "http", edits, request_id: None };
+    let (scheme, request_id, trace) = ("http", None, None);
+    let how = RequestRewrite { client_ip, trusted: false, scheme, edits, request_id, trace };
     assert_eq!(request_with(input, &how), expected);
+}
+
+/// What cannot be read says nothing, and its `tracestate` goes with it (W3C Trace Context,
+/// section 3.2.2).
+#[test]
+fn a_new_trace_takes_the_place_of_what_was_said() {
+    let input = "GET / HTTP/1.1\nHost: a\nTraceparent: x\ntracestate: y\nX-A: 1\ntraceparent: z";
+    let unchanged = "GET / HTTP/1.1\nHost: a\nTraceparent: x\ntracestate: y\nX-A: 1\n\
+                     traceparent: z\n";
+    assert_eq!(request(input), format!("{unchanged}{ADDED}"));
+    let mut edits = no_edits();
+    let context = TraceContext { trace_id: 0x1f, span_id: 0x2e, flags: 1 };
+    let with = |edits: &FieldEdits| {
+        let (client_ip, trace) = (Some([192, 0, 2, 10].into()), Some(context));
+        let (trusted, scheme, request_id) = (false, "http", None);
+        let how = RequestRewrite { client_ip, trusted, scheme, edits, request_id, trace };
+        request_with(input, &how)
+    };
+    let start = format!("GET / HTTP/1.1\nHost: a\nX-A: 1\n{ADDED}");
+    let expected = format!("{start}\nTraceparent: 00-{:032x}-{:016x}-01", 0x1f, 0x2e);
+    assert_eq!(with(&edits), expected);
+    // The route's word is the last.
+    edits.set.push(("traceparent".to_owned(), "set".to_owned()));
+    assert_eq!(with(&edits), format!("{start}\ntraceparent: set"));
 }
 
 /// Forwards a response with `write`.

@@ -1,0 +1,158 @@
+//! The access log of a shard: what is known of a request becomes a line when it ends.
+
+mod batch;
+mod capture;
+mod clock;
+mod escape;
+mod line;
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::tz::TimeZone;
+
+use crate::balance::Rng;
+use crate::plan::AccessLogPlan;
+use crate::ring::Tick;
+
+use batch::Batch;
+pub use batch::{Delivery, Outlet};
+pub use capture::Capture;
+use capture::Wanted;
+use clock::WallClock;
+pub use line::Entry;
+use line::{About, Line, put_line};
+
+/// Captures kept for later requests, and the largest that is, bytes.
+const CAPTURES_KEPT: usize = 256;
+const CAPTURE_KEPT_MAX: usize = 4 << 10;
+
+/// The access log of one shard, which may be off.
+pub struct AccessLog {
+    state: RefCell<State>,
+    on: Cell<bool>,
+}
+
+struct State {
+    open: Option<Open>,
+    #[allow(clippy::vec_box, reason = "what goes from request to request is a pointer")]
+    spare: Vec<Box<Capture>>,
+    clock: WallClock,
+    rng: Rng,
+    /// Counts the formats.
+    generation: u32,
+    shard: u64,
+    process: u64,
+}
+
+/// What is written just now, and where to.
+struct Open {
+    plan: Arc<AccessLogPlan>,
+    wanted: Wanted,
+    batch: Batch,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is on its way, or nobody wants it.
+    Well,
+    /// There was no room for it.
+    LeftOut,
+}
+
+impl AccessLog {
+    /// That of this shard, off. `seed` differs from shard to shard.
+    pub fn new(shard: usize, seed: u64) -> AccessLog {
+        let state = State {
+            open: None,
+            spare: Vec::new(),
+            clock: WallClock::new(TimeZone::system()),
+            rng: Rng::new(seed),
+            generation: 0,
+            shard: shard as u64,
+            process: std::process::id().into(),
+        };
+        AccessLog { state: RefCell::new(state), on: Cell::new(false) }
+    }
+
+    /// From now on lines are written by this plan, to this outlet. What there is goes to the one
+    /// before.
+    pub fn set(&self, log: Option<(Arc<AccessLogPlan>, Outlet)>) {
+        let mut state = self.state.borrow_mut();
+        state.generation += 1;
+        let generation = state.generation;
+        state.open = log.map(|(plan, outlet)| Open {
+            wanted: Wanted::new(&plan.format, generation),
+            batch: Batch::new(outlet, plan.buffer),
+            plan,
+        });
+        self.on.set(state.open.is_some());
+    }
+
+    /// Has `take` keep what is wanted of a request, if anything is.
+    pub fn capture(&self, take: impl FnOnce(&mut Capture, &Wanted)) -> Option<Box<Capture>> {
+        if !self.on.get() {
+            return None;
+        }
+        let state = &mut *self.state.borrow_mut();
+        let open = state.open.as_ref()?;
+        let mut capture = state.spare.pop().unwrap_or_default();
+        take(&mut capture, &open.wanted);
+        Some(capture)
+    }
+
+    /// Writes the line of a request that has ended, unless it `went_well` and is not in the sample.
+    pub fn write(
+        &self,
+        now: Tick,
+        went_well: bool,
+        capture: Box<Capture>,
+        entry: &Entry<'_>,
+    ) -> Written {
+        let state = &mut *self.state.borrow_mut();
+        let Some(open) = &mut state.open else { return Written::Well };
+        let mut written = Written::Well;
+        if !went_well || open.plan.sample.takes(state.rng.bits()) {
+            match open.batch.room() {
+                Some(out) => {
+                    let moment = state.clock.moment(now, since_1970);
+                    let State { generation, shard, process, .. } = *state;
+                    let about = About { moment, generation, shard, process };
+                    let line = Line { about, capture: &capture, entry };
+                    put_line(out, &open.plan.format, &line);
+                    open.batch.written();
+                }
+                None => written = Written::LeftOut,
+            }
+        }
+        state.spare(capture);
+        written
+    }
+
+    /// Takes back the capture of a request that is not logged.
+    pub fn give_back(&self, capture: Box<Capture>) {
+        self.state.borrow_mut().spare(capture);
+    }
+
+    /// Passes on the lines that there are.
+    pub fn pass_on(&self) {
+        if let Some(open) = &mut self.state.borrow_mut().open {
+            open.batch.pass_on();
+        }
+    }
+}
+
+impl State {
+    fn spare(&mut self, capture: Box<Capture>) {
+        if self.spare.len() < CAPTURES_KEPT && capture.capacity() <= CAPTURE_KEPT_MAX {
+            self.spare.push(capture);
+        }
+    }
+}
+
+/// What the wall clock says; nothing before 1970.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

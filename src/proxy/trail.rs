@@ -1,0 +1,48 @@
+//! What is learnt of one request on its way, for the record of it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::Service;
+use super::access_log::Capture;
+use crate::ring::Tick;
+use crate::telemetry::{End, Record};
+
+/// The record of a request, in the making.
+pub struct Trail {
+    /// What the request began with.
+    pub service: Rc<Service>,
+    /// What the access log wants of its head.
+    pub captured: Cell<Option<Box<Capture>>>,
+    /// Bytes of the response's body that went to the client so far.
+    pub to_client: Cell<u64>,
+    record: RefCell<Record>,
+}
+
+impl Trail {
+    /// Of a request whose first byte came at `now`.
+    pub fn new(service: Rc<Service>, now: Tick) -> Trail {
+        let mut record = Record::default();
+        record.phases.started = now;
+        let (captured, to_client) = (Cell::new(None), Cell::new(0));
+        Trail { service, captured, to_client, record: RefCell::new(record) }
+    }
+
+    /// Takes note of something.
+    pub fn note(&self, change: impl FnOnce(&mut Record)) {
+        change(&mut self.record.borrow_mut());
+    }
+
+    /// Takes note that the client has gone.
+    pub fn client_left(&self) {
+        self.note(|record| record.end = End::ClientLeft);
+    }
+
+    /// The request has ended: what is known of it.
+    pub fn close(&self, now: Tick) -> Record {
+        let mut record = self.record.take();
+        record.at = now;
+        record.to_client = self.to_client.get();
+        record
+    }
+}
