@@ -34,6 +34,7 @@ pub(super) fn plan(file: &File, machine: &Machine) -> Plan {
         admin: file.admin.as_ref().and_then(AdminTable::plan),
         upstreams: upstreams(file),
         resolver: file.resolver.plan(),
+        telemetry: file.telemetry.plan(),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
         table: Arc::new(table(&written)),
         routes: routes.into(),

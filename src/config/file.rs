@@ -17,6 +17,7 @@ mod retry;
 mod route;
 mod source;
 mod sticky;
+mod telemetry;
 mod upstream;
 mod value;
 
@@ -31,6 +32,7 @@ pub(super) use resolver::ResolverTable;
 pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;
+pub(super) use telemetry::TelemetryTable;
 pub(super) use upstream::{FileServers, ServerEntry, UpstreamTable};
 
 use std::time::Duration;
@@ -54,7 +56,7 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 12] = [
+const MAIN_KEYS: [&str; 13] = [
     "shards",
     "user",
     "group",
@@ -66,6 +68,7 @@ const MAIN_KEYS: [&str; 12] = [
     "limits",
     "timeouts",
     "resolver",
+    "telemetry",
     "log",
 ];
 
@@ -82,6 +85,7 @@ pub(super) struct File {
     pub limits: LimitsTable,
     pub timeouts: TimeoutsTable,
     pub resolver: ResolverTable,
+    pub telemetry: TelemetryTable,
     pub log_level: Option<&'static str>,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
@@ -150,6 +154,7 @@ impl File {
             TimeoutsTable::read(fields, &TIMEOUTS_GLOBAL)
         });
         file.resolver = table(fields.get("resolver"), "[resolver]", ResolverTable::read);
+        file.telemetry = table(fields.get("telemetry"), "[telemetry]", TelemetryTable::read);
         file.log_level = table(fields.get("log"), "[log]", read_log);
         fields.finish();
         file

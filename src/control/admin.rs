@@ -5,6 +5,8 @@
 
 mod api;
 mod gate;
+mod latency;
+mod metrics;
 mod server;
 mod socket;
 mod view;
@@ -16,11 +18,16 @@ use tokio::sync::oneshot;
 
 use super::audience::Totals;
 use super::health::{self, Wish};
-use super::outcome::Outcome;
+use super::observe::Ledger;
+use super::outcome::{Outcome, Reloads};
+use super::reports::Reports;
 use crate::plan::{Address, Plan};
+use crate::shard::Tier;
+use crate::telemetry::Counters;
 
 pub use server::Server;
 pub use socket::AdminSocket;
+pub use view::Views;
 
 /// What is asked of the main thread. A reply that is dropped means that the process is ending.
 pub enum Ask {
@@ -37,8 +44,28 @@ pub enum Ask {
     },
     /// Read the configuration anew.
     Reload(oneshot::Sender<Result<Outcome, &'static str>>),
+    /// Look at what is known.
+    Look(Box<dyn FnOnce(&Overview<'_>) + Send>),
     /// How the last reload went, if there was one.
     LastReload(oneshot::Sender<Option<Outcome>>),
+}
+
+/// What the main thread knows, for as long as somebody looks at it there.
+pub struct Overview<'a> {
+    /// The plan in force.
+    pub plan: &'a Plan,
+    /// What was measured.
+    pub ledger: &'a Ledger,
+    /// What shards counted, and hold.
+    pub reports: &'a Reports,
+    /// What the keeper of the servers' health counted.
+    pub of_health: Counters,
+    /// How reloads went.
+    pub reloads: &'a Reloads,
+    /// The ring tier in use.
+    pub tier: Tier,
+    /// No client is accepted any more.
+    pub draining: bool,
 }
 
 /// How the process stands.

@@ -22,6 +22,7 @@ pub fn difference(before: &Plan, after: &Plan) -> Vec<String> {
             named("[timeouts]".to_owned(), &plan.timeouts),
             named("[limits]".to_owned(), &(&plan.limits, plan.shards.max_connections)),
             named("[resolver]".to_owned(), &plan.resolver),
+            named("[telemetry]".to_owned(), &plan.telemetry),
         ]
     };
     compare(settings(before), settings(after), &mut lines);

@@ -87,6 +87,11 @@ impl Reports {
         sum
     }
 
+    /// That of each shard.
+    pub fn each(&self) -> impl Iterator<Item = &Report> {
+        self.shards.iter().map(|(_, report)| report)
+    }
+
     fn complete(&mut self) -> Option<Report> {
         let owing = self.shards.iter().any(|(state, _)| matches!(state, State::Owing(_)));
         (!owing && std::mem::take(&mut self.asked)).then(|| self.sum())

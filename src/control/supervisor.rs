@@ -1,17 +1,19 @@
 //! Starts the shards, watches them, and ends them.
 
 mod answers;
+mod measuring;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use super::admin::{self, AdminSocket, Ask, Office};
 use super::audience::Audience;
 use super::difference::difference;
 use super::discovery::Discovery;
+use super::observe::Observer;
 use super::outcome::Reloads;
 use super::reload::{Configuration, Next, Source};
 use super::reports::Reports;
@@ -240,6 +242,7 @@ const SERVING: &str = "serving";
 /// How far the process is.
 struct State {
     reports: Reports,
+    observer: Observer,
     audience: Audience,
     /// It drains.
     stopping: bool,
@@ -252,9 +255,10 @@ struct State {
 }
 
 impl State {
-    fn new(shards: usize, since: SystemTime) -> State {
+    fn new(shards: usize, plan: &Arc<Plan>, since: SystemTime) -> State {
         State {
             reports: Reports::new(shards),
+            observer: Observer::new(shards, plan),
             audience: Audience::new(since),
             stopping: false,
             over: false,
@@ -272,9 +276,10 @@ impl Running {
     /// The sentence of a shard that could not go on.
     pub fn wait(mut self) -> Result<(), String> {
         service::ready(SERVING);
-        let mut state = State::new(self.shards.commands().len(), self.since);
+        let mut state =
+            State::new(self.shards.commands().len(), &self.configuration.plan, self.since);
         while state.reports.any_running() && !state.over {
-            let Ok(message) = self.events.recv() else { break };
+            let Some(message) = self.next_message(&mut state) else { break };
             match message {
                 Message::Signal(request) => self.obey(request, &mut state),
                 Message::Shard(shard, event) => self.hear(shard, event, &mut state),
@@ -291,6 +296,7 @@ impl Running {
                 }
             }
         }
+        state.observer.finish();
         state.audience.print();
         let sum = state.reports.sum();
         self.publish(sum, &mut state);
@@ -312,8 +318,7 @@ impl Running {
             }
             Request::Report => {
                 state.audience.print();
-                state.reports.ask();
-                self.shards.tell(|| Command::Report);
+                self.ask_for_reports(state);
             }
             Request::Reload if self.upgrading => state.reload_wanted = true,
             Request::Reload | Request::Upgrade if state.stopping => {}
@@ -331,6 +336,10 @@ impl Running {
             }
             Event::Alive => {
                 state.reports.alive(shard);
+                None
+            }
+            Event::Measured(measured) => {
+                state.observer.take(shard, measured);
                 None
             }
             Event::Report(part) => state.reports.take(shard, *part),

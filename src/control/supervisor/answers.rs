@@ -5,10 +5,9 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 
 use super::{Running, State};
-use crate::control::admin::{Ask, NotSet, Status};
+use crate::control::admin::{Ask, NotSet, Overview, Status};
 use crate::control::health::Wish;
 use crate::plan::{ServerPlan, UpstreamPlan};
-use crate::shard::Command;
 
 /// Why nothing is reloaded during a drain.
 pub(super) const DRAINING: &str = "this process drains and will end; nothing is reloaded any more";
@@ -29,8 +28,7 @@ impl Running {
             }
             Ask::Totals { reset, reply } => {
                 state.audience.wait(reset, reply);
-                state.reports.ask();
-                self.shards.tell(|| Command::Report);
+                self.ask_for_reports(state);
             }
             Ask::Set { upstream, server, wish, reply } => {
                 let _ = reply.send(self.set(&upstream, &server, wish));
@@ -42,6 +40,18 @@ impl Running {
             Ask::Reload(reply) => {
                 self.reloads.wait(reply);
                 self.reload();
+            }
+            Ask::Look(look) => {
+                let (plan, ledger) = (&*self.configuration.plan, &state.observer.ledger);
+                look(&Overview {
+                    plan,
+                    ledger,
+                    reports: &state.reports,
+                    of_health: self.health.counters(),
+                    reloads: &self.reloads,
+                    tier: self.tier,
+                    draining: state.stopping,
+                });
             }
             Ask::LastReload(reply) => drop(reply.send(self.reloads.last().cloned())),
         }
@@ -76,6 +86,7 @@ impl Running {
     /// A report is complete: with what the checker has counted it goes to all who wait for one.
     pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
         report.counters.merge(&self.health.counters());
+        report.latency.clone_from(&state.observer.ledger.all);
         if state.audience.hear(&report, SystemTime::now()) {
             super::print(&report);
         }
