@@ -8,6 +8,7 @@ mod resolver;
 mod retry;
 mod steering;
 mod sticky;
+mod telemetry;
 mod trust;
 mod upstream;
 
@@ -44,6 +45,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
         upstream::check(upstream, complaints);
     }
     resolver::check(&file.resolver, complaints);
+    telemetry::check(&file.telemetry, complaints);
     retry::all(file, complaints);
     sticky::all(file, complaints);
     routes(&file.routes, complaints);

@@ -246,6 +246,11 @@ impl<'a> Field<'a> {
         self.quantity(range, &quantity::TIME)
     }
 
+    /// A time within `range`, which may have microseconds.
+    pub fn short_duration(self, range: RangeInclusive<Duration>) -> Option<Duration> {
+        self.quantity(range, &quantity::SHORT_TIME)
+    }
+
     /// A size within `range`, bytes.
     pub fn size(self, range: RangeInclusive<u64>) -> Option<u64> {
         self.quantity(range, &quantity::SIZE)

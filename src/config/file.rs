@@ -19,6 +19,7 @@ mod retry;
 mod route;
 mod source;
 mod sticky;
+mod telemetry;
 mod upstream;
 mod value;
 
@@ -35,6 +36,7 @@ pub(super) use resolver::ResolverTable;
 pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
 pub(super) use sticky::StickyTable;
+pub(super) use telemetry::TelemetryTable;
 pub(super) use upstream::{FileServers, ServerEntry, UpstreamTable};
 
 use std::time::Duration;
@@ -58,7 +60,7 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 14] = [
+const MAIN_KEYS: [&str; 15] = [
     "shards",
     "user",
     "group",
@@ -70,6 +72,7 @@ const MAIN_KEYS: [&str; 14] = [
     "limits",
     "timeouts",
     "resolver",
+    "telemetry",
     "log",
     "access_log",
     "tracing",
@@ -88,6 +91,7 @@ pub(super) struct File {
     pub limits: LimitsTable,
     pub timeouts: TimeoutsTable,
     pub resolver: ResolverTable,
+    pub telemetry: TelemetryTable,
     pub log: LogTable,
     pub access_log: Option<AccessLogTable>,
     pub tracing: TracingPlan,
@@ -158,6 +162,7 @@ impl File {
             TimeoutsTable::read(fields, &TIMEOUTS_GLOBAL)
         });
         file.resolver = table(fields.get("resolver"), "[resolver]", ResolverTable::read);
+        file.telemetry = table(fields.get("telemetry"), "[telemetry]", TelemetryTable::read);
         file.log = table(fields.get("log"), "[log]", LogTable::read);
         let access_log = fields.get("access_log").and_then(|field| field.table("[access_log]"));
         file.access_log = access_log.map(AccessLogTable::read);

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Units of time and their milliseconds. One unit a value: `90s`, not `1m30s`.
 const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
+/// The same and a smaller one, in microseconds, for what is measured and not waited for.
+const SHORT_TIMES: [(&str, u64); 5] =
+    [("us", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000)];
+
 /// Units of size and their bytes. Only the binary ones, whose names leave no doubt: `64k` means
 /// 64,000 to some programs and 65,536 to others.
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
@@ -30,6 +34,15 @@ pub(super) const TIME: Kind<Duration> = Kind {
     text: duration_text,
 };
 
+pub(super) const SHORT_TIME: Kind<Duration> = Kind {
+    name: "time",
+    units: "us, ms, s, m or h",
+    example: "10ms",
+    read: short_duration,
+    meant: duration_meant,
+    text: short_duration_text,
+};
+
 pub(super) const SIZE: Kind<u64> = Kind {
     name: "size",
     units: "B, KiB, MiB or GiB",
@@ -42,6 +55,11 @@ pub(super) const SIZE: Kind<u64> = Kind {
 /// Reads `500ms`, `10s`, `1m` or `1h`.
 fn duration(text: &str) -> Option<Duration> {
     scaled(text, &TIMES).map(Duration::from_millis)
+}
+
+/// Reads `250us` besides.
+fn short_duration(text: &str) -> Option<Duration> {
+    scaled(text, &SHORT_TIMES).map(Duration::from_micros)
 }
 
 /// Reads `512B`, `16KiB`, `1MiB` or `2GiB`.
@@ -59,6 +77,10 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 pub fn duration_text(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     text(ms, &TIMES)
+}
+
+pub fn short_duration_text(duration: Duration) -> String {
+    text(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX), &SHORT_TIMES)
 }
 
 pub fn size_text(bytes: u64) -> String {

@@ -8,6 +8,7 @@ mod names;
 mod refused;
 mod retry;
 mod steering;
+mod telemetry;
 
 use super::*;
 use crate::balance::PolicyKind;

@@ -5,7 +5,9 @@
 
 mod api;
 mod gate;
+mod latency;
 mod live;
+mod metrics;
 mod page;
 mod patience;
 mod server;
@@ -13,21 +15,26 @@ mod socket;
 mod view;
 mod watchers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
 use super::audience::Totals;
 use super::health::{self, Wish};
-use super::outcome::Outcome;
+use super::observe::{Key, Ledger};
+use super::outcome::{Outcome, Reloads};
+use super::reports::Reports;
 use crate::config::Written;
-use crate::plan::{Address, Plan};
-use crate::telemetry::Report;
+use crate::plan::{Address, Plan, ServerId};
+use crate::shard::Tier;
+use crate::telemetry::{Counters, Latency, Phase, Report, StatusClass};
 use watchers::Watchers;
 
 pub use server::Server;
 pub use socket::AdminSocket;
+pub use view::Views;
 
 /// What is asked of the main thread. A reply that is dropped means that the process is ending.
 pub enum Ask {
@@ -48,8 +55,28 @@ pub enum Ask {
     },
     /// Read the configuration anew.
     Reload(oneshot::Sender<Result<Outcome, &'static str>>),
+    /// Look at what is known.
+    Look(Box<dyn FnOnce(&Overview<'_>) + Send>),
     /// How the last reload went, if there was one.
     LastReload(oneshot::Sender<Option<Outcome>>),
+}
+
+/// What the main thread knows, for as long as somebody looks at it there.
+pub struct Overview<'a> {
+    /// The plan in force.
+    pub plan: &'a Plan,
+    /// What was measured.
+    pub ledger: &'a Ledger,
+    /// What shards counted, and hold.
+    pub reports: &'a Reports,
+    /// What the keeper of the servers' health counted.
+    pub of_health: Counters,
+    /// How reloads went.
+    pub reloads: &'a Reloads,
+    /// The ring tier in use.
+    pub tier: Tier,
+    /// No client is accepted any more.
+    pub draining: bool,
 }
 
 /// How the process stands.
@@ -80,8 +107,45 @@ pub struct Sample {
     pub status: Status,
     /// By which configuration.
     pub in_force: InForce,
-    /// What each shard has recorded since its start, and what it holds; in their order.
+    /// What each shard has counted since its start, and what it holds; in their order.
     pub shards: Vec<Report>,
+    /// What was recorded of requests.
+    pub measured: Recorded,
+}
+
+/// What of the ledger is shown to who watches.
+pub struct Recorded {
+    /// Latency since the start.
+    pub latency: Latency,
+    /// Requests that ended since the start, by class of status.
+    pub statuses: [u64; StatusClass::ALL.len()],
+    /// Body bytes from clients and to them, since the start.
+    pub bytes: [u64; 2],
+    /// By server: the 99th percentile of the last ten seconds, microseconds.
+    pub p99s: BTreeMap<ServerId, u64>,
+}
+
+impl Recorded {
+    /// From all that is known at this moment.
+    pub fn of(ledger: &Ledger, now: Instant) -> Recorded {
+        let mut statuses = [0; StatusClass::ALL.len()];
+        let mut bytes = [0; 2];
+        for route in ledger.routes.values() {
+            for counts in &route.requests {
+                statuses.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+            bytes[0] += route.from_clients;
+            bytes[1] += route.to_clients;
+        }
+        let p99 = |key: &Key| {
+            let Key::Server(id) = key else { return None };
+            let (latency, _) = ledger.last(std::slice::from_ref(key), live::SPAN, now);
+            let histogram = latency.histogram(Phase::Total);
+            (!histogram.is_empty()).then(|| (*id, histogram.value_at_percentile(99.0)))
+        };
+        let p99s = ledger.servers.keys().filter_map(p99).collect();
+        Recorded { latency: ledger.all.clone(), statuses, bytes, p99s }
+    }
 }
 
 /// Why nothing was set.

@@ -24,6 +24,7 @@ pub fn difference(before: &Plan, after: &Plan) -> Vec<String> {
             named("[resolver]".to_owned(), &plan.resolver),
             named("[access_log]".to_owned(), &plan.access_log),
             named("[tracing]".to_owned(), &plan.tracing),
+            named("[telemetry]".to_owned(), &plan.telemetry),
         ]
     };
     compare(settings(before), settings(after), &mut lines);

@@ -10,6 +10,8 @@ mod health;
 mod identity;
 mod limits;
 mod machine;
+mod metrics;
+mod observe;
 mod outcome;
 mod privileges;
 mod recent;

@@ -24,6 +24,8 @@ pub struct Reloads {
     waiting: Vec<Reply>,
     under_way: Option<UnderWay>,
     last: Option<Outcome>,
+    /// How many went well, and how many were refused.
+    counts: (u64, u64),
 }
 
 struct UnderWay {
@@ -70,6 +72,11 @@ impl Reloads {
         self.last.as_ref()
     }
 
+    /// How many went well, and how many were refused.
+    pub fn counts(&self) -> (u64, u64) {
+        self.counts
+    }
+
     fn tell(
         &mut self,
         since: SystemTime,
@@ -79,6 +86,10 @@ impl Reloads {
     ) {
         // Somebody may have set the clock.
         let took = at.duration_since(since).unwrap_or_default();
+        match result {
+            Ok(_) => self.counts.0 += 1,
+            Err(_) => self.counts.1 += 1,
+        }
         let outcome = Outcome { at, took, result };
         for reply in waiting {
             // Whoever asked may have gone.
@@ -120,5 +131,6 @@ mod tests {
         reloads.begin(at(6), Vec::new());
         reloads.done(at(7));
         assert_eq!(reloads.last().map(|last| last.at), Some(at(7)));
+        assert_eq!(reloads.counts(), (2, 1));
     }
 }

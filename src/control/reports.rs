@@ -86,16 +86,16 @@ impl Reports {
         if self.any_running() { self.complete() } else { None }
     }
 
-    /// What is known of each shard, in their order.
-    pub fn parts(&self) -> impl Iterator<Item = &Report> {
-        self.shards.iter().map(|(_, report)| report)
-    }
-
     /// All that is known now.
     pub fn sum(&self) -> Report {
         let mut sum = Report::default();
         self.shards.iter().for_each(|(_, report)| sum.merge(report));
         sum
+    }
+
+    /// That of each shard.
+    pub fn each(&self) -> impl Iterator<Item = &Report> {
+        self.shards.iter().map(|(_, report)| report)
     }
 
     fn complete(&mut self) -> Option<Report> {

@@ -1,12 +1,13 @@
 //! Starts the shards, watches them, and ends them.
 
 mod answers;
+mod measuring;
 mod succession;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use super::audience::Audience;
 use super::clock::now;
 use super::difference::difference;
 use super::discovery::Discovery;
+use super::observe::Observer;
 use super::outcome::Reloads;
 use super::reload::{Configuration, Next, Opened, Source};
 use super::reports::Reports;
@@ -265,14 +267,13 @@ fn await_all(
     Ok(())
 }
 
-/// How soon after the begin of a round of reports the next one may begin, however many ask.
-const ROUND_MIN: Duration = Duration::from_millis(5);
 /// What is told to the service manager while all is well.
 const SERVING: &str = "serving";
 
 /// How far the process is.
 struct State {
     reports: Reports,
+    observer: Observer,
     audience: Audience,
     /// Not before then may a round of reports begin.
     next_round: Instant,
@@ -289,9 +290,10 @@ struct State {
 }
 
 impl State {
-    fn new(shards: usize, since: SystemTime) -> State {
+    fn new(shards: usize, plan: &Arc<Plan>, since: SystemTime) -> State {
         State {
             reports: Reports::new(shards),
+            observer: Observer::new(shards, plan),
             audience: Audience::new(since),
             next_round: now(),
             samplers: Vec::new(),
@@ -314,7 +316,8 @@ impl Running {
         if self.in_charge {
             service::ready(SERVING);
         }
-        let mut state = State::new(self.shards.commands().len(), self.since);
+        let mut state =
+            State::new(self.shards.commands().len(), &self.configuration.plan, self.since);
         while self.has_to_go_on(&state) && !state.over {
             let Some(message) = self.next_message(&mut state) else { break };
             match message {
@@ -335,25 +338,12 @@ impl Running {
             }
         }
         self.configuration.access_log.finish();
+        state.observer.finish();
         state.audience.print();
         state.audience.gather();
         let sum = state.reports.sum();
         self.publish(sum, &mut state);
         state.failure.map_or(Ok(()), Err)
-    }
-
-    /// The next message; while there is none, a round of reports begins when it is due.
-    fn next_message(&self, state: &mut State) -> Option<Message> {
-        let wanted = |state: &State| state.audience.wants_another() || !state.samplers.is_empty();
-        while wanted(state) && !state.reports.are_under_way() {
-            let left = state.next_round.saturating_duration_since(now());
-            match self.events.recv_timeout(left) {
-                Ok(message) => return Some(message),
-                Err(RecvTimeoutError::Timeout) => self.ask_for_reports(state),
-                Err(RecvTimeoutError::Disconnected) => return None,
-            }
-        }
-        self.events.recv().ok()
     }
 
     fn has_to_go_on(&self, state: &State) -> bool {
@@ -396,6 +386,10 @@ impl Running {
                 state.reports.alive(shard);
                 None
             }
+            Event::Measured(measured) => {
+                state.observer.take(shard, measured);
+                None
+            }
             Event::Report(part) => state.reports.take(shard, *part),
             Event::Ended(part) => state.reports.end(shard, Some(*part)),
             Event::Failed(error) => {
@@ -407,17 +401,6 @@ impl Running {
         };
         if let Some(report) = complete {
             self.publish(report, state);
-        }
-    }
-
-    /// Has all shards report, unless they are about to or have just begun to: one round at a time
-    /// serves all who wait.
-    fn ask_for_reports(&self, state: &mut State) {
-        if now() >= state.next_round && state.reports.begin() {
-            tracing::debug!("shards are asked for reports");
-            state.next_round = now() + ROUND_MIN;
-            state.audience.gather();
-            self.shards.tell(|| Command::Report);
         }
     }
 

@@ -16,6 +16,7 @@ mod retry;
 mod route;
 mod shards;
 mod sticky;
+mod telemetry;
 mod timeouts;
 mod trace;
 mod trust;
@@ -38,6 +39,7 @@ pub use retry::{RetryOn, RetryPlan};
 pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};
+pub use telemetry::{HistogramLogPlan, TelemetryPlan};
 pub use timeouts::{Limits, Timeouts};
 pub use trace::{Created, TracingPlan};
 pub use trust::TrustedProxies;
@@ -71,6 +73,8 @@ pub struct Plan {
     pub upstreams: Vec<Arc<UpstreamPlan>>,
     /// How names of servers are looked up.
     pub resolver: ResolverPlan,
+    /// How measurements are told.
+    pub telemetry: TelemetryPlan,
     /// How often requests may come; routes refer to them by index.
     pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.

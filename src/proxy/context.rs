@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use super::access_log::AccessLog;
 use super::journal::Journal;
+use super::meter::{Measured, Meter};
 use super::trail::Trail;
 use super::{Rates, Turnstile};
 use crate::balance::Rng;
@@ -16,7 +17,7 @@ use crate::http1::TraceContext;
 use crate::plan::{Created, Plan, ServerId, SplicePlan, UpstreamPlan};
 use crate::ring::{Pipes, Ring, Tick};
 use crate::route::Table;
-use crate::telemetry::{Counters, Gauges, Record, Report, ServerUse};
+use crate::telemetry::{Counters, Gauges, Interval, Record, Report, ServerUse};
 use crate::upstream::{Group, News, Server, Site, Standing};
 
 /// A plan and this shard's state for it. An exchange keeps the one it began with.
@@ -29,6 +30,8 @@ pub struct Service {
     pub groups: Vec<Rc<Group>>,
     /// How often requests come.
     pub rates: Rates,
+    /// Records how its requests went.
+    meter: Rc<Meter>,
     /// Which server of which group has this number.
     places: HashMap<ServerId, (usize, usize)>,
     site: Rc<Site>,
@@ -77,8 +80,8 @@ impl Service {
             let servers = group.servers().iter().enumerate();
             servers.map(move |(index, server)| (server.id(), (upstream, index)))
         });
-        let places = servers.collect();
-        Rc::new(Service { plan, table, groups, rates, places, site })
+        let (places, meter) = (servers.collect(), Meter::new(&plan));
+        Rc::new(Service { plan, table, groups, rates, meter, places, site })
     }
 
     /// What this shard found out about servers and has not told yet.
@@ -127,7 +130,9 @@ pub struct Context {
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
     awaiting_room: RefCell<Vec<Waker>>,
-    report: RefCell<Report>,
+    /// Of the plans before the present one, while requests go on that began with them.
+    retired: RefCell<Vec<Rc<Meter>>>,
+    counters: RefCell<Counters>,
     scratch: RefCell<Vec<u8>>,
     id_base: u32,
     id_count: Cell<u32>,
@@ -160,7 +165,8 @@ impl Context {
             access_log,
             turnstile,
             awaiting_room: RefCell::default(),
-            report: RefCell::default(),
+            retired: RefCell::default(),
+            counters: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(4096)),
             id_base: (seed ^ (seed >> 32)) as u32,
             id_count: Cell::new(0),
@@ -214,22 +220,40 @@ impl Context {
 
     /// Counts something.
     pub fn count(&self, change: impl FnOnce(&mut Counters)) {
-        change(&mut self.report.borrow_mut().counters);
+        change(&mut self.counters.borrow_mut());
     }
 
     /// A request has ended: called once for each of which a byte has come.
     pub(super) fn finish(&self, trail: &Trail) -> Record {
         let record = trail.close(self.ring.now());
-        let mut report = self.report.borrow_mut();
-        report.counters.finished += 1;
-        report.latency.record(&record.phases);
+        self.count(|counters| counters.finished += 1);
+        trail.service.meter.record(&record);
         record
     }
 
-    /// What was recorded so far, and what is held now.
+    /// Serves by another plan from the next request on.
+    pub fn adopt(&self, service: Rc<Service>) {
+        let before = self.service.replace(service);
+        self.retired.borrow_mut().push(before.meter.clone());
+    }
+
+    /// Hands over what was recorded of requests since the last time, and goes on with `spare`.
+    pub fn hand_over(&self, spare: Option<Box<Interval>>, mut take: impl FnMut(Measured)) {
+        take(self.service.borrow().meter.swap(spare));
+        self.retired.borrow_mut().retain(|meter| {
+            if !meter.is_empty() {
+                take(Measured { retired: true, ..meter.swap(None) });
+            }
+            Rc::strong_count(meter) > 1
+        });
+    }
+
+    /// What was counted so far, and what is held now.
     pub fn report(&self) -> Report {
+        let (ring_completions, ring_enters) = self.ring.counts();
+        let counters = Counters { ring_completions, ring_enters, ..*self.counters.borrow() };
         let (gauges, servers) = (self.gauges(), self.servers());
-        Report { gauges, servers, ..self.report.borrow().clone() }
+        Report { counters, gauges, servers, ..Report::default() }
     }
 
     fn servers(&self) -> BTreeMap<u32, ServerUse> {

@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::plan::{AccessLogPlan, Plan, ServerId};
-use crate::proxy::Outlet;
-use crate::telemetry::Report;
+use crate::proxy::{Measured, Outlet};
+use crate::telemetry::{Interval, Report};
 use crate::upstream::{Finding, Standing};
 
 /// To a shard.
@@ -17,6 +17,9 @@ pub enum Command {
     Stop,
     /// Send an `Event::Report`.
     Report,
+    /// Send an `Event::Measured` with what was recorded of requests, and record into this from then
+    /// on, if it fits.
+    Measure(Option<Box<Interval>>),
     /// Send an `Event::Alive`.
     Ping,
     /// Log requests by this plan from now on, or not at all. What was logged by another goes where
@@ -58,9 +61,12 @@ pub enum Event {
     Adopted,
     /// It works off its tasks.
     Alive,
-    /// What it recorded so far.
+    /// What it counted so far.
     Report(Box<Report>),
-    /// It has ended; what it recorded.
+    /// What it recorded of requests since the last time. Those that began with an earlier plan come
+    /// apart from the others.
+    Measured(Measured),
+    /// It has ended; what it counted.
     Ended(Box<Report>),
     /// It could not start, or could not go on.
     Failed(String),

@@ -119,6 +119,7 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     let context = Context::new(ring.clone(), service, seed, commons.turnstile(), loads);
     let herald = Rc::new(Herald { number, notices });
     let listeners = Listeners::new(commons.handover(number));
+    let last = events.clone();
     let shard = Shard { context: context.clone(), events, herald, listeners: listeners.clone() };
     ring.spawn(sweep(context.clone()));
     ring.spawn(shard.herald.clone().tell(context.clone()));
@@ -129,6 +130,8 @@ async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
     // What it has goes out.
     context.access_log.set(None);
     pumped?;
+    // Without a receiver the process is ending anyway.
+    context.hand_over(None, |measured| drop(last.send((number, Event::Measured(measured)))));
     Ok(context.report())
 }
 
@@ -148,6 +151,9 @@ impl Shard {
         while let Some(command) = mailbox.recv(&context.ring).await {
             match command {
                 Command::Report => self.tell(Event::Report(Box::new(context.report()))),
+                Command::Measure(spare) => {
+                    context.hand_over(spare, |measured| self.tell(Event::Measured(measured)));
+                }
                 Command::Ping => self.tell(Event::Alive),
                 Command::Log(log) => context.access_log.set(log),
                 Command::Listen(sockets) => {
@@ -182,7 +188,7 @@ impl Shard {
     fn adopt(&self, plan: Arc<Plan>, listeners: Vec<Socket>) {
         let context = &self.context;
         let service = context.service.borrow().succeed(plan);
-        *context.service.borrow_mut() = service;
+        context.adopt(service);
         self.listeners.adopt(context, listeners);
     }
 }

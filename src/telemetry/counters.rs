@@ -97,4 +97,8 @@ counters! {
     copied: "body bytes copied",
     /// Body bytes forwarded inside the kernel.
     spliced: "body bytes spliced",
+    /// Completions that the ring brought.
+    ring_completions: "ring completions",
+    /// Calls of io_uring_enter(2).
+    ring_enters: "ring enters",
 }

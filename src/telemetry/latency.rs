@@ -1,6 +1,6 @@
 //! Latency histograms by phase of a request.
 
-use hdrhistogram::Histogram;
+use hdrhistogram::{Counter, Histogram};
 
 /// A part of a request's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,14 @@ impl Phase {
     /// All, in the order of a request.
     pub const ALL: [Phase; 6] =
         [Phase::Head, Phase::Queue, Phase::Connect, Phase::FirstByte, Phase::Body, Phase::Total];
+
+    /// For programs: a word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Phase::FirstByte => "first_byte",
+            other => other.name(),
+        }
+    }
 
     /// For reports.
     pub fn name(self) -> &'static str {
@@ -75,58 +83,104 @@ const LONGEST: u64 = 3_600_000_000;
 /// Significant decimal digits of a recorded value.
 const DIGITS: u8 = 2;
 
-/// A histogram for each phase, in microseconds with two significant digits, up to one hour.
-#[derive(Clone)]
-pub struct Latency {
-    histograms: [Histogram<u64>; 6],
-    /// Most requests do not queue and reuse a connection: their zeros need no histogram until
-    /// somebody reads it.
-    zeros: [u64; 6],
-}
+/// What stands for a phase that did not come to its end.
+const NEVER: u64 = u64::MAX;
 
-impl Default for Latency {
-    fn default() -> Self {
-        Latency { histograms: std::array::from_fn(|_| empty()), zeros: [0; 6] }
+/// How long each phase of a request took, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durations([u64; 6]);
+
+impl From<&Phases> for Durations {
+    fn from(at: &Phases) -> Durations {
+        Durations(Phase::ALL.map(|phase| at.duration(phase).map_or(NEVER, |nanos| nanos / 1000)))
     }
 }
 
-fn empty() -> Histogram<u64> {
+/// A histogram for each phase, in microseconds with two significant digits, up to one hour. Each
+/// gets its memory, 26 KiB (13 with `u32`), with the first value that is not zero: most requests do
+/// not queue and reuse a connection.
+#[derive(Clone)]
+pub struct Latency<C: Counter = u64> {
+    histograms: [Option<Box<Histogram<C>>>; 6],
+    /// Values below a microsecond.
+    zeros: [u64; 6],
+}
+
+impl<C: Counter> Default for Latency<C> {
+    fn default() -> Self {
+        Latency { histograms: std::array::from_fn(|_| None), zeros: [0; 6] }
+    }
+}
+
+fn empty<C: Counter>() -> Histogram<C> {
     Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("the bounds are constants that fit")
 }
 
-impl Latency {
+impl<C: Counter> Latency<C> {
     /// Records the phases of one request that came to their ends.
-    pub fn record(&mut self, at: &Phases) {
-        for phase in Phase::ALL {
-            if let Some(nanos) = at.duration(phase) {
-                self.add(phase, nanos);
+    pub fn record(&mut self, took: &Durations) {
+        for (phase, micros) in took.0.into_iter().enumerate() {
+            match (micros, &mut self.histograms[phase]) {
+                (0, _) => self.zeros[phase] += 1,
+                (NEVER, _) => {}
+                (micros, Some(histogram)) => histogram.saturating_record(micros),
+                (micros, none) => none.insert(Box::new(empty())).saturating_record(micros),
             }
         }
     }
 
-    fn add(&mut self, phase: Phase, nanos: u64) {
-        let micros = nanos / 1000;
-        if micros == 0 {
-            self.zeros[phase as usize] += 1;
-        } else {
-            self.histograms[phase as usize].saturating_record(micros);
+    /// How often a phase was recorded.
+    pub fn count(&self, phase: Phase) -> u64 {
+        let histogram = self.histograms[phase as usize].as_ref();
+        self.zeros[phase as usize] + histogram.map_or(0, |histogram| histogram.len())
+    }
+
+    /// Forgets all, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.zeros = [0; 6];
+        for histogram in self.histograms.iter_mut().flatten().filter(|one| !one.is_empty()) {
+            histogram.reset();
         }
     }
 
-    /// Adds what another shard recorded.
-    pub fn merge(&mut self, other: &Latency) {
-        for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
-            mine.add(theirs).expect("all have the same bounds");
+    /// What was recorded of a phase: values and how often, in ascending order. Values are the
+    /// largest that a histogram does not tell from what was recorded.
+    pub fn points(&self, phase: Phase) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let zeros = Some((0, self.zeros[phase as usize])).filter(|(_, count)| *count > 0);
+        let recorded = self.histograms[phase as usize].iter().flat_map(|histogram| {
+            let all = histogram.iter_recorded();
+            all.map(|point| (point.value_iterated_to(), point.count_at_value().as_u64()))
+        });
+        zeros.into_iter().chain(recorded)
+    }
+}
+
+impl Latency {
+    /// Records the same value so many times.
+    pub fn add(&mut self, phase: Phase, micros: u64, count: u64) {
+        if micros == 0 {
+            self.zeros[phase as usize] += count;
+        } else if count > 0 {
+            let histogram =
+                self.histograms[phase as usize].get_or_insert_with(|| Box::new(empty()));
+            histogram.saturating_record_n(micros, count);
         }
-        for (mine, theirs) in self.zeros.iter_mut().zip(&other.zeros) {
-            *mine += theirs;
+    }
+
+    /// Adds what was recorded elsewhere.
+    pub fn merge<C: Counter>(&mut self, other: &Latency<C>) {
+        for phase in Phase::ALL {
+            for (micros, count) in other.points(phase) {
+                self.add(phase, micros, count);
+            }
         }
     }
 
     /// The histogram of one phase, in microseconds.
     pub fn histogram(&self, phase: Phase) -> Histogram<u64> {
-        let mut whole = self.histograms[phase as usize].clone();
-        whole.record_n(0, self.zeros[phase as usize]).expect("zero is within the bounds");
+        let known = self.histograms[phase as usize].as_deref();
+        let mut whole = known.cloned().unwrap_or_else(empty);
+        whole.saturating_record_n(0, self.zeros[phase as usize]);
         whole
     }
 }
@@ -146,8 +200,8 @@ mod tests {
             first_byte: at(14),
             ended: at(34),
         };
-        let mut latency = Latency::default();
-        latency.record(&phases);
+        let mut latency = Latency::<u64>::default();
+        latency.record(&Durations::from(&phases));
         let max = |phase| latency.histogram(phase).max();
         for (phase, ms) in Phase::ALL.into_iter().zip([1, 2, 0, 10, 20, 33]) {
             let error = max(phase).abs_diff(ms * 1000);
@@ -157,11 +211,15 @@ mod tests {
 
     #[test]
     fn merged_shards_count_every_request() {
-        let mut sum = Latency::default();
+        let mut sum = Latency::<u64>::default();
         for _ in 0..3 {
-            let mut shard = Latency::default();
-            shard.record(&Phases { started: 1, ended: 5_001, ..Phases::default() });
-            shard.record(&Phases { started: 1, ended: 1, ..Phases::default() });
+            let mut shard = Latency::<u32>::default();
+            shard.record(&Durations::from(&Phases {
+                started: 1,
+                ended: 5_001,
+                ..Phases::default()
+            }));
+            shard.record(&Durations::from(&Phases { started: 1, ended: 1, ..Phases::default() }));
             sum.merge(&shard);
         }
         let total = sum.histogram(Phase::Total);
@@ -170,18 +228,53 @@ mod tests {
 
     #[test]
     fn hours_are_recorded_as_the_longest_time() {
-        let mut latency = Latency::default();
-        latency.record(&Phases { started: 1, ended: u64::MAX, ..Phases::default() });
+        let mut latency = Latency::<u64>::default();
+        latency.record(&Durations::from(&Phases {
+            started: 1,
+            ended: u64::MAX,
+            ..Phases::default()
+        }));
         assert_eq!(latency.histogram(Phase::Total).len(), 1);
     }
 
     /// A request that no server was found for has no time until its first byte.
     #[test]
     fn what_never_came_is_not_recorded() {
-        let mut latency = Latency::default();
-        latency.record(&Phases { started: 1, head: 2, ended: 3, ..Phases::default() });
-        latency.record(&Phases { started: 1, head: 2, leased: 3, ..Phases::default() });
+        let mut latency = Latency::<u64>::default();
+        latency.record(&Durations::from(&Phases {
+            started: 1,
+            head: 2,
+            ended: 3,
+            ..Phases::default()
+        }));
+        latency.record(&Durations::from(&Phases {
+            started: 1,
+            head: 2,
+            leased: 3,
+            ..Phases::default()
+        }));
         let counts = Phase::ALL.map(|phase| latency.histogram(phase).len());
         assert_eq!(counts, [2, 1, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn points_are_all_that_was_recorded() {
+        let mut latency = Latency::<u32>::default();
+        for micros in [0, 0, 1, 1, 1, 250, 100_000] {
+            let ended = 1 + micros * 1000;
+            latency.record(&Durations::from(&Phases { started: 1, ended, ..Phases::default() }));
+        }
+        let points: Vec<_> = latency.points(Phase::Total).collect();
+        assert_eq!(points[..3], [(0, 2), (1, 3), (250, 1)]);
+        let (value, count) = points[3];
+        assert_eq!((count, value.abs_diff(100_000) < 1000), (1, true));
+        assert_eq!(latency.points(Phase::Head).count(), 0);
+        let mut sum = Latency::default();
+        sum.merge(&latency);
+        assert!(sum.points(Phase::Total).eq(points));
+        assert_eq!((sum.count(Phase::Total), latency.count(Phase::Total)), (7, 7));
+        latency.clear();
+        assert_eq!((latency.count(Phase::Total), latency.points(Phase::Total).count()), (0, 0));
+        assert!(latency.histograms[Phase::Total as usize].is_some(), "memory stays");
     }
 }

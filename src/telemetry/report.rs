@@ -8,7 +8,8 @@ use super::{Counters, Gauges, Latency, Phase, ServerUse};
 /// Everything that shards recorded, merged.
 #[derive(Clone, Default)]
 pub struct Report {
-    /// Latency by phase.
+    /// Latency by phase. Shards leave it empty: they hand over what they record apart from their
+    /// reports.
     pub latency: Latency,
     /// Totals.
     pub counters: Counters,
@@ -64,12 +65,13 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Phases;
+    use crate::telemetry::{Durations, Phases};
 
     #[test]
     fn the_report_names_every_phase_and_the_reuse_ratio() {
         let mut report = Report::default();
-        report.latency.record(&Phases { started: 1, ended: 3_000_000, ..Phases::default() });
+        let phases = Phases { started: 1, ended: 3_000_000, ..Phases::default() };
+        report.latency.record(&Durations::from(&phases));
         report.counters.reused = 3;
         report.counters.dialled = 1;
         report.gauges.pipes_lent = 2;

@@ -17,7 +17,7 @@ use super::gate::Denied;
 use super::patience::Patience;
 use super::view::{self, Views};
 use super::watchers::WATCHERS_MAX;
-use super::{Ask, InForce, NotSet, Office, Status, gate, page};
+use super::{Ask, InForce, NotSet, Office, Overview, Status, gate, latency, metrics, page};
 use crate::control::audience::Totals;
 use crate::control::health::Wish;
 use crate::plan::{ServerState, WEIGHT_MAX};
@@ -46,6 +46,10 @@ pub fn router(office: Office, changes: &'static str) -> Router {
         .route("/v1/servers", get(servers).patch(set_server))
         .route("/v1/counters", get(counters))
         .route("/v1/counters/reset", post(reset))
+        .route("/v1/latency", get(latency::numbers))
+        .route("/v1/latency.hgrm", get(latency::distribution))
+        .route("/v1/latency.hlog", get(latency::log))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/reload", get(last_reload).post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
@@ -54,12 +58,12 @@ pub fn router(office: Office, changes: &'static str) -> Router {
 }
 
 /// An answer that says why there is no other.
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     sentence: String,
 }
 
-fn refusal(status: StatusCode, sentence: impl Into<String>) -> Refusal {
+pub(super) fn refusal(status: StatusCode, sentence: impl Into<String>) -> Refusal {
     Refusal { status, sentence: sentence.into() }
 }
 
@@ -69,13 +73,19 @@ impl IntoResponse for Refusal {
     }
 }
 
-type Answer = Result<Response, Refusal>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 fn answer(status: StatusCode, value: &Value) -> Response {
-    let mut response = Response::new(Body::from(format!("{value}\n")));
+    let mut response = text(format!("{value}\n").into_bytes(), "application/json");
     *response.status_mut() = status;
+    response
+}
+
+/// An answer of this type that nobody is to keep.
+pub(super) fn text(bytes: Vec<u8>, content_type: &'static str) -> Response {
+    let mut response = Response::new(Body::from(bytes));
     let fields = [
-        (CONTENT_TYPE, "application/json"),
+        (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
@@ -85,7 +95,7 @@ fn answer(status: StatusCode, value: &Value) -> Response {
     response
 }
 
-fn ok(value: &Value) -> Answer {
+pub(super) fn ok(value: &Value) -> Answer {
     Ok(answer(StatusCode::OK, value))
 }
 
@@ -110,6 +120,21 @@ impl Office {
         answer.await.map_err(|_| ending())
     }
 
+    /// What `look` makes of what is known, the newest of all shards included.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Overview<'_>) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.totals(false).await?;
+        self.ask(|reply| {
+            Ask::Look(Box::new(move |overview| {
+                // Whoever asked may have gone.
+                let _ = reply.send(look(overview));
+            }))
+        })
+        .await
+    }
+
     async fn status(&self) -> Result<Status, Refusal> {
         self.ask(Ask::Status).await
     }
@@ -122,7 +147,7 @@ impl Office {
         })
     }
 
-    async fn views(&self) -> Result<Views, Refusal> {
+    pub(super) async fn views(&self) -> Result<Views, Refusal> {
         self.health.look().await.ok_or_else(ending)
     }
 }
@@ -313,8 +338,9 @@ fn read_weight(value: &Value) -> Result<u32, String> {
 
 async fn unknown(uri: Uri) -> Response {
     let sentence = format!(
-        "there is nothing at {}; there are /, /v1, and /v1/ with live, config, listeners, routes, \
-         upstreams, servers, counters, counters/reset and reload",
+        "there is nothing at {}; there are /, /metrics, /v1, and /v1/ with live, config, listeners, \
+         routes, upstreams, servers, counters, counters/reset, latency, latency.hgrm, latency.hlog \
+         and reload",
         uri.path()
     );
     refusal(StatusCode::NOT_FOUND, sentence).into_response()

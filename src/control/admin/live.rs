@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 use super::view::Views;
 use super::{InForce, Sample};
 use crate::control::recent;
-use crate::plan::{Plan, ServerPlan};
-use crate::telemetry::{Counters, Latency, Phase, Report, ServerUse};
+use crate::plan::ServerPlan;
+use crate::telemetry::{Counters, Latency, Phase, Report, ServerUse, StatusClass};
 
 /// How far back percentiles and shares go.
-const SPAN: Duration = Duration::from_secs(10);
+pub const SPAN: Duration = Duration::from_secs(10);
 /// Upper bounds of the heat map's classes, microseconds: four to a factor of ten.
 const BOUNDS_US: [u64; 25] = [
     10, 18, 32, 56, 100, 180, 320, 560, 1_000, 1_800, 3_200, 5_600, 10_000, 18_000, 32_000, 56_000,
@@ -35,6 +35,8 @@ struct Moment {
     at: Instant,
     counters: Counters,
     latency: Latency,
+    statuses: [u64; StatusClass::ALL.len()],
+    bytes: [u64; 2],
     /// Requests of each shard.
     shards: Vec<u64>,
     servers: BTreeMap<u32, ServerUse>,
@@ -55,7 +57,9 @@ impl Window {
         let now = Moment {
             at,
             counters: sum.counters,
-            latency: sum.latency,
+            latency: sample.measured.latency.clone(),
+            statuses: sample.measured.statuses,
+            bytes: sample.measured.bytes,
             shards: sample.shards.iter().map(|shard| shard.counters.requests).collect(),
             servers: sum.servers,
         };
@@ -84,6 +88,7 @@ fn figures(
     let interval = now.at.saturating_duration_since(last.at).as_secs_f64();
     let rate = Rate(interval);
     let Counters { requests, refused, aborted, .. } = now.counters.since(&last.counters);
+    let [bytes_in, bytes_out] = [0, 1].map(|way| now.bytes[way].saturating_sub(last.bytes[way]));
     json!({
         "at": milliseconds(wall),
         "interval_s": interval,
@@ -91,18 +96,13 @@ fn figures(
         "process": std::process::id(),
         "state": if sample.status.draining { "draining" } else { "serving" },
         "requests_per_s": rate.of(requests),
-        // The counters do not tell bytes in from bytes out, nor one class of status from another.
-        "bytes_in_per_s": null,
-        "bytes_out_per_s": null,
-        "status_per_s": {
-            "1xx": null, "2xx": null, "3xx": null, "4xx": null, "5xx": null,
-            "aborted": rate.of(aborted),
-            "refused": rate.of(refused),
-        },
+        "bytes_in_per_s": rate.of(bytes_in),
+        "bytes_out_per_s": rate.of(bytes_out),
+        "status_per_s": statuses(now, last, rate, [("aborted", aborted), ("refused", refused)]),
         "phases": phases(&now.latency, &first.latency),
         "heat": heat(&now.latency, &last.latency),
         "shards": shards(sample, now, last, rate),
-        "servers": servers(&sample.status.plan, views, now, last, first),
+        "servers": servers(sample, views, now, last, first),
         "errors": errors(),
         "config": config(&sample.in_force),
     })
@@ -172,10 +172,30 @@ fn shards(sample: &Sample, now: &Moment, last: &Moment, rate: Rate) -> Vec<Value
     shard.collect()
 }
 
-fn servers(plan: &Plan, views: &Views, now: &Moment, last: &Moment, first: &Moment) -> Vec<Value> {
+/// By class, and these others.
+fn statuses(
+    now: &Moment,
+    last: &Moment,
+    rate: Rate,
+    others: [(&str, u64); 2],
+) -> Map<String, Value> {
+    let counts =
+        now.statuses.iter().zip(&last.statuses).map(|(now, last)| now.saturating_sub(*last));
+    let classes = StatusClass::ALL.iter().map(|class| class.name()).zip(counts);
+    let entry = |(name, count): (&str, u64)| (name.to_owned(), json!(rate.of(count)));
+    classes.chain(others).map(entry).collect()
+}
+
+fn servers(
+    sample: &Sample,
+    views: &Views,
+    now: &Moment,
+    last: &Moment,
+    first: &Moment,
+) -> Vec<Value> {
     let rate = Rate(now.at.saturating_duration_since(last.at).as_secs_f64());
     let mut all = Vec::new();
-    for upstream in &plan.upstreams {
+    for upstream in &sample.status.plan.upstreams {
         let lately = |server: &ServerPlan| now.of(server).since(&first.of(server)).requests;
         let sum: u64 = upstream.servers.iter().map(lately).sum();
         for server in &upstream.servers {
@@ -195,17 +215,11 @@ fn servers(plan: &Plan, views: &Views, now: &Moment, last: &Moment, first: &Mome
                 "requests_per_s": rate.of(usage.since(&last.of(server)).requests),
                 "share": share,
                 "failures": usage.failures,
-                "p99_us": p99_us(server),
+                "p99_us": sample.measured.p99s.get(&server.id),
             }));
         }
     }
     all
-}
-
-/// The 99th percentile of a server's answers in the last ten seconds, microseconds; `None`: not
-/// known. Here the histograms of single servers come in.
-fn p99_us(_: &ServerPlan) -> Option<u64> {
-    None
 }
 
 impl Moment {

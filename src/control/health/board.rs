@@ -73,6 +73,10 @@ pub enum Status {
 }
 
 impl Status {
+    /// All.
+    pub const ALL: [Status; 5] =
+        [Status::Up, Status::Ejected, Status::Failing, Status::Drain, Status::Down];
+
     /// Whether it takes requests.
     pub fn is_up(self) -> bool {
         self == Status::Up

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 
 use super::{Running, State};
-use crate::control::admin::{Ask, InForce, NotSet, Sample, Status};
+use crate::control::admin::{Ask, InForce, NotSet, Overview, Recorded, Sample, Status};
+use crate::control::clock::now;
 use crate::control::health::Wish;
 use crate::plan::{ServerPlan, UpstreamPlan};
 
@@ -39,6 +40,18 @@ impl Running {
             Ask::Reload(reply) => {
                 self.reloads.wait(reply);
                 self.reload();
+            }
+            Ask::Look(look) => {
+                let (plan, ledger) = (&*self.configuration.plan, &state.observer.ledger);
+                look(&Overview {
+                    plan,
+                    ledger,
+                    reports: &state.reports,
+                    of_health: self.health.counters(),
+                    reloads: &self.reloads,
+                    tier: self.tier,
+                    draining: state.stopping,
+                });
             }
             Ask::LastReload(reply) => drop(reply.send(self.reloads.last().cloned())),
         }
@@ -87,17 +100,23 @@ impl Running {
         }
     }
 
+    fn sample(&self, state: &State) -> Sample {
+        Sample {
+            status: self.status(state),
+            in_force: self.in_force(),
+            shards: state.reports.each().cloned().collect(),
+            measured: Recorded::of(&state.observer.ledger, now()),
+        }
+    }
+
     /// A report is complete: with what others have counted it goes to all who wait for one.
     pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
         report.counters.merge(&self.health.counters());
         report.counters.merge(&self.configuration.access_log.counters());
+        report.latency.clone_from(&state.observer.ledger.all);
         for reply in std::mem::take(&mut state.samplers) {
             // Whoever asked may have gone.
-            let _ = reply.send(Sample {
-                status: self.status(state),
-                in_force: self.in_force(),
-                shards: state.reports.parts().cloned().collect(),
-            });
+            let _ = reply.send(self.sample(state));
         }
         if state.audience.hear(&report, SystemTime::now()) {
             super::print(&report);
