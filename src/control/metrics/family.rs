@@ -94,7 +94,7 @@ impl Family {
 
     /// The same.
     pub fn push(&mut self, labels: &[(&'static str, &str)], number: impl Number) {
-        self.add(labels, Value::Number(number.as_f64()));
+        self.add(labels, Value::Number(number.float()));
     }
 
     /// Adds a series.
@@ -107,23 +107,23 @@ impl Family {
 /// What a number may be.
 pub trait Number {
     /// As scrapers have it: exact up to 2^53.
-    fn as_f64(self) -> f64;
+    fn float(self) -> f64;
 }
 
 impl Number for u64 {
-    fn as_f64(self) -> f64 {
+    fn float(self) -> f64 {
         self as f64
     }
 }
 
 impl Number for f64 {
-    fn as_f64(self) -> f64 {
+    fn float(self) -> f64 {
         self
     }
 }
 
 impl Number for bool {
-    fn as_f64(self) -> f64 {
+    fn float(self) -> f64 {
         f64::from(u8::from(self))
     }
 }

@@ -15,7 +15,7 @@ pub const CONTENT_TYPE: &str = "application/vnd.google.protobuf; \
 /// Each power of two is cut into 2^SCHEMA buckets: their bounds are 9 % apart.
 const SCHEMA: i32 = 3;
 /// What is below is counted as nothing, seconds: times are measured in microseconds.
-const ZERO_THRESHOLD: f64 = 1e-6;
+const ZERO_THRESHOLD: f64 = 0.5e-6;
 
 #[derive(Clone, PartialEq, Message)]
 struct MetricFamily {
@@ -156,15 +156,15 @@ fn histogram(distribution: &Distribution, bounds: &[u64]) -> Histogram {
         sample_sum: Some(distribution.sum()),
         bucket: classic.collect(),
         schema: Some(SCHEMA),
-        zero_threshold: Some(ZERO_THRESHOLD / 2.0),
+        zero_threshold: Some(ZERO_THRESHOLD),
         zero_count: Some(zeros.map(|(_, count)| count).sum()),
         positive_span,
         positive_delta,
     }
 }
 
-/// The number of the bucket that a time is in: its upper bound is 2^(number / 2^SCHEMA) seconds, and
-/// belongs to it.
+/// The number of the bucket that a time is in: its upper bound is 2^(number / 2^SCHEMA) seconds,
+/// and belongs to it.
 fn bucket(micros: u64) -> i32 {
     let buckets = f64::from(1 << SCHEMA);
     ((micros as f64 / 1e6).log2() * buckets).ceil() as i32
@@ -241,7 +241,7 @@ mod tests {
         let mut family = Family::new("t_seconds", Kind::Histogram, "T.");
         family.add(&[("phase", "total")], Value::Distribution(distribution(&points)));
         let families = [Family::new("c_total", Kind::Counter, "C.").with(&[], 7_u64), family];
-        let bytes = write(&families, &[1_000, 1_000_000]);
+        let bytes = write(&families, &[1_010, 1_000_000]);
         let mut rest = bytes.as_slice();
         let counter = MetricFamily::decode_length_delimited(&mut rest).expect("a counter");
         let times = MetricFamily::decode_length_delimited(&mut rest).expect("a histogram");
