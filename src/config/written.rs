@@ -59,15 +59,12 @@ fn without_secrets(text: &str) -> String {
     let mut spans = Vec::new();
     in_table(&root, false, &mut spans);
     spans.sort_by_key(|span| span.start);
-    let (mut shown, mut from) = (String::with_capacity(text.len()), 0);
-    for Range { start, end } in spans {
-        if let Some(before) = text.get(from..start) {
-            shown.extend([before, HIDDEN]);
-            from = end;
-        }
+    let mut shown = text.to_owned();
+    // From the end, so that the places before stay where they are.
+    for span in spans.into_iter().rev().filter(|span| text.get(span.clone()).is_some()) {
+        shown.replace_range(span, HIDDEN);
     }
-    shown.push_str(text.get(from..).unwrap_or_default());
-    comments_without_secrets(&shown)
+    comments_without_secrets(shown)
 }
 
 fn in_table(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {
@@ -88,15 +85,21 @@ fn in_value(value: &Spanned<DeValue<'_>>, secret: bool, spans: &mut Vec<Range<us
 
 /// A setting that was turned into a comment, or stands in one as an example, may be one in use
 /// elsewhere.
-fn comments_without_secrets(text: &str) -> String {
-    let line = |line: &str| {
-        let comment = line.trim_start().strip_prefix('#')?;
-        let (key, value) = comment.split_once('=')?;
-        let key = key.rsplit(['.', ' ', '{', ',', '#', ':']).find(|word| !word.is_empty())?;
-        let kept = line.len() - value.len();
-        is_secret(key).then(|| format!("{} {HIDDEN}\n", &line[..kept]))
-    };
-    text.split_inclusive('\n').map(|text| line(text).unwrap_or_else(|| text.to_owned())).collect()
+fn comments_without_secrets(text: String) -> String {
+    if !text.lines().any(|line| without_its_secret(line).is_some()) {
+        return text;
+    }
+    let line = |line: &str| without_its_secret(line).unwrap_or_else(|| line.to_owned());
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// What stands for a comment that sets a secret; `None`: this is none.
+fn without_its_secret(line: &str) -> Option<String> {
+    let comment = line.trim_start().strip_prefix('#')?;
+    let (key, value) = comment.split_once('=')?;
+    let key = key.rsplit(['.', ' ', '{', ',', '#', ':']).find(|word| !word.is_empty())?;
+    let kept = line.len() - value.len();
+    is_secret(key).then(|| format!("{} {HIDDEN}\n", &line[..kept]))
 }
 
 #[cfg(test)]
