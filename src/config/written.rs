@@ -24,6 +24,8 @@ pub struct WrittenFile {
     pub text: String,
 }
 
+/// Longest text that is kept of a file, bytes; what comes after that is not shown.
+const TEXT_MAX: usize = 256 << 10;
 /// What stands for a secret.
 pub const HIDDEN: &str = "\"(not shown)\"";
 
@@ -59,10 +61,18 @@ fn without_secrets(text: &str) -> String {
     let mut spans = Vec::new();
     in_table(&root, false, &mut spans);
     spans.sort_by_key(|span| span.start);
-    let mut shown = text.to_owned();
-    // From the end, so that the places before stay where they are.
-    for span in spans.into_iter().rev().filter(|span| text.get(span.clone()).is_some()) {
+    let mut end = (0..=text.len().min(TEXT_MAX)).rev().find(|at| text.is_char_boundary(*at));
+    // No secret is cut in two.
+    let torn = |end: &usize| spans.iter().find(|span| span.start < *end && *end < span.end);
+    end = end.map(|end| torn(&end).map_or(end, |span| span.start));
+    let end = end.unwrap_or_default();
+    let mut shown = text[..end].to_owned();
+    // From the last, so that the places before stay where they are.
+    for span in spans.into_iter().rev().filter(|span| span.end <= end) {
         shown.replace_range(span, HIDDEN);
+    }
+    if end < text.len() {
+        shown += &format!("\n# ... and {} bytes more, which are not shown\n", text.len() - end);
     }
     comments_without_secrets(shown)
 }
@@ -130,6 +140,16 @@ mod tests {
         for kept in ["A comment, kept.", "# kept", "\"admin.token\"", "X-A = \"b\"", "\"place\""] {
             assert!(shown.contains(kept), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_no_secret_in_it() {
+        let long = "x".repeat(TEXT_MAX);
+        let shown = without_secrets(&format!("token = \"first\"\na = \"{long}\"\nb = 1\n"));
+        assert!(shown.starts_with("token = \"(not shown)\"\na = \"xxx"), "{}", &shown[..40]);
+        assert!(shown.ends_with("bytes more, which are not shown\n") && !shown.contains("first"));
+        let shown = without_secrets(&format!("a = 1\ntoken = \"{long}\"\nb = 1\n"));
+        assert!(shown.starts_with("a = 1\ntoken = \n# ... and "), "{shown}");
     }
 
     #[test]
