@@ -12,14 +12,14 @@ use crate::plan::Plan;
 /// # Errors
 /// What is wrong and how to mend it.
 pub fn run(path: &Path) -> Result<(), String> {
-    let loaded = config::load(path, &control::machine()).map_err(|complaints| {
+    let mut loaded = config::load(path, &control::machine()).map_err(|complaints| {
         for complaint in &complaints {
             eprintln!("{complaint}");
         }
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
     let log = logging::start(&loaded.log);
-    let written = loaded.written.clone();
+    let written = std::mem::take(&mut loaded.written);
     let plan = accept(loaded);
     let path = path.to_owned();
     let again = move || {
@@ -27,10 +27,10 @@ pub fn run(path: &Path) -> Result<(), String> {
         let lines = |complaints: Vec<config::Complaint>| {
             complaints.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        let loaded = loaded.map_err(lines)?;
+        let mut loaded = loaded.map_err(lines)?;
         let (log, settings) = (log.clone(), loaded.log.clone());
         let accepted = Box::new(move || log.set(&settings));
-        let written = loaded.written.clone();
+        let written = std::mem::take(&mut loaded.written);
         Ok(control::Draft { plan: accept(loaded), written, accepted })
     };
     let running = control::start(plan, written, Some(Box::new(again)));

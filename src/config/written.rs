@@ -24,6 +24,8 @@ pub struct WrittenFile {
     pub text: String,
 }
 
+/// Longest text that is kept of a file, bytes; what comes after that is not shown.
+const TEXT_MAX: usize = 256 << 10;
 /// What stands for a secret.
 pub const HIDDEN: &str = "\"(not shown)\"";
 
@@ -59,15 +61,20 @@ fn without_secrets(text: &str) -> String {
     let mut spans = Vec::new();
     in_table(&root, false, &mut spans);
     spans.sort_by_key(|span| span.start);
-    let (mut shown, mut from) = (String::with_capacity(text.len()), 0);
-    for Range { start, end } in spans {
-        if let Some(before) = text.get(from..start) {
-            shown.extend([before, HIDDEN]);
-            from = end;
-        }
+    let mut end = (0..=text.len().min(TEXT_MAX)).rev().find(|at| text.is_char_boundary(*at));
+    // No secret is cut in two.
+    let torn = |end: &usize| spans.iter().find(|span| span.start < *end && *end < span.end);
+    end = end.map(|end| torn(&end).map_or(end, |span| span.start));
+    let end = end.unwrap_or_default();
+    let mut shown = text[..end].to_owned();
+    // From the last, so that the places before stay where they are.
+    for span in spans.into_iter().rev().filter(|span| span.end <= end) {
+        shown.replace_range(span, HIDDEN);
     }
-    shown.push_str(text.get(from..).unwrap_or_default());
-    comments_without_secrets(&shown)
+    if end < text.len() {
+        shown += &format!("\n# ... and {} bytes more, which are not shown\n", text.len() - end);
+    }
+    comments_without_secrets(shown)
 }
 
 fn in_table(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {
@@ -88,15 +95,21 @@ fn in_value(value: &Spanned<DeValue<'_>>, secret: bool, spans: &mut Vec<Range<us
 
 /// A setting that was turned into a comment, or stands in one as an example, may be one in use
 /// elsewhere.
-fn comments_without_secrets(text: &str) -> String {
-    let line = |line: &str| {
-        let comment = line.trim_start().strip_prefix('#')?;
-        let (key, value) = comment.split_once('=')?;
-        let key = key.rsplit(['.', ' ', '{', ',', '#', ':']).find(|word| !word.is_empty())?;
-        let kept = line.len() - value.len();
-        is_secret(key).then(|| format!("{} {HIDDEN}\n", &line[..kept]))
-    };
-    text.split_inclusive('\n').map(|text| line(text).unwrap_or_else(|| text.to_owned())).collect()
+fn comments_without_secrets(text: String) -> String {
+    if !text.lines().any(|line| without_its_secret(line).is_some()) {
+        return text;
+    }
+    let line = |line: &str| without_its_secret(line).unwrap_or_else(|| line.to_owned());
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// What stands for a comment that sets a secret; `None`: this is none.
+fn without_its_secret(line: &str) -> Option<String> {
+    let comment = line.trim_start().strip_prefix('#')?;
+    let (key, value) = comment.split_once('=')?;
+    let key = key.rsplit(['.', ' ', '{', ',', '#', ':']).find(|word| !word.is_empty())?;
+    let kept = line.len() - value.len();
+    is_secret(key).then(|| format!("{} {HIDDEN}\n", &line[..kept]))
 }
 
 #[cfg(test)]
@@ -127,6 +140,16 @@ mod tests {
         for kept in ["A comment, kept.", "# kept", "\"admin.token\"", "X-A = \"b\"", "\"place\""] {
             assert!(shown.contains(kept), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_no_secret_in_it() {
+        let long = "x".repeat(TEXT_MAX);
+        let shown = without_secrets(&format!("token = \"first\"\na = \"{long}\"\nb = 1\n"));
+        assert!(shown.starts_with("token = \"(not shown)\"\na = \"xxx"), "{}", &shown[..40]);
+        assert!(shown.ends_with("bytes more, which are not shown\n") && !shown.contains("first"));
+        let shown = without_secrets(&format!("a = 1\ntoken = \"{long}\"\nb = 1\n"));
+        assert!(shown.starts_with("a = 1\ntoken = \n# ... and "), "{shown}");
     }
 
     #[test]
