@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::*;
@@ -215,4 +216,35 @@ fn each_metric_is_documented(tier: Tier) {
         .filter(|name| name.starts_with("corelane_") || name.starts_with("process_"))
         .collect();
     assert_eq!(told, documented);
+}
+
+/// A dashboard that asks for what there is not shows nothing, and an alert of that never fires.
+#[test]
+fn dashboard_and_alerts_ask_for_what_there_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file");
+    let documented = read("docs/metrics.md");
+    let dashboard = read("scripts/grafana/corelane.json");
+    let parsed: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");
+    assert!(parsed["panels"].as_array().is_some_and(|panels| panels.len() > 20));
+    for text in [dashboard, read("scripts/grafana/alerts.yaml")] {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names =
+            words.filter(|word| word.starts_with("corelane_") || word.starts_with("process_"));
+        let mut count = 0;
+        for name in names {
+            let name = name.strip_suffix("_bucket").unwrap_or(name);
+            assert!(documented.contains(&format!("`{name}`")), "{name}");
+            count += 1;
+        }
+        assert!(count > 8, "{count}");
+    }
+    if !is_here("promtool") {
+        println!("skipped: there is no promtool (Debian package prometheus)");
+        return;
+    }
+    let alerts = folder.join("scripts/grafana/alerts.yaml");
+    let check = Command::new("promtool").args(["check", "rules"]).arg(alerts).output();
+    let check = check.expect("promtool");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }

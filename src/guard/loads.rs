@@ -192,8 +192,8 @@ mod tests {
         views[1].set_full(true);
         views[1].publish(1);
         views[2].publish(8);
-        assert_eq!(views[0].relief(10), None);
-        assert_eq!(views[0].relief(20), Some(2));
+        assert_eq!(views[0].relief(9), None);
+        assert_eq!(views[0].relief(10), Some(2));
         views[1].set_full(false);
         assert_eq!(views[0].load(1), 1);
         assert_eq!(views[0].relief(10), Some(1));

@@ -13,7 +13,7 @@ const LEVELS: [(&str, &str); 5] = [
 ];
 
 /// The rooms, and the modules in them that log something. A test holds this to be true.
-const MODULES: [&str; 33] = [
+const MODULES: [&str; 36] = [
     "balance",
     "cli",
     "cli::run",
@@ -23,13 +23,16 @@ const MODULES: [&str; 33] = [
     "control::admin",
     "control::discovery",
     "control::health",
+    "control::observe",
     "control::privileges",
+    "control::recent",
     "control::reload",
     "control::service",
     "control::signals",
     "control::sockets",
     "control::steering",
     "control::supervisor",
+    "control::upgrade",
     "guard",
     "http1",
     "plan",
