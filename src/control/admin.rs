@@ -117,6 +117,8 @@ pub struct Sample {
 pub struct Recorded {
     /// Latency since the start.
     pub latency: Latency,
+    /// And in the last ten seconds.
+    pub lately: Latency,
     /// Requests that ended since the start, by class of status.
     pub statuses: [u64; StatusClass::ALL.len()],
     /// Body bytes from clients and to them, since the start.
@@ -144,7 +146,8 @@ impl Recorded {
             (!histogram.is_empty()).then(|| (*id, histogram.value_at_percentile(99.0)))
         };
         let p99s = ledger.servers.keys().filter_map(p99).collect();
-        Recorded { latency: ledger.all.clone(), statuses, bytes, p99s }
+        let (lately, _) = ledger.last(&[Key::All], live::SPAN, now);
+        Recorded { latency: ledger.all.clone(), lately, statuses, bytes, p99s }
     }
 }
 

@@ -63,6 +63,8 @@ impl Observer {
             self.log = new.as_ref().and_then(|plan| start_log(plan, &self.ledger));
         }
         self.plan = plan.clone();
+        // Shards keep the plan before until they have told what was recorded by it.
+        self.next = now();
     }
 
     /// How long until the shards are to be asked.

@@ -338,9 +338,9 @@ fn read_weight(value: &Value) -> Result<u32, String> {
 
 async fn unknown(uri: Uri) -> Response {
     let sentence = format!(
-        "there is nothing at {}; there are /, /metrics, /v1, and /v1/ with live, config, listeners, \
-         routes, upstreams, servers, counters, counters/reset, latency, latency.hgrm, latency.hlog \
-         and reload",
+        "there is nothing at {}; there are /, /metrics, /v1, and /v1/ with live, config, \
+         listeners, routes, upstreams, servers, counters, counters/reset, latency, latency.hgrm, \
+         latency.hlog and reload",
         uri.path()
     );
     refusal(StatusCode::NOT_FOUND, sentence).into_response()

@@ -99,7 +99,7 @@ fn figures(
         "bytes_in_per_s": rate.of(bytes_in),
         "bytes_out_per_s": rate.of(bytes_out),
         "status_per_s": statuses(now, last, rate, [("aborted", aborted), ("refused", refused)]),
-        "phases": phases(&now.latency, &first.latency),
+        "phases": phases(&sample.measured.lately),
         "heat": heat(&now.latency, &last.latency),
         "shards": shards(sample, now, last, rate),
         "servers": servers(sample, views, now, last, first),
@@ -126,18 +126,16 @@ fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn phases(now: &Latency, before: &Latency) -> Map<String, Value> {
+fn phases(latency: &Latency) -> Map<String, Value> {
     let phase = |phase: Phase| {
-        let mut histogram = now.histogram(phase);
-        // It does not fail: what was recorded stays recorded.
-        let _ = histogram.subtract(before.histogram(phase));
+        let histogram = latency.histogram(phase);
         let at = |percentile| histogram.value_at_percentile(percentile);
         let figures = json!({
             "count": histogram.len(),
             "p50": at(50.0), "p90": at(90.0), "p99": at(99.0), "p999": at(99.9),
             "max": histogram.max(),
         });
-        (phase.name().replace(' ', "_"), figures)
+        (phase.label().to_owned(), figures)
     };
     Phase::ALL.into_iter().map(phase).collect()
 }
@@ -146,6 +144,7 @@ fn phases(now: &Latency, before: &Latency) -> Map<String, Value> {
 fn heat(now: &Latency, before: &Latency) -> Value {
     let mut counts = [0_u64; BOUNDS_US.len() + 1];
     let mut histogram = now.histogram(Phase::Total);
+    // It does not fail: what was recorded stays recorded.
     let _ = histogram.subtract(before.histogram(Phase::Total));
     for value in histogram.iter_recorded() {
         let micros = histogram.lowest_equivalent(value.value_iterated_to());

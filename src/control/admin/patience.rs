@@ -21,8 +21,8 @@ struct Shared {
 }
 
 impl Patience {
-    /// That of a connection that begins now, and has this `place` until it ends. `closed`: its sender goes when who watches is no
-    /// longer served.
+    /// That of a connection that begins now, and has this `place` until it ends. `closed`: its
+    /// sender goes when who watches is no longer served.
     pub fn new(place: OwnedSemaphorePermit, closed: watch::Receiver<()>) -> Patience {
         let (until, _) = watch::channel(Instant::now() + TIME_MAX);
         Patience(Arc::new(Shared { until, place: Mutex::new(Some(place)), closed }))
