@@ -126,13 +126,17 @@ fn buckets_are_those_of_the_configuration(tier: Tier) {
     assert_eq!(value(&text, most), Some(7.0));
 }
 
-fn promtool_finds_nothing_to_say(tier: Tier) {
-    let is_here = |program: &str| {
-        let found = Command::new(program).arg("--version").stderr(Stdio::null()).output();
-        found.is_ok_and(|output| output.status.success())
-    };
-    if !is_here("promtool") {
+fn promtool_is_here() -> bool {
+    let found = Command::new("promtool").arg("--version").stderr(Stdio::null()).output();
+    let is_here = found.is_ok_and(|output| output.status.success());
+    if !is_here {
         println!("skipped: there is no promtool (Debian package prometheus)");
+    }
+    is_here
+}
+
+fn promtool_finds_nothing_to_say(tier: Tier) {
+    if !promtool_is_here() {
         return;
     }
     let (admin, origin) = (Admin::new(), Origin::saying(ok("hello")));
@@ -239,8 +243,7 @@ fn dashboard_and_alerts_ask_for_what_there_is() {
         }
         assert!(count > 8, "{count}");
     }
-    if !is_here("promtool") {
-        println!("skipped: there is no promtool (Debian package prometheus)");
+    if !promtool_is_here() {
         return;
     }
     let alerts = folder.join("scripts/grafana/alerts.yaml");

@@ -1,6 +1,6 @@
 //! How long a connection of the admin address may last.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -16,7 +16,7 @@ pub struct Patience(Arc<Shared>);
 struct Shared {
     until: watch::Sender<Instant>,
     /// Among those who come and go; watchers have none.
-    place: Mutex<Option<OwnedSemaphorePermit>>,
+    place: watch::Sender<Option<OwnedSemaphorePermit>>,
     closed: watch::Receiver<()>,
 }
 
@@ -25,7 +25,8 @@ impl Patience {
     /// sender goes when who watches is no longer served.
     pub fn new(place: OwnedSemaphorePermit, closed: watch::Receiver<()>) -> Patience {
         let (until, _) = watch::channel(Instant::now() + TIME_MAX);
-        Patience(Arc::new(Shared { until, place: Mutex::new(Some(place)), closed }))
+        let (place, _) = watch::channel(Some(place));
+        Patience(Arc::new(Shared { until, place, closed }))
     }
 
     /// It is a watcher's from now on, which has been sent something: begins anew.
@@ -36,16 +37,12 @@ impl Patience {
 
     /// Whether it is a watcher's.
     pub fn is_a_watchers(&self) -> bool {
-        self.place().is_none()
+        self.0.place.borrow().is_none()
     }
 
     /// Leaves its place to another.
     pub fn leave(&self) {
-        self.place().take();
-    }
-
-    fn place(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
-        self.0.place.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.place.send_replace(None);
     }
 
     /// Waits until it is over.
