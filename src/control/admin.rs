@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use hdrhistogram::Histogram;
 use tokio::sync::oneshot;
 
 use super::audience::Totals;
@@ -115,9 +116,9 @@ pub struct Sample {
 
 /// What of the ledger is shown to who watches.
 pub struct Recorded {
-    /// Latency since the start.
-    pub latency: Latency,
-    /// And in the last ten seconds.
+    /// How long requests took altogether, since the start.
+    pub total: Histogram<u64>,
+    /// Latency in the last ten seconds.
     pub lately: Latency,
     /// Requests that ended since the start, by class of status.
     pub statuses: [u64; StatusClass::ALL.len()],
@@ -147,7 +148,7 @@ impl Recorded {
         };
         let p99s = ledger.servers.keys().filter_map(p99).collect();
         let (lately, _) = ledger.last(&[Key::All], live::SPAN, now);
-        Recorded { latency: ledger.all.clone(), lately, statuses, bytes, p99s }
+        Recorded { total: ledger.all.histogram(Phase::Total), lately, statuses, bytes, p99s }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
+use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::view::Views;
@@ -34,7 +35,7 @@ pub struct Window {
 struct Moment {
     at: Instant,
     counters: Counters,
-    latency: Latency,
+    total: Histogram<u64>,
     statuses: [u64; StatusClass::ALL.len()],
     bytes: [u64; 2],
     /// Requests of each shard.
@@ -57,7 +58,7 @@ impl Window {
         let now = Moment {
             at,
             counters: sum.counters,
-            latency: sample.measured.latency.clone(),
+            total: sample.measured.total.clone(),
             statuses: sample.measured.statuses,
             bytes: sample.measured.bytes,
             shards: sample.shards.iter().map(|shard| shard.counters.requests).collect(),
@@ -100,7 +101,7 @@ fn figures(
         "bytes_out_per_s": rate.of(bytes_out),
         "status_per_s": statuses(now, last, rate, [("aborted", aborted), ("refused", refused)]),
         "phases": phases(&sample.measured.lately),
-        "heat": heat(&now.latency, &last.latency),
+        "heat": heat(&now.total, &last.total),
         "shards": shards(sample, now, last, rate),
         "servers": servers(sample, views, now, last, first),
         "errors": errors(),
@@ -141,11 +142,11 @@ fn phases(latency: &Latency) -> Map<String, Value> {
 }
 
 /// How many requests took how long altogether; the last class has what is above the last bound.
-fn heat(now: &Latency, before: &Latency) -> Value {
+fn heat(now: &Histogram<u64>, before: &Histogram<u64>) -> Value {
     let mut counts = [0_u64; BOUNDS_US.len() + 1];
-    let mut histogram = now.histogram(Phase::Total);
+    let mut histogram = now.clone();
     // It does not fail: what was recorded stays recorded.
-    let _ = histogram.subtract(before.histogram(Phase::Total));
+    let _ = histogram.subtract(before);
     for value in histogram.iter_recorded() {
         let micros = histogram.lowest_equivalent(value.value_iterated_to());
         let class = BOUNDS_US.partition_point(|bound| *bound < micros);
