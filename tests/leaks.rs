@@ -5,6 +5,7 @@ mod support;
 
 use std::thread;
 
+use rustix::process::Signal;
 use support::*;
 
 tiered! {
@@ -136,7 +137,10 @@ fn files_do_not_run_out(tier: Tier) {
     let origin = Origin::named("origin");
     let few_files = Confinement { open_files: Some(160), ..Confinement::default() };
     let proxy = Config::new(tier).origin("app", &origin).confined(few_files).start();
+    // All wait in the queue when the shard first looks: it must not take more than it can serve.
+    proxy.signal(Signal::STOP);
     let mut clients: Vec<_> = (0..200).map(|_| proxy.client()).collect();
+    proxy.signal(Signal::CONT);
     for client in &mut clients {
         let close = "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
         client.send(close);

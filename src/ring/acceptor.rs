@@ -22,6 +22,8 @@ pub struct Acceptor {
     ring: Ring,
     listener: OwnedFd,
     armed: Option<Key>,
+    /// Whether what is armed accepts all who come.
+    all: bool,
     /// A wait for somebody to come, where accept(2) itself does not wait.
     readable: Option<Key>,
 }
@@ -29,19 +31,22 @@ pub struct Acceptor {
 impl Acceptor {
     /// Accepts from `listener`, a socket in listening state.
     pub fn new(ring: &Ring, listener: OwnedFd) -> Acceptor {
-        Acceptor { ring: ring.clone(), listener, armed: None, readable: None }
+        Acceptor { ring: ring.clone(), listener, armed: None, all: false, readable: None }
     }
 
-    /// The next connection.
+    /// The next connection. With `all`, the kernel may accept everyone who waits, whom the next
+    /// calls return: cheaper, where there is room for as many as the socket's queue holds.
     ///
     /// # Errors
     /// Those of accept(2); EMFILE and ENFILE are for the caller to wait out.
-    pub async fn accept(&mut self) -> io::Result<OwnedFd> {
-        poll_fn(|context| self.poll_accept(context)).await
-    }
-
-    /// As [`Acceptor::accept`].
-    pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
+    pub fn poll_accept(
+        &mut self,
+        context: &mut Context<'_>,
+        all: bool,
+    ) -> Poll<io::Result<OwnedFd>> {
+        if self.all && !all {
+            self.pause();
+        }
         loop {
             let fd = self.listener.as_raw_fd();
             if let Some(key) = self.readable {
@@ -51,9 +56,10 @@ impl Acceptor {
                     Progress::Last(..) => self.readable = None,
                 }
             }
-            let multi = self.ring.tier() == Tier::V6_1;
-            let key =
-                *self.armed.get_or_insert_with(|| self.ring.start(Request::Accept { fd, multi }));
+            let key = *self.armed.get_or_insert_with(|| {
+                self.all = all && self.ring.tier() == Tier::V6_1;
+                self.ring.start(Request::Accept { fd, multi: self.all })
+            });
             let outcome = match self.ring.poll(key, context.waker()) {
                 Progress::Pending => return Poll::Pending,
                 Progress::More(outcome) => outcome,
@@ -77,7 +83,8 @@ impl Acceptor {
 
     /// Accepts no more until the next [`Acceptor::poll_accept`]; what the kernel had accepted by
     /// then waits for it.
-    pub fn pause(&self) {
+    pub fn pause(&mut self) {
+        self.all = false;
         if let Some(key) = self.armed {
             self.ring.stop_operation(key);
         }

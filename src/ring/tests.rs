@@ -283,10 +283,24 @@ fn accepts_and_hands_over_what_waits_at_the_end() {
         let address = listener.local_addr().unwrap();
         let mut acceptor = Acceptor::new(&ring, listener.into());
         let _first = TcpStream::connect(address).unwrap();
-        acceptor.accept().await.unwrap();
+        poll_fn(|task| acceptor.poll_accept(task, true)).await.unwrap();
         let _waiting: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
         assert_eq!(acceptor.finish().await.len(), 3);
         assert!(TcpStream::connect(address).is_err());
+    });
+}
+
+#[test]
+fn accepts_one_by_one_where_room_is_scarce() {
+    in_every_tier(|ring| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let queue = listener.try_clone().unwrap();
+        let mut acceptor = Acceptor::new(&ring, listener.into());
+        let _waiting: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        poll_fn(|task| acceptor.poll_accept(task, false)).await.unwrap();
+        queue.set_nonblocking(true).unwrap();
+        assert!(queue.accept().is_ok() && queue.accept().is_ok());
     });
 }
 

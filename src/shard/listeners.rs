@@ -240,8 +240,10 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, open: Ope
     loop {
         // What another shard is to serve needs no room here.
         let passes = || closing() || relief(&context, &door).is_some();
-        room(&context, Some(&acceptor), &timer, passes).await;
-        let accepted = poll_fn(|task| match acceptor.poll_accept(task) {
+        room(&context, Some(&mut acceptor), &timer, passes).await;
+        let queued = door.listener.plan().backlog.saturating_mul(listeners.open.get() as u32);
+        let all = has_room_for(&context, queued);
+        let accepted = poll_fn(|task| match acceptor.poll_accept(task, all) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => door.poll_closing(task).map(|()| None),
         });
@@ -253,7 +255,7 @@ async fn accept(context: Rc<Context>, socket: OwnedFd, door: Rc<Door>, open: Ope
                 context.count(|counters| counters.accepted += 1);
                 let Some(fd) = listeners.hand_over(&context, &door, fd) else { continue };
                 // Another listener of the shard may have taken the last place meanwhile.
-                room(&context, Some(&acceptor), &timer, closing).await;
+                room(&context, Some(&mut acceptor), &timer, closing).await;
                 listeners.serve(&context, listener(), fd, own);
             }
             Some(Err(error)) if !door.closing.get() => {
@@ -293,7 +295,12 @@ async fn take_over(context: Rc<Context>, mut handed: Mailbox<Handed>, open: Open
 }
 
 fn has_all_connections(context: &Context) -> bool {
-    context.connections.get() >= context.service.borrow().plan.shards.max_connections.max(1)
+    !has_room_for(context, 1)
+}
+
+fn has_room_for(context: &Context, more: u32) -> bool {
+    let max = context.service.borrow().plan.shards.max_connections.max(1);
+    max.saturating_sub(context.connections.get()) >= more
 }
 
 fn is_full(context: &Context) -> bool {
@@ -304,14 +311,14 @@ fn is_full(context: &Context) -> bool {
 /// more stay in the accept queue. Clients that keep a connection and do not use it make room.
 async fn room(
     context: &Context,
-    acceptor: Option<&Acceptor>,
+    mut acceptor: Option<&mut Acceptor>,
     timer: &Timer,
     closing: impl Fn() -> bool,
 ) {
     while is_full(context) && !closing() {
         // Else the others would think that it has no more than they, and go on.
         context.loads.set_full(true);
-        if let Some(acceptor) = acceptor {
+        if let Some(acceptor) = &mut acceptor {
             acceptor.pause();
         }
         if has_all_connections(context) {
