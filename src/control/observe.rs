@@ -93,7 +93,8 @@ impl Observer {
     }
 
     /// A shard has answered.
-    pub fn take(&mut self, shard: usize, measured: Measured) {
+    pub fn take(&mut self, shard: usize, mut measured: Measured) {
+        measured.interval.settle();
         if !measured.interval.is_empty() {
             self.ledger.take(&measured);
             if let Some(log) = &mut self.log {

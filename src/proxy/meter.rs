@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::Plan;
-use crate::telemetry::{Interval, Record, Shape};
+use crate::plan::{Action, Plan, RoutePlan};
+use crate::telemetry::{Interval, Members, Record, Shape};
 
 /// What was recorded, with the plan that says what its numbers mean.
 pub struct Measured {
@@ -27,8 +27,11 @@ pub struct Meter {
 impl Meter {
     /// With nothing recorded.
     pub fn new(plan: &Arc<Plan>) -> Rc<Meter> {
-        let servers = plan.upstreams.iter().map(|upstream| upstream.servers.len());
-        let shape = Shape::new(plan.routes.len(), servers);
+        let members = plan.upstreams.iter().enumerate().map(|(index, upstream)| Members {
+            servers: upstream.servers.len(),
+            route: only_route(&plan.routes, index),
+        });
+        let shape = Shape::new(plan.routes.len(), members);
         let interval = RefCell::new(Box::new(Interval::new(&shape)));
         Rc::new(Meter { plan: plan.clone(), shape, interval })
     }
@@ -51,4 +54,12 @@ impl Meter {
         let interval = self.interval.replace(next);
         Measured { plan: self.plan.clone(), interval, retired: false }
     }
+}
+
+/// The route that leads to this upstream, if no other does.
+fn only_route(routes: &[RoutePlan], upstream: usize) -> Option<usize> {
+    let leads = |route: &RoutePlan| matches!(route.action, Action::Upstream(to) if to == upstream);
+    let mut leading = routes.iter().enumerate().filter(|(_, route)| leads(route));
+    let (first, _) = leading.next()?;
+    leading.next().is_none().then_some(first)
 }

@@ -171,10 +171,10 @@ impl ServersNow {
 /// Counters of all shards together.
 fn totals(overview: &Overview<'_>) -> Vec<Family> {
     let mut sum = overview.reports.sum().counters;
-    sum.merge(&overview.of_health);
+    sum.merge(&overview.besides);
     type Of = fn(&Counters) -> u64;
     type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, Of)]);
-    const ROWS: [Row; 9] = [
+    const ROWS: [Row; 10] = [
         (
             "corelane_retries_total",
             "Requests tried again, by the cause.",
@@ -242,6 +242,12 @@ fn totals(overview: &Overview<'_>) -> Vec<Family> {
             "Connections that became tunnels.",
             "",
             &[("", |of| of.tunnels)],
+        ),
+        (
+            "corelane_access_log_lines_lost_total",
+            "Requests missing in the access log: it could not be written as fast, or at all.",
+            "",
+            &[("", |of| of.log_lines_lost)],
         ),
     ];
     let families = ROWS.iter().map(|(name, help, label, rows)| {
