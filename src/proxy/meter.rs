@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::{Action, Plan, RoutePlan};
+use crate::plan::{Action, Plan};
 use crate::telemetry::{Interval, Members, Record, Shape};
 
 /// What was recorded, with the plan that says what its numbers mean.
@@ -27,10 +27,10 @@ pub struct Meter {
 impl Meter {
     /// With nothing recorded.
     pub fn new(plan: &Arc<Plan>) -> Rc<Meter> {
-        let members = plan.upstreams.iter().enumerate().map(|(index, upstream)| Members {
-            servers: upstream.servers.len(),
-            route: only_route(&plan.routes, index),
-        });
+        let routes = only_routes(plan);
+        let members = plan.upstreams.iter().zip(routes);
+        let members =
+            members.map(|(upstream, route)| Members { servers: upstream.servers.len(), route });
         let shape = Shape::new(plan.routes.len(), members);
         let interval = RefCell::new(Box::new(Interval::new(&shape)));
         Rc::new(Meter { plan: plan.clone(), shape, interval })
@@ -56,10 +56,16 @@ impl Meter {
     }
 }
 
-/// The route that leads to this upstream, if no other does.
-fn only_route(routes: &[RoutePlan], upstream: usize) -> Option<usize> {
-    let leads = |route: &RoutePlan| matches!(route.action, Action::Upstream(to) if to == upstream);
-    let mut leading = routes.iter().enumerate().filter(|(_, route)| leads(route));
-    let (first, _) = leading.next()?;
-    leading.next().is_none().then_some(first)
+/// By upstream: the route that leads to it, if no other does.
+fn only_routes(plan: &Plan) -> Vec<Option<usize>> {
+    let mut leading = vec![(0, None); plan.upstreams.len()];
+    for (index, route) in plan.routes.iter().enumerate() {
+        if let Action::Upstream(upstream) = route.action
+            && let Some((count, first)) = leading.get_mut(upstream)
+        {
+            *count += 1;
+            *first = first.or(Some(index));
+        }
+    }
+    leading.into_iter().map(|(count, first)| first.filter(|_| count == 1)).collect()
 }

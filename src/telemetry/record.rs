@@ -67,6 +67,8 @@ pub enum End {
     ClientLeft,
     /// The server broke off its response, which the client has a part of.
     CutShort,
+    /// The process ended before that. Its status is 503 if there was none.
+    CutOff,
 }
 
 /// Methods, as far as they are told apart.

@@ -98,6 +98,10 @@ fn read_name(field: Field<'_>) -> Option<String> {
         let what = "a route's name is a short line of text";
         return field.refuse(what, "use 1 to 100 characters without control characters");
     }
+    if ["(other)", "(none)"].contains(&text) {
+        let what = format!("a route cannot be called \"{text}\": metrics mean others by it");
+        return field.refuse(what, "choose another name");
+    }
     Some(text.to_owned())
 }
 

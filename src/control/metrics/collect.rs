@@ -280,6 +280,8 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
     let mut completions = counter("corelane_ring_completions_total", "Completions taken.");
     let mut operations = gauge("corelane_ring_operations", "Operations under way.");
     let mut buffers = gauge("corelane_receive_buffers", "Receive buffers that have memory.");
+    let help = "The most receive buffers that a shard may have.";
+    let mut buffers_max = gauge("corelane_receive_buffers_max", help);
     let mut pipes = gauge("corelane_pipes", "Pipes that exist.");
     for (number, report) in overview.reports.each().enumerate() {
         let shard = number.to_string();
@@ -295,7 +297,9 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
         connections.push(&[plain[0], ("state", "active")], busy);
         connections.push(&[plain[0], ("state", "idle")], held.connections - busy);
         let forwarded = held.requests.saturating_sub(held.waiting);
-        requests.push(&[plain[0], ("state", "waiting")], held.waiting);
+        requests.push(&[plain[0], ("state", "queued")], held.queued);
+        let connecting = held.waiting.saturating_sub(held.queued);
+        requests.push(&[plain[0], ("state", "connecting")], connecting);
         requests.push(&[plain[0], ("state", "forwarded")], forwarded);
         idle.push(&plain, held.idle);
         enters.push(&plain, ring_enters);
@@ -304,6 +308,7 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
         let free = held.buffers.saturating_sub(held.buffers_lent);
         buffers.push(&[plain[0], ("state", "used")], held.buffers_lent);
         buffers.push(&[plain[0], ("state", "free")], free);
+        buffers_max.push(&plain, u64::from(overview.plan.shards.ring.buffers));
         pipes.push(&[plain[0], ("state", "used")], held.pipes_lent);
         pipes.push(&[plain[0], ("state", "free")], held.pipes.saturating_sub(held.pipes_lent));
     }
@@ -318,6 +323,7 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
         completions,
         operations,
         buffers,
+        buffers_max,
         pipes,
     ]
 }
