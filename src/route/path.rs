@@ -161,7 +161,7 @@ fn stays_encoded(rest: &[u8]) -> bool {
 }
 
 /// The byte that `%XX` at the beginning of `rest` stands for.
-fn decode(rest: &[u8]) -> Option<u8> {
+pub(super) fn decode(rest: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     match rest {
         [b'%', high, low, ..] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
