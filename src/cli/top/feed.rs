@@ -3,7 +3,6 @@
 //! otherwise have more of it pile up each second.
 
 use std::io;
-use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 #[allow(clippy::disallowed_types, reason = "no shard is near; held for a moment")]
@@ -61,8 +60,7 @@ impl Newest {
     /// false: nobody takes any more.
     fn put(&self, news: News, messages: &Sender<Message>) -> bool {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let untaken = mem::replace(&mut *newest, Some(news));
-        untaken.is_some() || messages.send(Message::News).is_ok()
+        newest.replace(news).is_some() || messages.send(Message::News).is_ok()
     }
 }
 
