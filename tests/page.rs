@@ -220,7 +220,7 @@ fn it_says_when_the_proxy_is_gone_and_comes_back_with_it() {
     browser.run("lastAt -= 1e6");
     soon("it begins anew", || browser.run(lengths)[0].as_u64() < Some(25));
     // One that nobody sees lets go, and stays so until it is seen.
-    browser.run("asleep = true; current.abort()");
+    browser.run("paused = true; current.abort()");
     soon("it pauses", || link() == "Paused");
     browser.run("document.dispatchEvent(new Event('visibilitychange'))");
     soon("it goes on", || link() == "Live");
@@ -229,7 +229,7 @@ fn it_says_when_the_proxy_is_gone_and_comes_back_with_it() {
     let banner = browser.text("return $('banner').textContent");
     assert!(banner.contains("no connection to the proxy"), "{banner}");
     browser.shoot("lost");
-    browser.run("asleep = true");
+    browser.run("paused = true");
     soon("it pauses while it is lost", || link() == "Paused");
     let proxy = config().toml(&admin(port, None)).start();
     browser.run("document.dispatchEvent(new Event('visibilitychange'))");

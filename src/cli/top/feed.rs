@@ -60,8 +60,7 @@ impl Newest {
     /// false: nobody takes any more.
     fn put(&self, news: News, messages: &Sender<Message>) -> bool {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let untaken = newest.replace(news);
-        untaken.is_some() || messages.send(Message::News).is_ok()
+        newest.replace(news).is_some() || messages.send(Message::News).is_ok()
     }
 }
 

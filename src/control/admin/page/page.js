@@ -35,7 +35,7 @@ let retry = 0;
 let wake = null;
 // The request for figures that is under way.
 let current = null;
-let asleep = false;
+let paused = false;
 let rouse = null;
 // The change that is carried out once there is a token; given up with the question.
 let afterwards = null;
@@ -137,13 +137,13 @@ async function watch() {
 async function keepWatching() {
   let refused = false;
   for (;;) {
-    if (asleep) {
+    if (paused) {
       link("wait", "Paused");
       await new Promise((resolve) => { rouse = resolve; });
       link("wait", "Connecting…");
     }
     const why = await watch();
-    if (asleep) continue;
+    if (paused) continue;
     if (why === "without") {
       // The token was not the right one, and it may be that looking needs none.
       refused = true;
@@ -432,11 +432,11 @@ function pauseUnseen() {
   clearTimeout(hiding);
   if (document.hidden) {
     hiding = setTimeout(() => {
-      asleep = true;
+      paused = true;
       if (current) current.abort();
     }, HIDDEN_MAX);
-  } else if (asleep) {
-    asleep = false;
+  } else if (paused) {
+    paused = false;
     if (rouse) rouse();
   }
 }
