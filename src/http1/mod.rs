@@ -11,6 +11,7 @@ mod diagnosis;
 #[cfg(any(test, fuzzing))]
 pub mod differential;
 mod edits;
+mod encoding;
 mod exchange;
 mod forwarded;
 mod framing;
@@ -34,6 +35,7 @@ mod trailers;
 
 pub use chunked::{ChunkStep, ChunkedDecoder, write_chunk_size};
 pub use edits::FieldEdits;
+pub use encoding::{Accepted, Coding};
 pub use exchange::{Exchange, ResponseStep};
 pub use framing::{RequestFraming, ResponseFraming};
 pub use head::{Field, FieldStorage, MAX_FIELDS, Version};

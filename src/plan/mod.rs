@@ -7,6 +7,7 @@ mod access_log;
 mod account;
 mod admin;
 mod allowance;
+mod content;
 mod health;
 mod listener;
 mod members;
@@ -23,13 +24,17 @@ mod trust;
 mod upstream;
 mod value;
 
-pub use crate::http1::FieldEdits;
+pub use crate::http1::{Coding, FieldEdits};
 pub use access_log::{
     AccessLogPlan, Escape, FIELDS_MAX, FormatError, LogFormat, LogTarget, Sample, Segment, Variable,
 };
 pub use account::Account;
 pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
+pub use content::{
+    Asked, BasicAuthPlan, CompressPlan, ContentPlan, CorsPlan, MaintenancePlan, OriginPattern,
+    OriginPatternError, Origins, Page, Switch, TypePattern,
+};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan, Steering};
 pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};

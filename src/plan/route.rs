@@ -1,6 +1,6 @@
 //! What to do with a request once its route is known.
 
-use super::{Limits, RetryPlan, Timeouts};
+use super::{ContentPlan, Limits, RetryPlan, Timeouts};
 use crate::guard::Access;
 use crate::http1::FieldEdits;
 
@@ -30,6 +30,8 @@ pub struct RoutePlan {
     pub rates: Vec<usize>,
     /// Whose requests it answers; others get 403. `None`: everybody's.
     pub access: Option<Access>,
+    /// Maintenance, passwords and the like; most routes have nothing of it.
+    pub content: Option<Box<ContentPlan>>,
     /// Whether its requests are in the access log.
     pub access_log: bool,
 }

@@ -4,9 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 
 use super::access_log::AccessLog;
+use super::compress::Compression;
+use super::credentials::{Credentials, Inquiry};
 use super::journal::Journal;
 use super::meter::{Measured, Meter};
 use super::trail::Trail;
@@ -126,6 +129,10 @@ pub struct Context {
     pub attempts: Journal,
     /// What is written about each.
     pub access_log: AccessLog,
+    /// What responses that are compressed share.
+    pub(super) compression: Compression,
+    /// What is known of passwords that requests bring.
+    pub(super) credentials: Credentials,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -148,6 +155,7 @@ impl Context {
         seed: u64,
         turnstile: Option<Turnstile>,
         loads: Loads,
+        desk: SyncSender<Inquiry>,
     ) -> Rc<Context> {
         let splice = service.plan.shards.splice.clone();
         let access_log = AccessLog::new(service.site.shard, seed);
@@ -163,6 +171,8 @@ impl Context {
             failures: Journal::default(),
             attempts: Journal::default(),
             access_log,
+            compression: Compression::default(),
+            credentials: Credentials::new(desk),
             turnstile,
             awaiting_room: RefCell::default(),
             retired: RefCell::default(),

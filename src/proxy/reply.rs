@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::sync::Arc;
 
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use super::content;
 use super::trail::Trail;
 use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
@@ -35,6 +37,10 @@ pub enum Failure {
     NoRoute,
     /// The client's address is kept out here.
     Forbidden,
+    /// It brings no password, or a wrong one; what it is asked for.
+    Unauthorized(Arc<str>),
+    /// Its password could not be checked: too many others wait to be.
+    Unverified,
     /// There have been too many requests like it.
     TooMany(TooMany),
     /// It is a TRACE, which is not forwarded.
@@ -73,6 +79,8 @@ impl Failure {
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::Forbidden => 403,
+            Failure::Unauthorized(_) => 401,
+            Failure::Unverified => 503,
             Failure::TooMany(_) => 429,
             Failure::Trace => 405,
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
@@ -123,6 +131,9 @@ impl Failure {
                 let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
                 Some(("Retry-After", seconds.to_string().into()))
             }
+            Failure::Unauthorized(challenge) => {
+                Some(("WWW-Authenticate", challenge.to_string().into()))
+            }
             Failure::Trace => Some((ALLOW.0, ALLOW.1.into())),
             _ if self.status() == 503 => Some(("Retry-After", "1".into())),
             _ => None,
@@ -141,6 +152,8 @@ impl Failure {
             Failure::NoRoute => "No route matches this host and path.",
             Failure::TooMany(_) => "There have been too many requests.",
             Failure::Forbidden => "Requests from this address are not answered here.",
+            Failure::Unauthorized(_) => "A user's name and password are needed here.",
+            Failure::Unverified => "Too many passwords are being checked.",
             Failure::Trace => "TRACE is not forwarded here.",
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
@@ -182,10 +195,10 @@ pub struct Reply<'a> {
 
 /// A response of our own, ready to be sent.
 pub struct OwnResponse {
-    status: u16,
-    bytes: Vec<u8>,
+    pub(super) status: u16,
+    pub(super) bytes: Vec<u8>,
     /// How many of the bytes are its body.
-    body_len: u64,
+    pub(super) body_len: u64,
 }
 
 /// How an answer of our own goes to its client.
@@ -290,7 +303,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
 
 /// Sends a response of our own.
 pub async fn send(client: &Client, trail: &Trail, response: OwnResponse, keep: bool) -> Next {
-    let OwnResponse { status, bytes, body_len } = response;
+    let OwnResponse { status, bytes, body_len } = content::dress(trail, response, keep);
     trail.note(|record| {
         record.own = true;
         record.status = status;

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
+use super::content::{self, Stop};
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
+use super::response::Failed;
 use super::trail::Trail;
 use super::{Service, admission};
 use crate::balance::hash_key;
@@ -14,7 +16,7 @@ use crate::http1::{
     FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming, RequestHead,
     RequestRewrite, Version, parse_request, write_request,
 };
-use crate::plan::{Action, BodyText, HashKey, Limits, Redirect, RoutePlan, UpstreamPlan};
+use crate::plan::{Action, BodyText, HashKey, Limits, Page, Redirect, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -202,6 +204,12 @@ enum Own<'p> {
         status: u16,
         body: &'p BodyText,
     },
+    /// Of a route that does not answer just now.
+    Page {
+        route: &'p RoutePlan,
+        status: u16,
+        page: &'p Page,
+    },
     Redirect {
         route: &'p RoutePlan,
         redirect: &'p Redirect,
@@ -278,6 +286,12 @@ fn find<'p>(
     trail.note(|record| record.route = Some(index as u32));
     let route = &service.plan.routes[index];
     admission::to_route(client, service, route, head).map_err(Own::Failure)?;
+    if let Some(content) = &route.content {
+        content::enter(client, trail, content, head).map_err(|stop| match stop {
+            Stop::Failure(failure) => Own::Failure(failure),
+            Stop::Page { status, page } => Own::Page { route, status, page },
+        })?;
+    }
     if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
         && n > limit
     {
@@ -313,6 +327,11 @@ impl Answer {
             }
             Own::Fixed { route, status, body } => {
                 Content::Response(fixed_response(route, status, body, manner))
+            }
+            Own::Page { route, status, page } => {
+                let reply = Reply::of_route(route, status, manner);
+                let Page { content_type, bytes: body } = page;
+                Content::Response(Reply { content_type, body, ..reply }.to_response())
             }
             Own::Redirect { route, redirect } => {
                 Content::Response(redirection(route, redirect, head, manner))
@@ -354,6 +373,14 @@ async fn answer_locally(client: &Client, trail: &Trail, answer: Answer, mut buf:
     } else {
         drop(buf);
     }
+    let content = match content::settle(client, trail).await {
+        Ok(()) => content,
+        Err(Failed::Answer(failure)) => Content::Failure(failure),
+        Err(_) => {
+            trail.client_left();
+            return Next::Close;
+        }
+    };
     match content {
         Content::Response(response) => {
             reply::send(client, trail, response, manner.keep_alive).await
