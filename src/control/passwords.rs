@@ -1,5 +1,7 @@
 //! Checks the passwords that requests bring, so that no shard has to.
 
+#![allow(clippy::disallowed_types, reason = "these threads take their work from one queue")]
+
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};

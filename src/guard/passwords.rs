@@ -175,21 +175,18 @@ fn read_entry(entry: &str) -> Result<(&str, Secret), Wrong> {
 }
 
 fn read_secret(hash: &str) -> Result<Secret, Wrong> {
-    let md5 = [("$apr1$", "$apr1$"), ("$1$", "$1$")];
-    if let Some((marker, rest)) =
-        md5.iter().find_map(|(start, marker)| Some((*marker, hash.strip_prefix(start)?)))
-    {
-        return read_md5(marker, rest);
+    for marker in ["$apr1$", "$1$"] {
+        if let Some(rest) = hash.strip_prefix(marker) {
+            return read_md5(marker, rest);
+        }
     }
     if ["$2y$", "$2b$", "$2a$"].iter().any(|start| hash.starts_with(start)) {
         return read_bcrypt(hash);
     }
-    match [("$5$", false), ("$6$", true)]
-        .iter()
-        .find_map(|(start, wide)| Some((hash.strip_prefix(start)?, *wide)))
-    {
-        Some((rest, wide)) => return read_sha_crypt(rest, wide),
-        None => {}
+    for (start, wide) in [("$5$", false), ("$6$", true)] {
+        if let Some(rest) = hash.strip_prefix(start) {
+            return read_sha_crypt(rest, wide);
+        }
     }
     if let Some(base64) = hash.strip_prefix("{SHA}") {
         return read_sha1(base64, false);

@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod allowance;
 mod content;
+mod edits;
 mod health;
 mod listener;
 mod members;
@@ -18,6 +19,7 @@ mod route;
 mod shards;
 mod sticky;
 mod telemetry;
+mod template;
 mod timeouts;
 mod trace;
 mod trust;
@@ -35,16 +37,18 @@ pub use content::{
     Asked, BasicAuthPlan, CompressPlan, ContentPlan, CorsPlan, MaintenancePlan, OriginPattern,
     OriginPatternError, Origins, Page, Switch, TypePattern,
 };
+pub use edits::EditsPlan;
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan, Steering};
 pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};
 pub use rate::{RateKey, RatePlan};
 pub use resolver::ResolverPlan;
 pub use retry::{RetryOn, RetryPlan};
-pub use route::{Action, BodyText, Redirect, RedirectPart, RoutePlan};
+pub use route::{Action, BodyText, Redirect, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use telemetry::{HistogramLogPlan, TelemetryPlan};
+pub use template::{Scope, Template, TemplateError, Term};
 pub use timeouts::{Limits, Timeouts};
 pub use trace::{Created, TracingPlan};
 pub use trust::TrustedProxies;

@@ -333,20 +333,21 @@ impl Attempt<'_> {
                     if self.progress.sent_at.get().is_none() {
                         return Err(bad("The server switched protocols before the request's end."));
                     }
-                    write_switching(out, &head, &route.response_fields, self.set_cookie);
+                    let edits = self.request.response_edits(self.client, head.facts.status);
+                    write_switching(out, &head, &edits, self.set_cookie);
                     buf.advance(len);
                     Ok((Judged::Tunnel, out.clone()))
                 }
                 ResponseStep::Final { body_in, body_out, keep_alive } => {
                     self.mark_first_byte(head.facts.status);
-                    let edits = &route.response_fields;
-                    let shape = content::shape(self.client, self.trail, &head, to_head, edits);
+                    let edits = self.request.response_edits(self.client, head.facts.status);
+                    let shape = content::shape(self.client, self.trail, &head, to_head, &edits);
                     let compressed = shape.as_ref().is_some_and(|shape| shape.compressed);
                     let how = ResponseRewrite {
                         client_version: self.request.version,
                         keep_alive: keep_alive && !self.client.finished.get(),
                         body: shape.as_ref().map_or(body_out, |shape| shape.announced(body_out)),
-                        edits: shape.as_ref().map_or(edits, |shape| &shape.edits),
+                        edits: shape.as_ref().map_or(&*edits, |shape| &shape.edits),
                         set_cookie: self.set_cookie,
                     };
                     write_response(out, &head, &how);
