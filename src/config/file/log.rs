@@ -13,7 +13,7 @@ const LEVELS: [(&str, &str); 5] = [
 ];
 
 /// The rooms, and the modules in them that log something. A test holds this to be true.
-const MODULES: [&str; 36] = [
+const MODULES: [&str; 37] = [
     "balance",
     "cli",
     "cli::run",
@@ -23,6 +23,7 @@ const MODULES: [&str; 36] = [
     "control::admin",
     "control::discovery",
     "control::health",
+    "control::maintenance",
     "control::observe",
     "control::privileges",
     "control::recent",
