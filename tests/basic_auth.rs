@@ -49,7 +49,8 @@ impl Site {
         let config = Config::new(tier)
             .origin("app", origin)
             .route(&format!(
-                "upstream = \"app\"\nbasic_auth = {{ realm = \"The \\\"place\\\"\", file = {file:?} }}"
+                "upstream = \"app\"\n\
+                 basic_auth = {{ realm = \"The \\\"place\\\"\", file = {file:?} }}"
             ))
             .route("path = \"/free\"\nrespond = { status = 200, body = \"free\" }");
         Site { file, config, _folder: folder }

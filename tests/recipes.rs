@@ -40,7 +40,7 @@ fn completed(example: &str) -> String {
 fn examples_are_accepted_without_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
     let user = "ann:$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA\n";
-    let token = "a token of more than sixteen characters\n";
+    let token = "0123456789abcdef0123456789abcdef\n";
     for (name, text) in [("staff.htpasswd", user), ("closed.html", "<p>"), ("admin.token", token)] {
         fs::write(folder.path().join(name), text).expect("a file");
     }

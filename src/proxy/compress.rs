@@ -96,8 +96,13 @@ pub async fn forward(
                 next = Some(buf);
             }
             // What it had is finished above, if this was a proper end.
-            Ok(None) => drop(body.end_of_stream().ok_or(Broken::CutShort)?),
-            Err(_) => return Err(Broken::CutShort),
+            Ok(None) if body.end_of_stream().is_some() => {}
+            // The client is to see that there was something, and that it broke off.
+            Ok(None) | Err(_) => {
+                encoder.flush().map_err(|_| Broken::CutShort)?;
+                outlet.send(encoder.take()).await?;
+                return Err(Broken::CutShort);
+            }
         }
     }
 }
