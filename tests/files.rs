@@ -20,6 +20,7 @@ tiered! {
     what_is_no_file_is_not_served,
     directories_have_an_index_or_a_listing,
     try_looks_here_and_there,
+    what_routes_do_about_content_holds_for_files,
     an_alias_stands_for_what_the_route_matches,
     codings_that_lie_ready_are_sent,
     freshness_is_told,
@@ -361,6 +362,35 @@ fn try_looks_here_and_there(tier: Tier) {
     let shell = proxy.get("/nothing");
     assert_eq!((shell.status, text(&shell)), (200, "page"));
     assert_eq!(status(&proxy, "/circle"), 500);
+}
+
+/// Also behind `try`, which must not lead past a route's password.
+fn what_routes_do_about_content_holds_for_files(tier: Tier) {
+    let site = Site::new();
+    site.put("a.txt", "a".repeat(5000)).put("large.txt", "b".repeat(200_000)).put("in/x", "x");
+    let inner = format!(
+        "path = \"/in\"\nmaintenance = {{ body = \"later\" }}\n[route.files]\nroot = {:?}",
+        site.root()
+    );
+    let outer = format!(
+        "path = \"/\"\ncors = {{ origins = [\"https://a.example\"] }}\n\
+         compress = {{ algorithms = [\"gzip\"], types = [\"text/plain\"], min_bytes = \"1KiB\" }}\n\
+         [route.files]\nroot = {:?}\ntry = [\"$uri\", \"/in/x\"]",
+        site.root()
+    );
+    let proxy = Config::new(tier).endless().route(&outer).route(&inner).start();
+    let mut client = proxy.client();
+    let lines = "Origin: https://a.example\r\nAccept-Encoding: gzip\r\n";
+    for (path, coding) in [("/a.txt", Some("gzip")), ("/large.txt", None)] {
+        let response = get(&mut client, path, lines);
+        assert_eq!((response.status, response.field("content-encoding")), (200, coding), "{path}");
+        assert_eq!(response.field("access-control-allow-origin"), Some("https://a.example"));
+    }
+    assert_eq!(get(&mut client, "/large.txt", lines).body, "b".repeat(200_000).as_bytes());
+    assert_eq!(get(&mut client, "/a.txt", "").body, "a".repeat(5000).as_bytes());
+    for path in ["/in/x", "/nowhere"] {
+        assert_eq!(get(&mut client, path, "").status, 503, "{path}");
+    }
 }
 
 fn an_alias_stands_for_what_the_route_matches(tier: Tier) {
