@@ -101,7 +101,6 @@ fn a_file_comes_with_its_fields(tier: Tier) {
     assert_eq!(page.field("accept-ranges"), Some("bytes"));
     assert!(page.field("date").is_some_and(|date| date.ends_with(" GMT")));
     assert_eq!(page.field("vary"), None);
-    // All on one connection.
     let script = get(&mut client, "/dir/app.js", "");
     assert_eq!((text(&script), script.field("content-type")), ("run()", Some("text/x-mine")));
     let empty = get(&mut client, "/empty", "");
@@ -200,17 +199,13 @@ fn ranges_are_sent(tier: Tier) {
     assert!(part.body == large[100_000..]);
     let several = get(&mut client, "/large", "Range: bytes=0-99999,200000-299999\r\n");
     assert_eq!(several.status, 206);
-    let at = find(&several.body, &large[..100]).expect("the first part");
+    let at = several.body.windows(100).position(|w| w == &large[..100]).expect("the first part");
     assert!(several.body[at..at + 100_000] == large[..100_000]);
     let end = several.body.windows(100).rposition(|w| w == &large[299_900..]).expect("the last");
     assert!(several.body[end + 100 - 100_000..end + 100] == large[200_000..]);
     assert_eq!(get(&mut client, "/a.txt", "").status, 200, "and the next request");
     let stale = get(&mut client, "/a.txt", "Range: bytes=0-0\r\nIf-Range: \"x\"\r\n");
     assert_eq!(stale.status, 200);
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 fn paths_do_not_lead_out(tier: Tier) {
@@ -570,7 +565,6 @@ fn a_slow_reader_holds_nobody_up(tier: Tier) {
     steady.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
     let head = steady.response_head("GET").expect("a head");
     assert_eq!(steady.skip_body(head.framing), 32 << 20);
-    // One that leaves in the middle leaves nothing behind.
     let mut leaver = proxy.client();
     leaver.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
     leaver.some(1000).expect("a beginning");
