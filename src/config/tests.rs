@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod content;
 mod edge;
+mod files;
 mod guards;
 mod names;
 mod refused;

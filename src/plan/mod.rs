@@ -9,6 +9,7 @@ mod admin;
 mod allowance;
 mod content;
 mod edits;
+mod files;
 mod health;
 mod listener;
 mod members;
@@ -38,6 +39,10 @@ pub use content::{
     OriginPatternError, Origins, Page, Switch, TypePattern,
 };
 pub use edits::EditsPlan;
+pub use files::{
+    Expires, FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPath,
+    TryPlan,
+};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan, Steering};
 pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};
@@ -84,6 +89,8 @@ pub struct Plan {
     pub resolver: ResolverPlan,
     /// How measurements are told.
     pub telemetry: TelemetryPlan,
+    /// What shards keep of files, if a route serves any.
+    pub file_cache: Option<FileCachePlan>,
     /// How often requests may come; routes refer to them by index.
     pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.

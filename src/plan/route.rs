@@ -1,6 +1,6 @@
 //! What to do with a request once its route is known.
 
-use super::{ContentPlan, EditsPlan, Limits, RetryPlan, Template, Timeouts};
+use super::{ContentPlan, EditsPlan, FilesPlan, Limits, RetryPlan, Template, Timeouts};
 use crate::guard::Access;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -49,6 +49,8 @@ pub enum Action {
     },
     /// A redirect.
     Redirect(Redirect),
+    /// Files.
+    Files(Box<FilesPlan>),
 }
 
 /// A fixed body.
