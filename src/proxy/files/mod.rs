@@ -218,10 +218,11 @@ fn follow(
     let route = service.table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?;
     let next = service.plan.routes.get(route).ok_or(FileFault::NotFound)?;
     let shut_out = next.access.as_ref().is_some_and(|access| !access.allows(client.ip()));
-    // What is asked for there was not asked of this request.
+    // What is asked for there was not asked of this request, unless it is there already.
     let asks =
         |content: &ContentPlan| content.basic_auth.is_some() || content.maintenance.is_some();
-    if shut_out || next.content.as_deref().is_some_and(asks) {
+    let is_new = route != asked.route;
+    if shut_out || is_new && next.content.as_deref().is_some_and(asks) {
         return Err(FileFault::Forbidden);
     }
     trail.note(|record| record.route = Some(route as u32));
