@@ -18,7 +18,7 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
         format!("{} is refused: {} error(s)", path.display(), complaints.len())
     })?;
-    let log = logging::start(&loaded.log);
+    let (log, written_log) = logging::start(&loaded.log)?;
     let written = std::mem::take(&mut loaded.written);
     let plan = accept(loaded);
     let path = path.to_owned();
@@ -35,6 +35,7 @@ pub fn run(path: &Path) -> Result<(), String> {
     };
     let running = control::start(plan, written, Some(Box::new(again)));
     let running = running.map_err(|error| error.to_string())?;
+    written_log.flush();
     announce(&running);
     running.wait()
 }

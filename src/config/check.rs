@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod files;
 mod limits;
 mod names;
 mod rate;
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 pub(super) use admin::read_token;
+pub(super) use files::find_folders;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
@@ -50,6 +52,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     retry::all(file, complaints);
     sticky::all(file, complaints);
     routes(&file.routes, complaints);
+    files::check(file, complaints);
     references(file, complaints);
     listener_names(file, complaints);
     names::check(file, complaints);

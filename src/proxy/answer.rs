@@ -2,11 +2,13 @@
 
 use super::client::Client;
 use super::connection::Next;
+use super::files::{self, FileRequest};
+use super::passage::Passage;
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
 use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{FieldEdits, RequestFacts, RequestFraming};
-use crate::plan::{BodyText, Redirect, RoutePlan, Template};
+use crate::plan::{BodyText, Plan, Redirect, RoutePlan, Template};
 use crate::ring::Buf;
 use crate::route::{put_escaped, put_location, put_target};
 
@@ -43,10 +45,13 @@ pub enum Own<'p> {
     Slash {
         route: &'p RoutePlan,
     },
-    /// To an OPTIONS that is not to be forwarded any further.
+    /// To an OPTIONS that goes no further, with what may be asked.
     Options {
         route: &'p RoutePlan,
+        allow: (&'static str, &'static str),
     },
+    /// A file.
+    File(Box<FileRequest>),
 }
 
 /// An answer of our own, ready to go.
@@ -64,19 +69,28 @@ enum Content {
     Response(OwnResponse),
     /// None at all.
     Close,
+    /// A file.
+    File(Box<FileRequest>),
 }
 
 impl<'p> Own<'p> {
     /// The route that it is the answer of.
     pub fn route(&self) -> Option<&'p RoutePlan> {
         match self {
-            Own::Failure(_) | Own::Close => None,
+            Own::Failure(_) | Own::Close | Own::File(_) => None,
             Own::Bare { route, .. }
             | Own::Moved { route, .. }
             | Own::Fixed { route, .. }
             | Own::Redirect { route, .. }
             | Own::Slash { route }
-            | Own::Options { route } => Some(route),
+            | Own::Options { route, .. } => Some(route),
+        }
+    }
+
+    /// Keeps of the request what the answer may ask for later: `head`, and what became of it.
+    pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
+        if let Own::File(request) = self {
+            request.keep(plan, head, passage);
         }
     }
 
@@ -99,6 +113,7 @@ impl<'p> Own<'p> {
         let instead = asked.passage.and_then(|passage| passage.status);
         match self {
             Own::Failure(failure) => Content::Failure(failure),
+            Own::File(request) => Content::File(request),
             Own::Close => Content::Close,
             Own::Bare { route, status } => {
                 answering(route, instead.unwrap_or(status), &|reply| reply.to_response())
@@ -122,9 +137,9 @@ impl<'p> Own<'p> {
                 Reply { fields: &[("Location", &location)], ..reply }.to_response()
             }),
             // RFC 9110 §9.3.7
-            Own::Options { route } => answering(route, 200, &|reply| {
-                Reply { fields: &[reply::ALLOW], ..reply }.to_response()
-            }),
+            Own::Options { route, allow } => {
+                answering(route, 200, &|reply| Reply { fields: &[allow], ..reply }.to_response())
+            }
         }
     }
 }
@@ -179,6 +194,8 @@ impl Answer {
                 reply::send(client, trail, response, manner.keep_alive).await
             }
             Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
+            // Boxed: few requests need room for this.
+            Content::File(request) => Box::pin(files::serve(client, trail, *request, manner)).await,
             Content::Close => {
                 trail.note(|record| {
                     record.own = true;

@@ -33,13 +33,12 @@ impl Client {
         }
         let group = route.and_then(|route| match route.action {
             Action::Upstream(index) => plan.upstreams.get(index),
-            Action::Respond { .. } | Action::Redirect(_) => None,
+            Action::Respond { .. } | Action::Redirect(_) | Action::Files(_) => None,
         });
         let server = record.server.and_then(|at| {
             plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)
         });
-        let mut phases = record.phases;
-        phases.ended = record.at;
+        let phases = record.lasted();
         let status = if record.status == 0 { CLIENT_LEFT } else { record.status };
         let went_well = status < 400 && record.end == End::Answered;
         let entry = Entry {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::access_log::AccessLog;
+use super::files::FileStore;
 use super::journal::Journal;
 use super::meter::{Measured, Meter};
 use super::trail::Trail;
@@ -129,6 +130,8 @@ pub struct Context {
     pub splice: SplicePlan,
     /// Whether connections end after their present request.
     pub draining: Cell<bool>,
+    /// No more is done for any request: the shard is about to end.
+    pub cut_off: Cell<bool>,
     /// Client connections open.
     pub connections: Cell<u32>,
     /// How many connections the shards have, each for itself.
@@ -139,6 +142,8 @@ pub struct Context {
     pub attempts: Journal,
     /// What is written about each.
     pub access_log: AccessLog,
+    /// What is open of files.
+    pub files: FileStore,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -171,11 +176,13 @@ impl Context {
             pipes,
             splice,
             draining: Cell::new(false),
+            cut_off: Cell::new(false),
             connections: Cell::new(0),
             loads,
             failures: Journal::default(),
             attempts: Journal::default(),
             access_log,
+            files: FileStore::default(),
             turnstile,
             awaiting_room: RefCell::default(),
             retired: RefCell::default(),
@@ -229,6 +236,17 @@ impl Context {
             span_id: rng.bits().max(1),
             flags: if created.sampled { TraceContext::SAMPLED } else { 0 },
         }
+    }
+
+    /// A number that nobody could foresee who has not seen many.
+    pub(super) fn draw(&self) -> u64 {
+        self.rng.borrow_mut().bits()
+    }
+
+    /// Lets go of files that were open for long.
+    pub fn sweep_files(&self) {
+        let plan = self.service.borrow().plan.clone();
+        self.files.sweep(plan.file_cache.as_ref(), self.ring.now());
     }
 
     /// Counts something.
@@ -297,6 +315,7 @@ impl Context {
             let usage = group.allowance.usage();
             gauges.requests += u64::from(usage.live);
             gauges.waiting += u64::from(usage.pending);
+            gauges.queued += group.waiting() as u64;
             gauges.retrying += u64::from(usage.retrying);
             for server in group.servers() {
                 gauges.leases += u64::from(server.active());
@@ -306,10 +325,10 @@ impl Context {
         gauges
     }
 
-    /// Descriptors or memory are short: closes what serves nobody just now, idle pipes and the
-    /// connections in the pools. Says whether there were any.
+    /// Descriptors or memory are short: closes what serves nobody just now, idle pipes, files and
+    /// the connections in the pools. Says whether there were any.
     pub fn relieve(&self) -> bool {
-        let mut any = self.pipes.trim();
+        let mut any = self.pipes.trim() | self.files.clear();
         for group in &self.service.borrow().groups {
             for server in group.servers() {
                 any |= server.close_idle();

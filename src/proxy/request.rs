@@ -276,7 +276,8 @@ fn decide(
     let sending = Sending { client, trail, head: &head, bytes, trusted, trace };
     match found.and_then(|way| sending.prepare(way, &mut passage, body_here, out)) {
         Ok(destination) => Ok(Decision::Forward(destination)),
-        Err(own) => {
+        Err(mut own) => {
+            own.keep(plan, bytes, passage.as_deref());
             let (route, passage) = (own.route(), passage.as_deref());
             let asked = Asked { client, plan, head: &head, route, passage, status: None };
             Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
@@ -412,7 +413,8 @@ impl Request {
                 Instead::Forward(request, out)
             }
             Err(Own::Failure(failure)) => Instead::Failure(failure),
-            Err(own) => {
+            Err(mut own) => {
+                own.keep(&trail.service.plan, kept.head(), passage.as_deref());
                 let (plan, route) = (&trail.service.plan, own.route());
                 let passage = passage.as_deref();
                 let asked = Asked { client, plan, head, route, passage, status: None };

@@ -2,6 +2,7 @@
 
 use super::answer::Own;
 use super::client::Client;
+use super::files::{self, FileRequest};
 use super::passage::Passage;
 use super::reply::{self, Failure};
 use super::scope::Asked;
@@ -64,7 +65,7 @@ impl<'p> Traveller<'p, '_> {
         let Some(page) = route.error_page(&failure).filter(|_| !again) else {
             return Err(Own::Failure(failure));
         };
-        reply::take_note(self.client, &failure);
+        reply::take_note(self.client, self.trail, &failure);
         let state = passage.get_or_insert_default();
         (state.in_error_page, state.internal) = (true, true);
         state.status = match page.status {
@@ -176,11 +177,18 @@ impl<'p> Traveller<'p, '_> {
                 Err(Own::Failure(Failure::Trace))
             }
             Action::Upstream(_) if head.max_forwards() == Some(0) && !to_get => {
-                Err(Own::Options { route })
+                Err(Own::Options { route, allow: reply::ALLOW })
             }
             Action::Upstream(group) => Ok(Way { route: index, group: *group }),
             Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
             Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
+            Action::Files(_) if head.method == "OPTIONS" && !to_get => {
+                Err(Own::Options { route, allow: files::ALLOW })
+            }
+            Action::Files(_) => Err(match FileRequest::new(head, index, passage) {
+                Ok(request) => Own::File(request),
+                Err(fault) => Own::Failure(Failure::File(fault)),
+            }),
         }
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Service;
 use super::access_log::Capture;
+use crate::plan::ServerPlan;
 use crate::ring::Tick;
 use crate::telemetry::{End, Record};
 
@@ -33,9 +34,25 @@ impl Trail {
         change(&mut self.record.borrow_mut());
     }
 
+    /// The server that the request was tried on last; `None`: it came to none.
+    pub fn server(&self) -> Option<&ServerPlan> {
+        let at = self.record.borrow().server?;
+        self.service.plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)
+    }
+
     /// Takes note that the client has gone.
     pub fn client_left(&self) {
         self.note(|record| record.end = End::ClientLeft);
+    }
+
+    /// Takes note that the process ended first.
+    pub fn cut_off(&self) {
+        self.note(|record| {
+            record.end = End::CutOff;
+            if record.status == 0 {
+                record.status = 503;
+            }
+        });
     }
 
     /// The request has ended: what is known of it.

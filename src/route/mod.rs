@@ -14,6 +14,7 @@
 
 mod escape;
 mod expression;
+mod file_path;
 mod host;
 mod path;
 mod paths;
@@ -21,6 +22,7 @@ mod table;
 
 pub use escape::{decoded, put_escaped, put_location, put_target};
 pub use expression::Expression;
+pub use file_path::{PathFault, decode_file_path, encode_file_path, is_hidden};
 pub use host::{HostPattern, HostPatternError, bare_host};
 pub use path::{PathPattern, PathPatternError, normalise};
 pub use paths::Found;

@@ -2,8 +2,8 @@
 
 use super::program::define_groups;
 use super::{
-    AccessTable, LimitsTable, ProgramTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, rate,
-    table,
+    AccessTable, FilesTable, LimitsTable, ProgramTable, RetryTable, TIMEOUTS_OF_ROUTE,
+    TimeoutsTable, rate, table,
 };
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
@@ -47,7 +47,7 @@ pub(in crate::config) struct PathWritten {
     pub pattern: Option<PathPattern>,
 }
 
-/// `upstream`, `respond` or `redirect`.
+/// `upstream`, `respond`, `redirect` or `files`.
 #[derive(Debug)]
 pub(in crate::config) enum ActionWritten {
     /// The name of an upstream.
@@ -57,6 +57,7 @@ pub(in crate::config) enum ActionWritten {
         body: BodyText,
     },
     Redirect(Redirect),
+    Files(Box<FilesTable>),
 }
 
 impl RouteTable {
@@ -133,6 +134,10 @@ fn read_name(field: Field<'_>) -> Option<String> {
     if text.is_empty() || text.len() > 100 || text.chars().any(char::is_control) {
         let what = "a route's name is a short line of text";
         return field.refuse(what, "use 1 to 100 characters without control characters");
+    }
+    if ["(other)", "(none)"].contains(&text) {
+        let what = format!("a route cannot be called \"{text}\": metrics mean others by it");
+        return field.refuse(what, "choose another name");
     }
     Some(text.to_owned())
 }
@@ -261,8 +266,8 @@ pub(super) fn percent_encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// The three things that can answer.
-const ACTIONS: [&str; 3] = ["upstream", "respond", "redirect"];
+/// The things that can answer.
+const ACTIONS: [&str; 4] = ["upstream", "respond", "redirect", "files"];
 
 fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
     let mut action = None;
@@ -271,7 +276,7 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
         let Some(field) = fields.get(key) else { continue };
         count += 1;
         if count > 1 {
-            let what = "a route has one of `upstream`, `respond` and `redirect`";
+            let what = "a route has one of `upstream`, `respond`, `redirect` and `files`";
             field.complain(what, "keep one, or write two routes");
         }
         let read = match key {
@@ -279,13 +284,16 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
                 .text()
                 .map(|text| ActionWritten::Upstream(field.located(text.value.to_owned()))),
             "respond" => field.table("`respond`").and_then(read_respond),
-            _ => field.table("`redirect`").and_then(read_redirect),
+            "redirect" => field.table("`redirect`").and_then(read_redirect),
+            _ => field
+                .table("[route.files]")
+                .map(|fields| ActionWritten::Files(Box::new(FilesTable::read(fields)))),
         };
         action = action.or(read);
     }
     if count == 0 {
         let what = "the route says not what answers";
-        fields.complain(what, "add `upstream`, `respond` or `redirect`");
+        fields.complain(what, "add `upstream`, `respond`, `redirect` or `files`");
     }
     action
 }

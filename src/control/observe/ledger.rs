@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::control::clock::now;
 use crate::plan::{Plan, ServerId};
 use crate::shard::Measured;
 use crate::telemetry::{
@@ -83,14 +84,11 @@ pub struct Ledger {
     /// What the plan in force has. What it has no more is forgotten.
     known: BTreeSet<Key>,
     start: Instant,
-    /// The start, since 1970.
-    began: Duration,
 }
 
 impl Ledger {
     /// Begins at `now`.
     pub fn new(now: Instant, plan: &Plan) -> Ledger {
-        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Ledger {
             all: Latency::default(),
             routes: BTreeMap::new(),
@@ -98,7 +96,6 @@ impl Ledger {
             history: History::new(Duration::ZERO),
             known: known(plan),
             start: now,
-            began,
         }
     }
 
@@ -107,9 +104,11 @@ impl Ledger {
         moment.saturating_duration_since(self.start)
     }
 
-    /// The start, since 1970.
+    /// The start, since 1970, by what the clock says now: it may have been set since, and the
+    /// machine may have slept.
     pub fn began(&self) -> Duration {
-        self.began
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        wall.saturating_sub(self.at(now()))
     }
 
     /// Goes by another plan. A route that has the name of one before, and a server that is the same
@@ -177,20 +176,21 @@ impl Ledger {
             sum.merge(&latency);
             since = since.min(from);
         }
-        (sum, self.began + since)
+        (sum, self.began() + since)
     }
 
     /// The last five minutes in spans: when each began, since 1970, how long it was, and what was
     /// measured in it.
     pub fn spans(&self, keys: &[Key], now: Instant) -> Vec<(Duration, Duration, Latency)> {
         let mut spans: Vec<(Duration, Duration, Latency)> = Vec::new();
+        let began = self.began();
         for (number, key) in keys.iter().enumerate() {
             let slices = self.history.slices(key, self.at(now));
             for (index, (from, to, latency)) in slices.into_iter().enumerate() {
                 match spans.get_mut(index) {
                     // All keys have the same spans.
                     Some((.., sum)) if number > 0 => sum.merge(&latency),
-                    _ => spans.push((self.began + from, to.saturating_sub(from), latency)),
+                    _ => spans.push((began + from, to.saturating_sub(from), latency)),
                 }
             }
         }
@@ -213,4 +213,44 @@ fn known(plan: &Plan) -> BTreeSet<Key> {
     let servers = server_ids(plan).take(KEYS_MAX).map(Key::Server);
     let rest = [Key::All, Key::OtherRoutes, Key::NoRoute, Key::OtherServers];
     routes.chain(servers).chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::control::machine;
+    use crate::telemetry::{Interval, Phase, Phases, Record, Shape};
+
+    #[test]
+    fn each_window_holds_what_was_recorded_in_it() {
+        let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+                    [[route]]\nname = \"a\"\npath = \"/\"\nrespond = { status = 200 }\n";
+        let loaded = config::from_text(text, "config.toml", &machine());
+        let plan = Arc::new(loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan);
+        let (begin, seconds) = (now(), Duration::from_secs);
+        let mut ledger = Ledger::new(begin, &plan);
+        let shape = Shape::new(1, std::iter::empty());
+        // One request a second for six minutes.
+        for second in 1..=360 {
+            let mut interval = Box::new(Interval::new(&shape));
+            let phases = Phases { started: 1, ended: 5_000_001, ..Phases::default() };
+            let record = Record { route: Some(0), phases, status: 200, ..Record::default() };
+            interval.record(&shape, &record);
+            interval.settle();
+            ledger.take(&Measured { plan: plan.clone(), interval, retired: false });
+            ledger.cut(begin + seconds(second));
+        }
+        let route = Key::Route("a".into());
+        for (window, longest) in [(10, 11), (60, 70), (300, 310)] {
+            let at = begin + seconds(360);
+            let (latency, since) = ledger.last(std::slice::from_ref(&route), seconds(window), at);
+            let count = latency.count(Phase::Total);
+            assert!((window..=longest).contains(&count), "{window} s: {count}");
+            // Whoever divides by the time since then gets one a second.
+            let span = (ledger.began() + seconds(360)).saturating_sub(since);
+            assert_eq!(span.as_secs_f64().round() as u64, count, "{window} s");
+        }
+        assert_eq!(ledger.lifetime(&[Key::All]).count(Phase::Total), 360);
+    }
 }

@@ -140,6 +140,11 @@ impl Table {
         }
     }
 
+    /// Adds the wakers of all who wait for a result.
+    pub fn waiting(&self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.slots.iter().filter_map(|slot| slot.waker.clone()));
+    }
+
     /// Whether a result of `key` waits to be taken.
     pub fn has_result(&self, key: Key) -> bool {
         self.slots[key].results.first.is_some()
@@ -159,7 +164,7 @@ impl Table {
     pub fn abandon(&mut self, key: Key, stock: &Rc<Stock>) -> Cancel {
         let slot = &mut self.slots[key];
         slot.waker = None;
-        let accepting = matches!(self.holds.get(slot.hold), Some(Hold::Accepting));
+        let accepting = self.holds.get(slot.hold).is_some_and(Hold::brings_descriptor);
         while let Some(outcome) = slot.results.pop() {
             discard(stock, accepting, outcome);
         }
@@ -187,7 +192,7 @@ impl Table {
     ) -> Cancel {
         self.in_flight -= usize::from(last);
         let slot = &mut self.slots[key];
-        let accepting = matches!(self.holds.get(slot.hold), Some(Hold::Accepting));
+        let accepting = self.holds.get(slot.hold).is_some_and(Hold::brings_descriptor);
         if slot.state == State::Orphan {
             discard(stock, accepting, outcome);
             if last {
