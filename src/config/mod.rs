@@ -14,6 +14,7 @@ mod edits;
 mod fields;
 mod file;
 mod include;
+mod names;
 mod quantity;
 mod servers_file;
 mod source;
@@ -124,7 +125,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     if !complaints.is_empty() {
         return Err(complaints.into_errors(&sources));
     }
-    let plan = compile::plan(&file, machine, folder_of(name));
+    let plan = compile::plan(&file, machine, folder_of(name), &complaints.names);
     Ok(Loaded {
         summary: compile::summary(&plan),
         plan,

@@ -12,13 +12,14 @@ use super::client::Client;
 use super::connection::Next;
 use super::content::{self, Stop};
 use super::kept::Kept;
+use super::passage::Passage;
 use super::reply::{self, Failure, Manner, Reply};
 use super::response::Failed;
 use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
 use crate::plan::{Action, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
-use crate::route::{decode_file_path, encode_file_path, normalise};
+use crate::route::{decode_file_path, encode_file_path, normalise, put_escaped, put_target};
 
 use find::{Found, Search};
 pub use store::FileStore;
@@ -98,6 +99,8 @@ pub struct FileRequest {
     host: Option<String>,
     accepted: Accepted,
     conditions: Option<Box<Conditions>>,
+    /// The status of the answer, if it is the page of an error.
+    status: Option<u16>,
     /// Listings as JSON rather than as pages.
     wants_json: bool,
     /// The head, if fields of the response are made of it.
@@ -105,28 +108,48 @@ pub struct FileRequest {
 }
 
 impl FileRequest {
-    /// By a request with this head, of this route.
+    /// By a request with this head, of this route, to which it came by this passage.
     ///
     /// # Errors
     /// [`FileFault::Method`].
-    pub fn new(head: &RequestHead<'_, '_>, route: usize) -> Result<Box<FileRequest>, FileFault> {
-        if !matches!(head.method, "GET" | "HEAD") {
+    pub fn new(
+        head: &RequestHead<'_, '_>,
+        route: usize,
+        passage: Option<&Passage>,
+    ) -> Result<Box<FileRequest>, FileFault> {
+        let to_get = passage.is_some_and(|passage| passage.to_get);
+        if !to_get && !matches!(head.method, "GET" | "HEAD") {
             return Err(FileFault::Method);
         }
+        let status = passage.and_then(|passage| passage.status);
+        let path = match passage.and_then(|passage| passage.uri.as_deref()) {
+            Some(uri) => {
+                let mut path = Vec::new();
+                put_escaped(uri, &mut path);
+                // It is ASCII.
+                normalise(&String::from_utf8_lossy(&path)).into_owned()
+            }
+            None => normalise(head.path()).into_owned(),
+        };
+        let mut query = Vec::new();
+        put_target(Passage::args(passage, head), &mut query);
+        let query = String::from_utf8_lossy(&query).into_owned();
         Ok(Box::new(FileRequest {
             route,
-            path: normalise(head.path()).into_owned(),
-            query: head.query().map(str::to_owned),
+            path,
+            query: (!query.is_empty()).then_some(query),
             host: head.host.map(str::to_owned),
             accepted: head.accepted_codings(),
-            conditions: Conditions::of(head),
+            // The page of an error is whole, whatever the client has of it.
+            conditions: Conditions::of(head).filter(|_| status.is_none()),
+            status,
             wants_json: head.field("accept").is_some_and(prefers_json),
             kept: None,
         }))
     }
 
     /// Keeps the head if fields of the response may be made of it.
-    pub fn keep(&mut self, plan: &Plan, head: &[u8]) {
+    pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
         let Some(route) = plan.routes.get(self.route) else { return };
         let leads_on = match &route.action {
             Action::Files(files) => {
@@ -135,7 +158,7 @@ impl FileRequest {
             _ => false,
         };
         if leads_on || route.response_fields.fixed().is_none() {
-            self.kept = Some(Kept::new(head));
+            self.kept = Some(Kept::new(head, passage.cloned().map(Box::new)));
         }
     }
 
@@ -152,7 +175,8 @@ impl FileRequest {
         }
         let make = |head: &RequestHead<'_, '_>| {
             let (at, status) = (Some(route), Some(status));
-            let asked = Asked { client, plan, head, route: at, status };
+            let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
+            let asked = Asked { client, plan, head, route: at, passage, status };
             route.response_fields.make(&asked)
         };
         Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
@@ -228,7 +252,8 @@ async fn follow(
     path: &str,
 ) -> Result<(), Failed> {
     let service = &trail.service;
-    let index = service.table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?;
+    let table = service.table(&client.listener);
+    let index = table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?.route;
     let route = service.plan.routes.get(index).ok_or(FileFault::NotFound)?;
     if route.access.as_ref().is_some_and(|access| !access.allows(client.ip())) {
         return Err(FileFault::Forbidden.into());
