@@ -426,8 +426,8 @@ fn hosts_and_paths() {
             &[
                 "8:8: `path` is \"/a*\": a path holds no wildcards; `path` matches everything \
                  below as it is: write \"/a\"",
-                "9:14: a route has one of `path`, `path_exact` and `path_regex`; keep one, \
-                 or write two routes",
+                "9:14: a route has one of `path`, `path_exact`, `path_start`, `path_start_first` \
+                 and `path_regex`; keep one, or write two routes",
                 "9:14: `path_exact` is \"api\": a path begins with `/`; did you mean \"/api\"?",
             ],
         ),
