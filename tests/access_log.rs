@@ -20,6 +20,7 @@ tiered! {
     json_lines_hold_each_phase,
     a_format_of_ones_own,
     whatever_becomes_of_a_request_it_has_a_line,
+    what_the_end_of_the_process_cuts_off_has_a_line,
     no_client_forges_a_line,
     a_retry_is_told,
     what_cannot_be_written_is_counted,
@@ -190,6 +191,37 @@ fn whatever_becomes_of_a_request_it_has_a_line(tier: Tier) {
     assert_eq!(client.response().status, 408);
     let line = &await_lines(&proxy, 7)[6];
     assert!(line.starts_with("408 ") && line.ends_with(" \"GET /half HTTP/1.1\" 0"), "{line}");
+    gate.open();
+}
+
+fn what_the_end_of_the_process_cuts_off_has_a_line(tier: Tier) {
+    let (gate, streams) = (Gate::shut(), origin_streams(1 << 30));
+    let waiting = origin_waits_for(&gate);
+    let config = logging(tier, "format = '$status \"$request\" $upstream'");
+    let config = config.upstream("waiting", &[waiting.server()], "");
+    let config = config.upstream("streams", &[streams.server()], "");
+    let config = config.route("path = \"/streams\"\nupstream = \"streams\"");
+    let route = "path = \"/waiting\"\nupstream = \"waiting\"";
+    let proxy = config.route(route).toml("[timeouts]\ndrain = \"300ms\"").start();
+    let log = proxy.dir().join("access.log");
+    let mut clients = [proxy.client(), proxy.client()];
+    clients[0].send("GET /waiting HTTP/1.1\r\nHost: test\r\n\r\n");
+    clients[1].send("GET /streams HTTP/1.1\r\nHost: test\r\n\r\n");
+    waiting.await_requests(1);
+    clients[1].response_head("GET").expect("a head");
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("kept.log");
+    std::fs::hard_link(&log, &copy).expect("a second name");
+    proxy.signal(rustix::process::Signal::TERM);
+    let exit = proxy.wait();
+    assert_eq!(exit.status.code(), Some(0));
+    let mut lines = lines_of(&copy);
+    lines.sort();
+    assert_eq!(
+        lines,
+        ["200 \"GET /streams HTTP/1.1\" streams", "503 \"GET /waiting HTTP/1.1\" waiting"]
+    );
+    assert!(exit.stderr.contains("drain timeout"), "{}", exit.stderr);
     gate.open();
 }
 

@@ -151,7 +151,7 @@ fn requests_that_make_no_sense_are_answered(tier: Tier) {
     assert_eq!((wrong.status, wrong.fields.get("allow")), (405, Some("GET,HEAD")));
     let patch = |body: &str| {
         let length = body.len();
-        let head = "PATCH /v1/servers HTTP/1.1\r\nHost: x\r\n";
+        let head = "PATCH /v1/servers HTTP/1.1\r\nHost: localhost\r\n";
         let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
         Client::connect(&address).request(request)
     };

@@ -16,6 +16,7 @@ tiered! {
     promtool_finds_nothing_to_say,
     protobuf_is_there_for_those_who_ask,
     a_public_address_takes_the_token,
+    lines_that_the_access_log_lost_are_counted,
     each_metric_is_documented,
 }
 
@@ -205,6 +206,15 @@ fn a_public_address_takes_the_token(tier: Tier) {
     let status = |fields: &[_]| ask(&address, "GET", "/metrics", fields).status;
     assert_eq!(status(&[]), 401);
     assert_eq!(status(&[("Authorization", "Bearer 0123456789abcdef0123")]), 200);
+}
+
+fn lines_that_the_access_log_lost_are_counted(tier: Tier) {
+    let (admin, origin) = (Admin::new(), Origin::saying(ok("hello")));
+    let full = "[access_log]\nto = \"/dev/full\"\nbuffer = \"4KiB\"";
+    let _proxy = busy(tier, &admin, &origin, full);
+    wait_until("the lost lines are counted", || {
+        value(&scrape(&admin), "corelane_access_log_lines_lost_total") == Some(10.0)
+    });
 }
 
 fn each_metric_is_documented(tier: Tier) {

@@ -36,7 +36,7 @@ fn each_request_is_recorded_once(tier: Tier) {
         config = config.route(&format!("path = \"/{name}\"\nupstream = {name:?}"));
     }
     let own = "path = \"/own\"\nrespond = { status = 200, body = \"own\" }";
-    let moved = "path = \"/moved\"\nredirect = { to = \"https://{host}{uri}\", status = 308 }";
+    let moved = "path = \"/moved\"\nredirect = { to = \"https://$host$request_uri\" }";
     let proxy = config.route(own).route(moved).start();
 
     let client = || proxy.client();

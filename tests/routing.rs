@@ -148,8 +148,8 @@ fn a_fixed_answer(tier: Tier) {
 
 fn a_redirect_is_assembled(tier: Tier) {
     let proxy = Config::new(tier)
-        .route("path = \"/\"\nredirect = { to = \"https://{host}{uri}\", status = 301 }")
-        .route("path = \"/old\"\nredirect = { to = \"/new{path}{query}\", status = 308 }")
+        .route("path = \"/\"\nredirect = { to = \"https://$host$request_uri\", status = 301 }")
+        .route("path = \"/old\"\nredirect = { to = \"/new$uri$is_args$args\", status = 308 }")
         .start();
     let location = |path: &str| {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a.example:8080\r\n\r\n");

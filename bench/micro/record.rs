@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use corelane::telemetry::{Interval, Phases, Record, ServerAt, Shape};
+use corelane::telemetry::{Interval, Members, Phases, Record, ServerAt, Shape};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Requests that come one after the other: a power of two, and few enough to stay in the cache, as a
@@ -42,13 +42,17 @@ fn recording(c: &mut Criterion) {
     // As most are: a head in one piece, no queue, a connection from the pool.
     let usual = [0, 0, 0, 400_000, 0];
     let varied = [50_000, 900_000, 900_000, 90_000_000, 9_000_000];
-    for (name, routes, servers, slowest) in [
-        ("usual, 1 route, 3 servers", 1, 3, usual),
-        ("usual, 20 routes, 50 servers", 20, 50, usual),
-        ("each phase, 1 route, 3 servers", 1, 3, varied),
-        ("each phase, 20 routes, 50 servers", 20, 50, varied),
+    // Where several routes lead to an upstream, latency is recorded for route and server both.
+    for (name, routes, servers, slowest, route) in [
+        ("usual, 3 servers, 1 route", 1, 3, usual, Some(0)),
+        ("usual, 50 servers, 1 route", 1, 50, usual, Some(0)),
+        ("usual, 50 servers, 20 routes", 20, 50, usual, None),
+        ("each phase, 3 servers, 1 route", 1, 3, varied, Some(0)),
+        ("each phase, 50 servers, 1 route", 1, 50, varied, Some(0)),
+        ("each phase, 50 servers, 20 routes", 20, 50, varied, None),
     ] {
-        let shape = Shape::new(routes as usize, std::iter::once(servers as usize));
+        let members = Members { servers: servers as usize, route };
+        let shape = Shape::new(routes as usize, std::iter::once(members));
         let records = records(routes, servers, slowest);
         let mut interval = Interval::new(&shape);
         records.iter().for_each(|record| interval.record(&shape, record));

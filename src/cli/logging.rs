@@ -1,11 +1,16 @@
 //! The error log, on standard error.
 
+mod stderr;
+
+use std::io;
+
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::config::LogSettings;
 use crate::control::Recent;
+use stderr::Lines;
 
 /// Changes what is logged.
 #[derive(Clone)]
@@ -19,15 +24,36 @@ impl Log {
     }
 }
 
+/// What was logged is written before this is gone.
+pub struct Written(Lines);
+
+impl Written {
+    /// Waits until what was logged so far is written, as long as somebody takes it.
+    pub fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 /// Logs by these settings; the environment variable `CORELANE_LOG` (`corelane::proxy=debug,...`)
 /// overrides them.
-pub fn start(settings: &LogSettings) -> Log {
+///
+/// # Errors
+/// A sentence, where there can be no thread to write it.
+pub fn start(settings: &LogSettings) -> Result<(Log, Written), String> {
+    let lines = Lines::to(io::stderr());
+    let lines = lines.map_err(|error| format!("no thread can be started for the log: {error}"))?;
     let (filter, handle) = reload::Layer::new(filter(settings));
-    let lines = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    let _ = tracing_subscriber::registry().with(filter).with(lines).with(Recent).try_init();
-    Log(handle)
+    let layer = fmt::layer()
+        .with_writer(lines.clone())
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+    let _ = tracing_subscriber::registry().with(filter).with(layer).with(Recent).try_init();
+    Ok((Log(handle), Written(lines)))
 }
 
 fn filter(settings: &LogSettings) -> EnvFilter {

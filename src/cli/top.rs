@@ -3,6 +3,8 @@
 mod feed;
 mod figures;
 mod layout;
+#[cfg(test)]
+mod properties;
 mod screen;
 mod state;
 

@@ -38,7 +38,7 @@ pub(super) fn plan(file: &File, machine: &Machine, folder: &Path) -> Plan {
         tracing: file.tracing.clone(),
         upstreams: upstreams(file),
         resolver: file.resolver.plan(),
-        telemetry: file.telemetry.plan(),
+        telemetry: file.telemetry.plan(folder),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
         table: Arc::new(table(&written)),
         routes: routes.into(),

@@ -1,7 +1,7 @@
 //! `request_fields` and `response_fields`: what a route may change in a head.
 
 use super::fields::{Field, Fields};
-use crate::plan::FieldEdits;
+use crate::plan::{EditsPlan, Template};
 
 /// Which head is edited.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,27 +25,25 @@ const OWN: [&str; 9] = [
 ];
 
 /// Reads `{ set = {…}, add = {…}, remove = […] }`.
-pub(super) fn read(mut fields: Fields<'_>, direction: Direction) -> FieldEdits {
+pub(super) fn read(mut fields: Fields<'_>, direction: Direction) -> EditsPlan {
     let pairs = |field: Field<'_>, setting: bool| {
         let table = field.table("field names and values");
         table.map(|table| read_pairs(&table, direction, setting)).unwrap_or_default()
     };
-    let edits = FieldEdits {
-        set: fields.get("set").map(|field| pairs(field, true)).unwrap_or_default(),
-        add: fields.get("add").map(|field| pairs(field, false)).unwrap_or_default(),
-        remove: fields.get("remove").map(|f| read_names(f, direction)).unwrap_or_default(),
-    };
+    let set = fields.get("set").map(|field| pairs(field, true)).unwrap_or_default();
+    let add = fields.get("add").map(|field| pairs(field, false)).unwrap_or_default();
+    let remove = fields.get("remove").map(|f| read_names(f, direction)).unwrap_or_default();
     fields.finish();
-    edits
+    EditsPlan::new(remove, set, add)
 }
 
-fn read_pairs(table: &Fields<'_>, direction: Direction, setting: bool) -> Vec<(String, String)> {
-    let mut pairs: Vec<(String, String)> = Vec::new();
+fn read_pairs(table: &Fields<'_>, direction: Direction, setting: bool) -> Vec<(String, Template)> {
+    let mut pairs: Vec<(String, Template)> = Vec::new();
     for (key, field) in table.entries() {
         // A wrong name is complained of at the name, a wrong value at the value.
         let at_name = field.at(key.spot);
         let name = field_name(&at_name, key.value, direction, setting);
-        let value = field_value(field);
+        let value = field_value(field).and_then(|_| field.template());
         let (Some(name), Some(value)) = (name, value) else { continue };
         if pairs.iter().any(|(known, _)| *known == name) {
             let what = format!("`{}` is there twice, in different letters", key.value);

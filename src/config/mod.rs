@@ -18,6 +18,7 @@ mod quantity;
 mod servers_file;
 mod source;
 mod syntax;
+mod texts;
 mod written;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod telemetry;
 use super::*;
 use crate::balance::PolicyKind;
 use crate::plan::{
-    Action, CheckKind, CheckPlan, HashKey, HttpCheck, RedirectPart, ServerState, TierChoice,
+    Action, CheckKind, CheckPlan, HashKey, HttpCheck, ServerState, Term, TierChoice,
 };
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ fn the_example_of_the_documentation() {
         timeouts = { response = "40s" }
         [[route]]
         path_exact = "/old"
-        redirect = { to = "https://{host}/new{query}" }
+        redirect = { to = "https://$host/new$is_args$args" }
         "#,
     );
     let plan = &loaded.plan;
@@ -102,9 +102,8 @@ fn the_example_of_the_documentation() {
     assert_eq!(route.timeouts.connect, Duration::from_secs(1), "its upstream's");
     assert_eq!(redirect.timeouts.response, Duration::from_secs(20), "the global one");
     let Action::Redirect(redirect) = &redirect.action else { panic!("a redirect") };
-    let text = |text: &str| RedirectPart::Text(text.to_owned());
-    let parts = [text("https://"), RedirectPart::Host, text("/new"), RedirectPart::Query];
-    assert_eq!((redirect.status, &redirect.parts[..]), (308, &parts[..]));
+    let terms: Vec<&Term> = redirect.to.terms().collect();
+    assert_eq!((redirect.status, terms), (308, vec![&Term::Host, &Term::IsArgs, &Term::Args]));
     assert_eq!(plan.table.find(Some("www.akuma.xyz"), "/x"), Some(0));
     assert_eq!(plan.table.find(Some("other.example"), "/old"), Some(1));
     assert_eq!(plan.table.find(Some("other.example"), "/"), None);
@@ -215,13 +214,15 @@ fn fixed_answers_and_fields() {
     );
     let [gone, rest] = &loaded.plan.routes[..] else { panic!("two routes") };
     let Action::Respond { status: 410, body } = &gone.action else { panic!("a response") };
-    assert_eq!((&body.bytes[..], &body.content_type[..]), (&b"gone\n"[..], "text/plain"));
+    assert_eq!((body.text.fixed(), &body.content_type[..]), (Some("gone\n"), "text/plain"));
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(gone.response_fields.set, [pair("x-reason", "gone")]);
-    assert_eq!(gone.response_fields.remove, ["server"]);
+    let edits = gone.response_fields.fixed().expect("without variables");
+    assert_eq!(edits.set, [pair("x-reason", "gone")]);
+    assert_eq!(edits.remove, ["server"]);
     assert_eq!(gone.limits.body_bytes, Some(1 << 20));
-    assert_eq!(rest.request_fields.set, [pair("host", "app.internal")]);
-    assert_eq!(rest.request_fields.add, [pair("via", "x")]);
+    let edits = rest.request_fields.fixed().expect("without variables");
+    assert_eq!(edits.set, [pair("host", "app.internal")]);
+    assert_eq!(edits.add, [pair("via", "x")]);
     assert_eq!(loaded.plan.table.find(None, "/a/b.php"), Some(0));
     assert_eq!(loaded.summary, "1 listener, 0 upstreams (0 servers), 2 routes, 4 shards");
 }

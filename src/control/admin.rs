@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use hdrhistogram::Histogram;
 use tokio::sync::oneshot;
 
 use super::audience::Totals;
@@ -30,7 +29,7 @@ use super::reports::Reports;
 use crate::config::Written;
 use crate::plan::{Address, Plan, ServerId};
 use crate::shard::Tier;
-use crate::telemetry::{Counters, Latency, Phase, Report, StatusClass};
+use crate::telemetry::{Counters, Histogram, Latency, Phase, Report, StatusClass};
 use watchers::Watchers;
 
 pub use server::Server;
@@ -70,8 +69,8 @@ pub struct Overview<'a> {
     pub ledger: &'a Ledger,
     /// What shards counted, and hold.
     pub reports: &'a Reports,
-    /// What the keeper of the servers' health counted.
-    pub of_health: Counters,
+    /// What was counted besides: by the keeper of the servers' health, and by the access log.
+    pub besides: Counters,
     /// How reloads went.
     pub reloads: &'a Reloads,
     /// The ring tier in use.

@@ -29,6 +29,8 @@ pub struct Observer {
     plan: Arc<Plan>,
     shards: Vec<Turn>,
     next: Instant,
+    /// When the shards were asked, while answers to that are missing.
+    round: Option<Instant>,
     log: Option<HistogramLog>,
 }
 
@@ -48,7 +50,7 @@ impl Observer {
         let ledger = Ledger::new(now, plan);
         let log = plan.telemetry.histogram_log.as_ref().and_then(|plan| start_log(plan, &ledger));
         let shards = std::iter::repeat_with(Turn::default).take(shards).collect();
-        Observer { ledger, plan: plan.clone(), shards, next: now, log }
+        Observer { ledger, plan: plan.clone(), shards, next: now, round: None, log }
     }
 
     /// Goes by the plan in force.
@@ -59,7 +61,9 @@ impl Observer {
         self.ledger.adopt(plan);
         let (old, new) = (&self.plan.telemetry.histogram_log, &plan.telemetry.histogram_log);
         if old != new {
-            self.end_log();
+            if let Some(log) = self.log.take() {
+                log.retire(self.ledger.at(now()), self.ledger.began());
+            }
             self.log = new.as_ref().and_then(|plan| start_log(plan, &self.ledger));
         }
         self.plan = plan.clone();
@@ -74,11 +78,10 @@ impl Observer {
 
     /// The time has come: what to tell each of the shards.
     pub fn tick(&mut self) -> Vec<(usize, Command)> {
+        // Of whoever has not answered since, it is in the next.
+        self.end_round();
         let now = now();
-        self.ledger.cut(now);
-        if let Some(log) = &mut self.log {
-            log.write_if_due(self.ledger.at(now));
-        }
+        self.round = Some(now);
         let seen = self.plan.admin.is_some() || self.log.is_some();
         self.next = now + if seen { PACE } else { PACE_UNSEEN };
         // Whoever is slow is not asked twice.
@@ -93,7 +96,8 @@ impl Observer {
     }
 
     /// A shard has answered.
-    pub fn take(&mut self, shard: usize, measured: Measured) {
+    pub fn take(&mut self, shard: usize, mut measured: Measured) {
+        measured.interval.settle();
         if !measured.interval.is_empty() {
             self.ledger.take(&measured);
             if let Some(log) = &mut self.log {
@@ -108,16 +112,24 @@ impl Observer {
             interval.clear();
             turn.spare = Some(interval);
         }
+        if self.shards.iter().all(|turn| turn.owing == 0) {
+            self.end_round();
+        }
+    }
+
+    /// What has come since the round before was recorded up to the moment of asking.
+    fn end_round(&mut self) {
+        let Some(asked) = self.round.take() else { return };
+        self.ledger.cut(asked);
+        if let Some(log) = &mut self.log {
+            log.write_if_due(self.ledger.at(asked), self.ledger.began());
+        }
     }
 
     /// The process ends: writes what is left.
     pub fn finish(&mut self) {
-        self.end_log();
-    }
-
-    fn end_log(&mut self) {
         if let Some(log) = self.log.take() {
-            log.end(self.ledger.at(now()));
+            log.end(self.ledger.at(now()), self.ledger.began());
         }
     }
 }
@@ -130,7 +142,7 @@ impl Turn {
 }
 
 fn start_log(plan: &HistogramLogPlan, ledger: &Ledger) -> Option<HistogramLog> {
-    match HistogramLog::start(plan, ledger.at(now()), ledger.began()) {
+    match HistogramLog::start(plan, ledger.at(now())) {
         Ok(log) => Some(log),
         Err(error) => {
             tracing::error!(%error, "the histogram log cannot be written");

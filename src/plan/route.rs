@@ -1,8 +1,7 @@
 //! What to do with a request once its route is known.
 
-use super::{Limits, RetryPlan, Timeouts};
+use super::{EditsPlan, Limits, RetryPlan, Template, Timeouts};
 use crate::guard::Access;
-use crate::http1::FieldEdits;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
 #[derive(Clone, Debug)]
@@ -16,9 +15,9 @@ pub struct RoutePlan {
     /// What answers.
     pub action: Action,
     /// Changes to the fields of the forwarded request.
-    pub request_fields: FieldEdits,
+    pub request_fields: EditsPlan,
     /// Changes to the fields of the response, our own fixed ones included.
-    pub response_fields: FieldEdits,
+    pub response_fields: EditsPlan,
     /// The route's timeouts: its own, else its upstream's, else the global ones.
     pub timeouts: Timeouts,
     /// The route's limits, resolved in the same way.
@@ -55,30 +54,15 @@ pub enum Action {
 pub struct BodyText {
     /// The `Content-Type`.
     pub content_type: String,
-    /// The bytes.
-    pub bytes: Vec<u8>,
+    /// What it says.
+    pub text: Template,
 }
 
-/// A redirect whose `Location` is assembled for each request.
+/// A redirect.
 #[derive(Clone, Debug)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
-    /// The parts of `Location`, joined in order.
-    pub parts: Vec<RedirectPart>,
-}
-
-/// A piece of a redirect's `Location`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedirectPart {
-    /// Literal text.
-    Text(String),
-    /// `{host}`: the request's host without its port.
-    Host,
-    /// `{path}`: the request's path without its query.
-    Path,
-    /// `{query}`: `?` and the query where there is one, else nothing.
-    Query,
-    /// `{uri}`: path and query as the client sent them.
-    Uri,
+    /// The `Location`.
+    pub to: Template,
 }

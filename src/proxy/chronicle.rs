@@ -38,8 +38,7 @@ impl Client {
         let server = record.server.and_then(|at| {
             plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)
         });
-        let mut phases = record.phases;
-        phases.ended = record.at;
+        let phases = record.lasted();
         let status = if record.status == 0 { CLIENT_LEFT } else { record.status };
         let went_well = status < 400 && record.end == End::Answered;
         let entry = Entry {

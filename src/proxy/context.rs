@@ -116,6 +116,8 @@ pub struct Context {
     pub splice: SplicePlan,
     /// Whether connections end after their present request.
     pub draining: Cell<bool>,
+    /// No more is done for any request: the shard is about to end.
+    pub cut_off: Cell<bool>,
     /// Client connections open.
     pub connections: Cell<u32>,
     /// How many connections the shards have, each for itself.
@@ -158,6 +160,7 @@ impl Context {
             pipes,
             splice,
             draining: Cell::new(false),
+            cut_off: Cell::new(false),
             connections: Cell::new(0),
             loads,
             failures: Journal::default(),
@@ -284,6 +287,7 @@ impl Context {
             let usage = group.allowance.usage();
             gauges.requests += u64::from(usage.live);
             gauges.waiting += u64::from(usage.pending);
+            gauges.queued += group.waiting() as u64;
             gauges.retrying += u64::from(usage.retrying);
             for server in group.servers() {
                 gauges.leases += u64::from(server.active());

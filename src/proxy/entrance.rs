@@ -129,8 +129,7 @@ impl Client {
     pub(super) fn announcement(&self, version: ProxyVersion) -> Rc<[u8]> {
         let told = self.told.get_or_init(Box::default);
         let announcement = told.announcements[version as usize].get_or_init(|| {
-            // Who has left is unknown, and will not see the answer.
-            let endpoints = told.endpoints.get_or_init(|| self.stream.endpoints().ok().flatten());
+            let endpoints = self.endpoints();
             let header = match version {
                 ProxyVersion::V1 => proxy_protocol::v1_header(endpoints.as_ref()),
                 ProxyVersion::V2 => proxy_protocol::v2_header(endpoints.as_ref()),
@@ -138,6 +137,13 @@ impl Client {
             header.into()
         });
         announcement.clone()
+    }
+
+    /// The addresses of both ends of the connection, as they were announced if they were; `None`: a
+    /// Unix socket, or the client has left and will not see the answer.
+    pub(super) fn endpoints(&self) -> Option<Endpoints> {
+        let told = self.told.get_or_init(Box::default);
+        *told.endpoints.get_or_init(|| self.stream.endpoints().ok().flatten())
     }
 
     /// Whose the present request is, for limits, hashes and logs: the peer's own, unless that is a

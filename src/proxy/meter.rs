@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::Plan;
-use crate::telemetry::{Interval, Record, Shape};
+use crate::plan::{Action, Plan};
+use crate::telemetry::{Interval, Members, Record, Shape};
 
 /// What was recorded, with the plan that says what its numbers mean.
 pub struct Measured {
@@ -27,8 +27,11 @@ pub struct Meter {
 impl Meter {
     /// With nothing recorded.
     pub fn new(plan: &Arc<Plan>) -> Rc<Meter> {
-        let servers = plan.upstreams.iter().map(|upstream| upstream.servers.len());
-        let shape = Shape::new(plan.routes.len(), servers);
+        let routes = only_routes(plan);
+        let members = plan.upstreams.iter().zip(routes);
+        let members =
+            members.map(|(upstream, route)| Members { servers: upstream.servers.len(), route });
+        let shape = Shape::new(plan.routes.len(), members);
         let interval = RefCell::new(Box::new(Interval::new(&shape)));
         Rc::new(Meter { plan: plan.clone(), shape, interval })
     }
@@ -51,4 +54,18 @@ impl Meter {
         let interval = self.interval.replace(next);
         Measured { plan: self.plan.clone(), interval, retired: false }
     }
+}
+
+/// By upstream: the route that leads to it, if no other does.
+fn only_routes(plan: &Plan) -> Vec<Option<usize>> {
+    let mut leading = vec![(0, None); plan.upstreams.len()];
+    for (index, route) in plan.routes.iter().enumerate() {
+        if let Action::Upstream(upstream) = route.action
+            && let Some((count, first)) = leading.get_mut(upstream)
+        {
+            *count += 1;
+            *first = first.or(Some(index));
+        }
+    }
+    leading.into_iter().map(|(count, first)| first.filter(|_| count == 1)).collect()
 }

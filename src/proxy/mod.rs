@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admission;
+mod answer;
 mod body;
 mod chronicle;
 mod client;
@@ -13,6 +14,7 @@ mod exchange;
 mod forward;
 mod hold;
 mod journal;
+mod kept;
 mod listener;
 mod meter;
 mod rates;
@@ -20,6 +22,7 @@ mod reply;
 mod request;
 mod response;
 mod retry;
+mod scope;
 mod sending;
 mod splicing;
 mod trail;

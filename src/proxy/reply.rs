@@ -9,7 +9,6 @@ use super::connection::Next;
 use super::trail::Trail;
 use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
-use crate::plan::{Redirect, RedirectPart, RoutePlan};
 use crate::telemetry::Counters;
 use crate::upstream::{Busy, Exceeded};
 
@@ -205,9 +204,8 @@ impl Manner {
 }
 
 impl<'a> Reply<'a> {
-    /// A route's answer, without fields and body so far.
-    pub fn of_route(route: &'a RoutePlan, status: u16, manner: Manner) -> Reply<'a> {
-        let edits = &route.response_fields;
+    /// An answer with these edits, without fields and body so far.
+    pub fn new(status: u16, edits: &'a FieldEdits, manner: Manner) -> Reply<'a> {
         Reply { status, content_type: "", body: b"", fields: &[], edits, manner }
     }
 
@@ -305,44 +303,6 @@ pub async fn send(client: &Client, trail: &Trail, response: OwnResponse, keep: b
     if keep { Next::Keep } else { Next::Linger }
 }
 
-/// The `Location` of a redirect. Bytes that could end the field are not let through; a parsed head
-/// holds none.
-pub fn location(
-    redirect: &Redirect,
-    host: Option<&str>,
-    path: &str,
-    query: Option<&str>,
-) -> String {
-    let mut location = String::new();
-    for part in &redirect.parts {
-        match part {
-            RedirectPart::Text(text) => location.push_str(text),
-            RedirectPart::Host => location.push_str(without_port(host.unwrap_or_default())),
-            RedirectPart::Path => location.push_str(path),
-            RedirectPart::Query => push_query(&mut location, query),
-            RedirectPart::Uri => {
-                location.push_str(path);
-                push_query(&mut location, query);
-            }
-        }
-    }
-    location
-}
-
-fn push_query(location: &mut String, query: Option<&str>) {
-    if let Some(query) = query {
-        location.push('?');
-        location.push_str(query);
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rfind(':') {
-        Some(colon) if host[colon..].bytes().skip(1).all(|b| b.is_ascii_digit()) => &host[..colon],
-        _ => host,
-    }
-}
-
 /// The reason phrase of a status code (RFC 9110 §15).
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
@@ -384,17 +344,6 @@ pub fn reason_phrase(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_redirect_is_assembled_from_its_parts() {
-        let part = |text: &str| RedirectPart::Text(text.into());
-        let redirect = |parts| Redirect { status: 308, parts };
-        let to_https = redirect(vec![part("https://"), RedirectPart::Host, RedirectPart::Uri]);
-        let location = |host, path, query| super::location(&to_https, host, path, query);
-        assert_eq!(location(Some("a.org:8080"), "/x", Some("q=1")), "https://a.org/x?q=1");
-        assert_eq!(location(Some("[::1]:80"), "/", None), "https://[::1]/");
-        assert_eq!(location(Some("[::1]"), "/", None), "https://[::1]/");
-    }
 
     /// HTTP/1.0 closes unless both sides say otherwise (RFC 9112 §9.3).
     #[test]

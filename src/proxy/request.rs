@@ -1,20 +1,24 @@
 //! From a request's first bytes to what shall be done with it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::answer::{self, Answer, Own};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
-use super::reply::{self, Failure, Manner, OwnResponse, Reply};
+use super::kept::Kept;
+use super::reply::{self, Failure, Manner};
+use super::scope::Asked;
 use super::trail::Trail;
 use super::{Service, admission};
 use crate::balance::hash_key;
 use crate::guard::Pace;
 use crate::http1::{
-    FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming, RequestHead,
-    RequestRewrite, Version, parse_request, write_request,
+    FieldEdits, FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming,
+    RequestHead, RequestRewrite, Version, parse_request, write_request,
 };
-use crate::plan::{Action, BodyText, HashKey, Limits, Redirect, RoutePlan, UpstreamPlan};
+use crate::plan::{Action, HashKey, Limits, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -33,6 +37,8 @@ pub struct Request {
     pub wish: Wish,
     /// What connections to its servers begin with, if anything.
     announcement: Option<Rc<[u8]>>,
+    /// What its route may ask about it later.
+    kept: Option<Box<Kept>>,
 }
 
 impl Request {
@@ -43,6 +49,19 @@ impl Request {
     /// What connections to its servers begin with; empty if nothing.
     pub fn announcement(&self) -> &[u8] {
         self.announcement.as_deref().unwrap_or_default()
+    }
+
+    /// What the route changes in the head of a response with this status.
+    pub fn response_edits(&self, client: &Client, status: u16) -> Cow<'_, FieldEdits> {
+        let (plan, route) = (&self.service.plan, self.route());
+        if let Some(edits) = route.response_fields.fixed() {
+            return Cow::Borrowed(edits);
+        }
+        let make = |head: &RequestHead<'_, '_>| {
+            let asked = Asked { client, plan, head, route: Some(route), status: Some(status) };
+            route.response_fields.make(&asked)
+        };
+        Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
     }
 
     /// How slowly its body may come.
@@ -92,8 +111,10 @@ pub async fn receive(
             let manner = Manner { to_head, ..Manner::LAST };
             Err(reply::fail(client, trail, &Failure::Refused(refusal), manner).await)
         }
-        Ok(Decision::Answer(answer)) => Err(answer_locally(client, trail, answer, buf).await),
-        Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish })) => {
+        Ok(Decision::Answer(answer)) => Err(answer::give(client, trail, answer, buf).await),
+        Ok(Decision::Forward(destination)) => {
+            let Destination { facts, hop_trailers, version, route, group, wish, kept } =
+                destination;
             let (head_len, limit) = (out.len(), service.plan.routes[route].limits.body_bytes);
             let mut body = Body::of_request(facts.framing, hop_trailers, limit);
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
@@ -103,8 +124,17 @@ pub async fn receive(
             }
             let announced = service.plan.upstreams[group].proxy_protocol;
             let announcement = announced.map(|version| client.announcement(version));
-            let request =
-                Request { service, facts, version, head_len, route, group, wish, announcement };
+            let request = Request {
+                service,
+                facts,
+                version,
+                head_len,
+                route,
+                group,
+                wish,
+                announcement,
+                kept,
+            };
             Ok((request, out, body))
         }
     }
@@ -192,39 +222,7 @@ struct Destination {
     route: usize,
     group: usize,
     wish: Wish,
-}
-
-/// What answers a request in place of a server.
-enum Own<'p> {
-    Failure(Failure),
-    Fixed {
-        route: &'p RoutePlan,
-        status: u16,
-        body: &'p BodyText,
-    },
-    Redirect {
-        route: &'p RoutePlan,
-        redirect: &'p Redirect,
-    },
-    /// To an OPTIONS that is not to be forwarded any further.
-    Options {
-        route: &'p RoutePlan,
-    },
-}
-
-/// An answer of our own, ready to go.
-struct Answer {
-    content: Content,
-    manner: Manner,
-    /// Bytes of the request's body in the buffer, to be left out before the next request.
-    body_len: usize,
-}
-
-enum Content {
-    /// A page that says why.
-    Failure(Failure),
-    /// The whole response.
-    Response(OwnResponse),
+    kept: Option<Box<Kept>>,
 }
 
 /// Parses and routes a head, `body_here` bytes being behind it. For a request to forward, the head
@@ -247,22 +245,34 @@ fn decide(
     let (route, group) = match find(client, trail, &head) {
         Ok(found) => found,
         Err(own) => {
-            let last = client.is_last_request();
-            return Ok(Decision::Answer(Answer::new(own, &head, body_here, last)));
+            let asked = Asked { client, plan, head: &head, route: own.route(), status: None };
+            return Ok(Decision::Answer(Answer::new(own, &asked, body_here)));
+        }
+    };
+    let edits = &plan.routes[route].request_fields;
+    let made;
+    let edits = match edits.fixed() {
+        Some(edits) => edits,
+        None => {
+            let route = Some(&plan.routes[route]);
+            made = edits.make(&Asked { client, plan, head: &head, route, status: None });
+            &made
         }
     };
     let how = RequestRewrite {
         client_ip: client.peer.get(),
         trusted,
         scheme: "http",
-        edits: &plan.routes[route].request_fields,
+        edits,
         request_id: None,
         trace,
     };
     write_request(out, &head, &how);
     let wish = wish(&plan.upstreams[group], &head, client);
     let (facts, hop_trailers, version) = (head.facts, head.hop_trailers(), head.version);
-    Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish }))
+    let varies = plan.routes[route].response_fields.fixed().is_none();
+    let kept = varies.then(|| Box::new(Kept::new(bytes)));
+    Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish, kept }))
 }
 
 /// The route of a request to forward and its upstream, or what answers it here.
@@ -290,75 +300,6 @@ fn find<'p>(
         Action::Upstream(group) => Ok((index, *group)),
         Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
         Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
-    }
-}
-
-impl Answer {
-    /// To a request with this head. The connection stays if the client wishes so, and if it is
-    /// known where the request's body ends, of which at most `body_here` bytes are here; but not
-    /// after the `last` request.
-    fn new(own: Own<'_>, head: &RequestHead<'_, '_>, body_here: usize, last: bool) -> Answer {
-        let facts = &head.facts;
-        let body_len = match facts.framing {
-            RequestFraming::None => Some(0),
-            RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
-            RequestFraming::Chunked => None,
-        };
-        let keep_alive = facts.keep_alive && body_len.is_some() && !last;
-        let mut manner = Manner { version: head.version, to_head: facts.is_head, keep_alive };
-        let content = match own {
-            Own::Failure(failure) => {
-                manner.keep_alive &= !failure.is_in_body();
-                Content::Failure(failure)
-            }
-            Own::Fixed { route, status, body } => {
-                Content::Response(fixed_response(route, status, body, manner))
-            }
-            Own::Redirect { route, redirect } => {
-                Content::Response(redirection(route, redirect, head, manner))
-            }
-            Own::Options { route } => Content::Response(options(route, manner)),
-        };
-        Answer { content, manner, body_len: body_len.unwrap_or(body_here) }
-    }
-}
-
-fn fixed_response(route: &RoutePlan, status: u16, body: &BodyText, manner: Manner) -> OwnResponse {
-    let reply = Reply::of_route(route, status, manner);
-    Reply { content_type: &body.content_type, body: &body.bytes, ..reply }.to_response()
-}
-
-fn redirection(
-    route: &RoutePlan,
-    redirect: &Redirect,
-    head: &RequestHead<'_, '_>,
-    manner: Manner,
-) -> OwnResponse {
-    let location = reply::location(redirect, head.host, head.path(), head.query());
-    let reply = Reply::of_route(route, redirect.status, manner);
-    Reply { fields: &[("Location", &location)], ..reply }.to_response()
-}
-
-/// RFC 9110 §9.3.7
-fn options(route: &RoutePlan, manner: Manner) -> OwnResponse {
-    Reply { fields: &[reply::ALLOW], ..Reply::of_route(route, 200, manner) }.to_response()
-}
-
-async fn answer_locally(client: &Client, trail: &Trail, answer: Answer, mut buf: Buf) -> Next {
-    let Answer { content, manner, body_len } = answer;
-    let body_len = body_len.min(buf.len());
-    trail.note(|record| record.from_client = body_len as u64);
-    buf.advance(body_len);
-    if manner.keep_alive && !buf.is_empty() {
-        client.stream.put_back(buf);
-    } else {
-        drop(buf);
-    }
-    match content {
-        Content::Response(response) => {
-            reply::send(client, trail, response, manner.keep_alive).await
-        }
-        Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
     }
 }
 

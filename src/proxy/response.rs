@@ -319,17 +319,19 @@ impl Attempt<'_> {
                     if self.progress.sent_at.get().is_none() {
                         return Err(bad("The server switched protocols before the request's end."));
                     }
-                    write_switching(out, &head, &route.response_fields, self.set_cookie);
+                    let edits = self.request.response_edits(self.client, head.facts.status);
+                    write_switching(out, &head, &edits, self.set_cookie);
                     buf.advance(len);
                     Ok((Judged::Tunnel, out.clone()))
                 }
                 ResponseStep::Final { body_in, body_out, keep_alive } => {
                     self.mark_first_byte(head.facts.status);
+                    let edits = self.request.response_edits(self.client, head.facts.status);
                     let how = ResponseRewrite {
                         client_version: self.request.version,
                         keep_alive: keep_alive && !self.client.finished.get(),
                         body: body_out,
-                        edits: &route.response_fields,
+                        edits: &edits,
                         set_cookie: self.set_cookie,
                     };
                     write_response(out, &head, &how);

@@ -38,6 +38,16 @@ impl Trail {
         self.note(|record| record.end = End::ClientLeft);
     }
 
+    /// Takes note that the process ended first.
+    pub fn cut_off(&self) {
+        self.note(|record| {
+            record.end = End::CutOff;
+            if record.status == 0 {
+                record.status = 503;
+            }
+        });
+    }
+
     /// The request has ended: what is known of it.
     pub fn close(&self, now: Tick) -> Record {
         let mut record = self.record.take();

@@ -173,6 +173,14 @@ impl Ring {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Wakes whoever waits for anything of this ring, to look at what else has changed.
+    pub fn wake_all(&self) {
+        let mut wakers = Vec::new();
+        self.0.uring.borrow().waiting(&mut wakers);
+        self.0.timers.borrow().waiting(&mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Ends the `most` [`Timer::idle`] waits whose time will be up first, as if it were up, of
     /// those for which it will be `within` this time.
     pub fn end_oldest_idle(&self, within: Duration, most: usize) {

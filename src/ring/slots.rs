@@ -50,6 +50,11 @@ impl<T: Default> Slots<T> {
 }
 
 impl<T> Slots<T> {
+    /// Every slot that was ever used.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten().take(self.len as usize)
+    }
+
     /// The slot `key`, if there is one.
     pub(super) fn get(&self, key: u32) -> Option<&T> {
         self.chunks.get(key as usize / CHUNK)?.get(key as usize % CHUNK)

@@ -111,6 +111,11 @@ impl Timers {
         self.heap.peek().map(|Reverse((look, ..))| *look)
     }
 
+    /// Adds the wakers of all who wait.
+    pub(super) fn waiting(&self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.slots.iter().filter_map(|slot| slot.waker.clone()));
+    }
+
     /// Ends all waits that a drain may end.
     pub(super) fn end_for_drain(&mut self, wakers: &mut Vec<Waker>) {
         for slot in self.slots.iter_mut().filter(|slot| slot.waits != Waits::Bound) {

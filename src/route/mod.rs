@@ -11,10 +11,12 @@
 //! writes `host = "example.com", path = "/api"` above a route for everything expects the rest of
 //! example.com to reach that route. To keep a host to itself, give it a route for `/`.
 
+mod escape;
 mod host;
 mod path;
 mod table;
 
+pub use escape::{decoded, put_escaped, put_target};
 pub use host::{HostPattern, HostPatternError, bare_host};
 pub use path::{PathPattern, PathPatternError, normalise};
 pub use table::{Table, TableBuilder};

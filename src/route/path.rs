@@ -113,7 +113,9 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
     if !is_suspect(path.as_bytes()) || is_clean(path.as_bytes()) {
         return Cow::Borrowed(path);
     }
-    Cow::Owned(resolve(&decode_unreserved(path)))
+    let resolved = resolve(decode_unreserved(path).as_bytes());
+    // It was cut at slashes only, so it is text still.
+    Cow::Owned(String::from_utf8_lossy(&resolved).into_owned())
 }
 
 /// Whether the path holds a `%`, a `//` or a `/.`, without which it is surely clean.
@@ -161,7 +163,7 @@ fn stays_encoded(rest: &[u8]) -> bool {
 }
 
 /// The byte that `%XX` at the beginning of `rest` stands for.
-fn decode(rest: &[u8]) -> Option<u8> {
+pub(super) fn decode(rest: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     match rest {
         [b'%', high, low, ..] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
@@ -196,23 +198,23 @@ fn decode_unreserved(path: &str) -> String {
 }
 
 /// Resolves dot segments and collapses empty ones (RFC 3986 §5.2.4).
-fn resolve(path: &str) -> String {
-    let mut resolved = String::with_capacity(path.len());
+pub(super) fn resolve(path: &[u8]) -> Vec<u8> {
+    let mut resolved = Vec::with_capacity(path.len());
     // A path that ends in a slash or a dot segment names a directory and keeps its slash.
     let mut directory = false;
-    for segment in path.split('/') {
-        directory = matches!(segment, "" | "." | "..");
+    for segment in path.split(|&byte| byte == b'/') {
+        directory = matches!(segment, b"" | b"." | b"..");
         match segment {
-            "" | "." => {}
-            ".." => resolved.truncate(resolved.rfind('/').unwrap_or(0)),
+            b"" | b"." => {}
+            b".." => resolved.truncate(memchr::memrchr(b'/', &resolved).unwrap_or(0)),
             _ => {
-                resolved.push('/');
-                resolved.push_str(segment);
+                resolved.push(b'/');
+                resolved.extend_from_slice(segment);
             }
         }
     }
     if directory {
-        resolved.push('/');
+        resolved.push(b'/');
     }
     resolved
 }

@@ -27,6 +27,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const KEPT_BUFFERS: usize = 64;
 /// How often a draining shard looks whether it is done.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
+/// How long requests that are given up at the end may take to be recorded, and how often to look.
+const CUT_MAX: Duration = Duration::from_millis(100);
+const CUT_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Everything a shard starts with.
 pub struct Setup {
@@ -174,7 +177,7 @@ impl Shard {
                     context.ring.spawn(stopping);
                 }
                 Command::Drain => {}
-                Command::Stop => context.ring.stop(),
+                Command::Stop => context.ring.spawn(cut_off(context.clone())),
             }
         }
     }
@@ -208,6 +211,22 @@ async fn stop_when_done(context: Rc<Context>, listeners: Rc<Listeners>) {
         let left = context.connections.get();
         tracing::warn!(connections = left, "drain timeout: closing what is left");
     }
+    cut_off(context).await;
+}
+
+/// Ends the shard. Requests in progress are given up, but not without being recorded.
+async fn cut_off(context: Rc<Context>) {
+    context.cut_off.set(true);
+    context.ring.wake_all();
+    let timer = context.ring.timer();
+    let pause = context.ring.timer();
+    let all_are_closed = async {
+        while context.connections.get() > 0 {
+            pause.sleep(CUT_INTERVAL).await;
+        }
+    };
+    // Tunnels and connections without a request are not waited for.
+    let _ = timer.within(CUT_MAX, all_are_closed).await;
     context.ring.stop();
 }
 

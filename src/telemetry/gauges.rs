@@ -24,7 +24,9 @@ counters! {
     requests: "requests in progress",
     /// Of these, the ones that wait for a server or for a connection to it.
     waiting: "requests waiting for a server",
-    /// Of these, the ones that are being tried again.
+    /// Of these, the ones in a queue: all servers are as busy as they may be.
+    queued: "requests in queues",
+    /// Of the requests in progress, the ones that are being tried again.
     retrying: "requests being tried again",
     /// Requests as the balancers count them, all servers together.
     leases: "requests at servers",

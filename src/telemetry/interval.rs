@@ -3,6 +3,10 @@
 //! Each route and each server has a place of its own, by its number in the plan; to find it takes
 //! no search. A shard has one interval in use, and exchanges it for an emptied one when it is
 //! asked to: it neither copies nor clears, and allocates only for what it sees for the first time.
+//!
+//! Where only one route leads to an upstream, its latency with a server of that is recorded once,
+//! as the server's; the route inherits it when the interval is settled, which is not the shard's
+//! work.
 
 use std::fmt;
 
@@ -19,19 +23,42 @@ pub struct Shape {
     /// By upstream: how many servers those before it have.
     firsts: Vec<u32>,
     servers: usize,
+    /// By server: the place of the only route that leads to its upstream, or [`NOBODY`].
+    heirs: Vec<u32>,
+}
+
+/// Who inherits what several routes share.
+const NOBODY: u32 = u32::MAX;
+
+/// An upstream of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Members {
+    /// How many servers it has.
+    pub servers: usize,
+    /// The route that leads to it, if only one does.
+    pub route: Option<usize>,
 }
 
 impl Shape {
-    /// Of a plan with so many routes, and upstreams with so many servers.
-    pub fn new(routes: usize, upstreams: impl Iterator<Item = usize>) -> Shape {
+    /// Of a plan with so many routes, and these upstreams.
+    pub fn new(routes: usize, upstreams: impl Iterator<Item = Members>) -> Shape {
+        let mut shape = Shape {
+            routes: routes.min(KEYS_MAX),
+            firsts: Vec::new(),
+            servers: 0,
+            heirs: Vec::new(),
+        };
         let mut servers = 0;
-        let firsts = upstreams.map(|count| {
-            let first = servers;
-            servers += count as u32;
-            first
-        });
-        let firsts = firsts.collect();
-        Shape { routes: routes.min(KEYS_MAX), firsts, servers: (servers as usize).min(KEYS_MAX) }
+        for upstream in upstreams {
+            shape.firsts.push(servers as u32);
+            servers += upstream.servers;
+            // Those that share a place have no route of their own.
+            let own = upstream.route.filter(|route| *route < shape.routes);
+            let heir = own.map_or(NOBODY, |route| route as u32);
+            shape.heirs.resize(servers.min(KEYS_MAX), heir);
+        }
+        shape.servers = servers.min(KEYS_MAX);
+        shape
     }
 
     /// How many routes are told apart. The places behind theirs are [`RouteSlot::Other`] and
@@ -102,7 +129,10 @@ pub struct ServerInterval {
 pub struct Interval {
     routes: Vec<RouteInterval>,
     servers: Vec<ServerInterval>,
+    /// As in the shape.
+    heirs: Vec<u32>,
     used: bool,
+    settled: bool,
 }
 
 impl fmt::Debug for Interval {
@@ -114,7 +144,7 @@ impl fmt::Debug for Interval {
 impl Interval {
     /// With a place for each that this shape has.
     pub fn new(shape: &Shape) -> Interval {
-        let mut interval = Interval::default();
+        let mut interval = Interval { heirs: shape.heirs.clone(), ..Interval::default() };
         interval.routes.resize_with(shape.routes + 2, RouteInterval::default);
         interval.servers.resize_with(shape.servers + 1, ServerInterval::default);
         interval
@@ -122,7 +152,9 @@ impl Interval {
 
     /// Whether it has the places of this shape.
     pub fn fits(&self, shape: &Shape) -> bool {
-        self.routes.len() == shape.routes + 2 && self.servers.len() == shape.servers + 1
+        self.routes.len() == shape.routes + 2
+            && self.servers.len() == shape.servers + 1
+            && self.heirs == shape.heirs
     }
 
     /// Nothing was recorded.
@@ -132,23 +164,39 @@ impl Interval {
 
     /// Records a request, its route and server being numbered as in the plan of this shape.
     pub fn record(&mut self, shape: &Shape, record: &Record) {
-        let took = Durations::from(&record.phases);
+        let took = Durations::from(&record.lasted());
         let status = StatusClass::of(record.status) as usize;
         self.used = true;
-        if let Some(route) = self.routes.get_mut(shape.route(record.route)) {
+        let place = record.server.map(|at| shape.server(at));
+        let slot = shape.route(record.route);
+        let inherits = place.and_then(|place| shape.heirs.get(place)) == Some(&(slot as u32));
+        if let Some(route) = self.routes.get_mut(slot) {
             route.used = true;
-            route.latency.record(&took);
+            if !inherits {
+                route.latency.record(&took);
+            }
             let requests = &mut route.requests[record.method as usize][status];
             *requests = requests.saturating_add(1);
             route.from_clients += record.from_client;
             route.to_clients += record.to_client;
         }
-        if let Some(at) = record.server
-            && let Some(server) = self.servers.get_mut(shape.server(at))
-        {
+        if let Some(server) = place.and_then(|place| self.servers.get_mut(place)) {
             server.used = true;
             server.latency.record(&took);
             server.requests[status] = server.requests[status].saturating_add(1);
+        }
+    }
+
+    /// Lets routes inherit what was recorded as their servers' only: nothing may be recorded then
+    /// before all is cleared.
+    pub fn settle(&mut self) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        for (server, heir) in self.servers.iter().zip(&self.heirs).filter(|(one, _)| one.used) {
+            if let Some(route) = self.routes.get_mut(*heir as usize) {
+                route.latency.join(&server.latency);
+            }
         }
     }
 
@@ -165,9 +213,10 @@ impl Interval {
             *server = ServerInterval { latency, ..ServerInterval::default() };
         }
         self.used = false;
+        self.settled = false;
     }
 
-    /// The routes of which something was recorded.
+    /// The routes of which something was recorded; to be settled before.
     pub fn routes(&self) -> impl Iterator<Item = (RouteSlot, &RouteInterval)> {
         let own = self.routes.len().saturating_sub(2);
         let slot = move |index| match index {
@@ -200,9 +249,43 @@ mod tests {
         Record { route, server, phases, status: 204, to_client: 3, ..Record::default() }
     }
 
+    fn shared(servers: usize) -> Members {
+        Members { servers, route: None }
+    }
+
+    #[test]
+    fn a_route_inherits_from_servers_that_only_it_leads_to() {
+        let upstreams = [Members { servers: 2, route: Some(1) }, shared(1)];
+        let shape = Shape::new(2, upstreams.into_iter());
+        let mut interval = Interval::new(&shape);
+        for _ in 0..2 {
+            for (route, server) in [
+                (Some(1), Some((0, 0))),
+                (Some(1), Some((0, 1))),
+                // Answered without a server, and by one of another upstream.
+                (Some(1), None),
+                (Some(1), Some((1, 0))),
+                (Some(0), Some((1, 0))),
+            ] {
+                interval.record(&shape, &record(route, server));
+            }
+            interval.settle();
+            interval.settle();
+            let routes: Vec<_> =
+                interval.routes().map(|(_, one)| one.latency.count(Phase::Total)).collect();
+            assert_eq!(routes, [1, 4]);
+            let servers: Vec<_> =
+                interval.servers().map(|(_, one)| one.latency.count(Phase::Total)).collect();
+            assert_eq!(servers, [1, 1, 2]);
+            interval.clear();
+        }
+        let otherwise = Shape::new(2, [shared(2), shared(1)].into_iter());
+        assert!(interval.fits(&shape) && !interval.fits(&otherwise));
+    }
+
     #[test]
     fn each_route_and_server_has_its_place() {
-        let shape = Shape::new(2, [2, 0, 3].into_iter());
+        let shape = Shape::new(2, [2, 0, 3].into_iter().map(shared));
         let mut interval = Interval::new(&shape);
         assert!(interval.fits(&shape) && interval.is_empty());
         for (route, server) in [
@@ -232,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_the_first_shares_a_place() {
-        let shape = Shape::new(1000, [200, 200].into_iter());
+        let shape = Shape::new(1000, [200, 200].into_iter().map(shared));
         let mut interval = Interval::new(&shape);
         for (route, server) in [(255, (1, 55)), (256, (1, 56)), (999, (1, 199))] {
             interval.record(&shape, &record(Some(route), Some(server)));

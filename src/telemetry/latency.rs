@@ -129,6 +129,17 @@ impl<C: Counter> Latency<C> {
         }
     }
 
+    /// Adds what was recorded elsewhere with counts of the same size.
+    pub fn join(&mut self, other: &Latency<C>) {
+        for (phase, theirs) in other.histograms.iter().enumerate() {
+            self.zeros[phase] += other.zeros[phase];
+            if let Some(theirs) = theirs {
+                let mine = self.histograms[phase].get_or_insert_with(|| Box::new(empty()));
+                mine.add(&**theirs).expect("all have the same bounds");
+            }
+        }
+    }
+
     /// How often a phase was recorded.
     pub fn count(&self, phase: Phase) -> u64 {
         let histogram = self.histograms[phase as usize].as_ref();

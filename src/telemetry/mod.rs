@@ -14,10 +14,13 @@ mod summary;
 
 pub use counters::Counters;
 pub use gauges::{Gauges, ServerUse};
+pub use hdrhistogram::Histogram;
 pub use hgrm::hgrm;
 pub use history::History;
 pub use hlog::{LogInterval, hlog_head, hlog_lines};
-pub use interval::{Interval, KEYS_MAX, Requests, RouteInterval, RouteSlot, ServerInterval, Shape};
+pub use interval::{
+    Interval, KEYS_MAX, Members, Requests, RouteInterval, RouteSlot, ServerInterval, Shape,
+};
 pub use latency::{Durations, Latency, Phase, Phases};
 pub use record::{End, Method, Record, ServerAt, StatusClass};
 pub use report::Report;

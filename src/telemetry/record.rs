@@ -29,6 +29,23 @@ pub struct Record {
     pub to_client: u64,
 }
 
+impl Record {
+    /// Its phases: of a request that did not come to its end, the one that was under way lasted
+    /// until it was given up. Else a server that hangs until its clients leave would look quick.
+    pub fn lasted(&self) -> Phases {
+        let mut phases = self.phases;
+        if phases.ended == 0 && phases.started != 0 {
+            phases.ended = self.at;
+            let Phases { head, leased, connected, first_byte, .. } = &mut phases;
+            let under_way = [head, leased, connected, first_byte].into_iter().find(|at| **at == 0);
+            if let Some(moment) = under_way {
+                *moment = self.at;
+            }
+        }
+        phases
+    }
+}
+
 /// Where a server stands in the plan that a request began with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerAt {
@@ -50,6 +67,8 @@ pub enum End {
     ClientLeft,
     /// The server broke off its response, which the client has a part of.
     CutShort,
+    /// The process ended before that. Its status is 503 if there was none.
+    CutOff,
 }
 
 /// Methods, as far as they are told apart.
@@ -174,6 +193,23 @@ impl StatusClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_given_up_lasted_until_then() {
+        let waiting = Phases { started: 1, head: 2, leased: 3, connected: 4, ..Phases::default() };
+        let left = Record { phases: waiting, at: 9, end: End::ClientLeft, ..Record::default() };
+        assert_eq!(left.lasted(), Phases { first_byte: 9, ended: 9, ..waiting });
+        let queued = Phases { leased: 0, connected: 0, ..waiting };
+        let left = Record { phases: queued, ..left };
+        assert_eq!(left.lasted(), Phases { leased: 9, ended: 9, ..queued });
+        let cut = Phases { first_byte: 6, ..waiting };
+        let left = Record { phases: cut, end: End::CutShort, ..left };
+        assert_eq!(left.lasted(), Phases { ended: 9, ..cut });
+        // An answer of our own has no server's first byte.
+        let own = Phases { started: 1, head: 2, ended: 3, ..Phases::default() };
+        assert_eq!(Record { phases: own, ..left }.lasted(), own);
+        assert_eq!(Record::default().lasted(), Phases::default());
+    }
 
     #[test]
     fn classes_have_the_numbers_of_their_places() {

@@ -11,7 +11,8 @@ pub struct Figures {
     /// `serving` or `draining`.
     pub state: String,
     pub requests_per_s: f64,
-    pub refused_per_s: Option<f64>,
+    /// Answers with 4xx, and with 5xx.
+    pub errors_per_s: [Option<f64>; 2],
     pub aborted_per_s: Option<f64>,
     pub bytes_in_per_s: Option<f64>,
     pub bytes_out_per_s: Option<f64>,
@@ -91,8 +92,8 @@ impl Figures {
             version: text(&value["version"]),
             state: text(&value["state"]),
             requests_per_s: number(&value["requests_per_s"]),
-            refused_per_s: value["status_per_s"]["refused"].as_f64(),
-            aborted_per_s: value["status_per_s"]["aborted"].as_f64(),
+            errors_per_s: ["4xx", "5xx"].map(|class| value["status_per_s"][class].as_f64()),
+            aborted_per_s: value["client_left_per_s"].as_f64(),
             bytes_in_per_s: value["bytes_in_per_s"].as_f64(),
             bytes_out_per_s: value["bytes_out_per_s"].as_f64(),
             phases: PHASES.into_iter().map(phase).collect(),
@@ -110,7 +111,7 @@ impl Figures {
 
     /// Connections of clients, over all shards.
     pub fn connections(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.connections).sum()
+        self.shards.iter().fold(0, |sum, shard| shard.connections.saturating_add(sum))
     }
 
     /// The whole of each request.

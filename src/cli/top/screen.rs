@@ -108,7 +108,9 @@ fn header(state: &State, figures: &Figures, area: Rect, buffer: &mut Buffer) {
     };
     add("p50", figures.total().map(|total| time(total.times[0])));
     add("p99", figures.total().map(|total| time(total.times[2])));
-    add("failed/s", figures.refused_per_s.map(rate));
+    let [of_clients, of_servers] = figures.errors_per_s;
+    add("4xx/s", of_clients.map(rate));
+    add("5xx/s", of_servers.map(rate));
     add("aborted/s", figures.aborted_per_s.map(rate));
     add("clients", Some(figures.connections().to_string()));
     add("in/s", figures.bytes_in_per_s.map(bytes));

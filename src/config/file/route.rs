@@ -1,11 +1,10 @@
 //! `[[route]]` as written.
 
 use super::{AccessTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table};
-use crate::config::complaint::suggest;
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
-use crate::plan::{BodyText, FieldEdits, Redirect, RedirectPart};
+use crate::plan::{BodyText, EditsPlan, Redirect, Template};
 use crate::route::{HostPattern, HostPatternError, PathPattern, PathPatternError};
 
 /// One `[[route]]`.
@@ -17,8 +16,8 @@ pub(in crate::config) struct RouteTable {
     pub path: PathWritten,
     /// `None` if there was none, or not exactly one.
     pub action: Option<ActionWritten>,
-    pub request_fields: FieldEdits,
-    pub response_fields: FieldEdits,
+    pub request_fields: EditsPlan,
+    pub response_fields: EditsPlan,
     pub timeouts: TimeoutsTable,
     pub limits: LimitsTable,
     pub retry: RetryTable,
@@ -97,6 +96,10 @@ fn read_name(field: Field<'_>) -> Option<String> {
     if text.is_empty() || text.len() > 100 || text.chars().any(char::is_control) {
         let what = "a route's name is a short line of text";
         return field.refuse(what, "use 1 to 100 characters without control characters");
+    }
+    if ["(other)", "(none)"].contains(&text) {
+        let what = format!("a route cannot be called \"{text}\": metrics mean others by it");
+        return field.refuse(what, "choose another name");
     }
     Some(text.to_owned())
 }
@@ -233,11 +236,13 @@ fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
     let status = fields
         .require("status", "status = 200")
         .and_then(|field| field.whole32(200..=599).and_then(|status| u16::try_from(status).ok()));
-    let body = fields.get("body").and_then(Field::text);
+    let body = fields.get("body");
+    let written = body.and_then(|field| field.as_text());
+    let text = body.and_then(Field::template);
     let content_type = fields.get("content_type").and_then(field_value);
     if let (Some(status), Some(body)) = (status, &body)
         && [204, 205, 304].contains(&status)
-        && !body.is_empty()
+        && written.is_some_and(|text| !text.is_empty())
     {
         let what = format!("a response with status {status} has no body");
         fields.complain_at(body.spot, what, "remove `body` or use status 200");
@@ -245,19 +250,19 @@ fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
     fields.finish();
     let body = BodyText {
         content_type: content_type.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
-        bytes: body.map(|body| body.value.as_bytes().to_vec()).unwrap_or_default(),
+        text: text.unwrap_or_default(),
     };
     Some(ActionWritten::Respond { status: status?, body })
 }
 
 fn read_redirect(mut fields: Fields<'_>) -> Option<ActionWritten> {
-    let to = fields.require("to", "to = \"https://{host}{uri}\"").and_then(read_target);
+    let to = fields.require("to", "to = \"https://$host$request_uri\"").and_then(read_target);
     let status = match fields.get("status") {
         Some(field) => read_redirect_status(field),
         None => Some(308),
     };
     fields.finish();
-    Some(ActionWritten::Redirect(Redirect { status: status?, parts: to? }))
+    Some(ActionWritten::Redirect(Redirect { status: status?, to: to? }))
 }
 
 fn read_redirect_status(field: Field<'_>) -> Option<u16> {
@@ -271,25 +276,30 @@ fn read_redirect_status(field: Field<'_>) -> Option<u16> {
     }
 }
 
-/// Placeholders of a redirect's target.
-const PLACEHOLDERS: [(&str, RedirectPart); 4] = [
-    ("host", RedirectPart::Host),
-    ("path", RedirectPart::Path),
-    ("query", RedirectPart::Query),
-    ("uri", RedirectPart::Uri),
+/// What stood for variables once.
+const PLACEHOLDERS: [(&str, &str); 4] = [
+    ("{host}", "$host"),
+    ("{path}", "$uri"),
+    ("{query}", "$is_args$args"),
+    ("{uri}", "$request_uri"),
 ];
 
-/// Splits `https://{host}{uri}` into its parts.
-fn read_target(field: Field<'_>) -> Option<Vec<RedirectPart>> {
+/// Where a redirect leads.
+pub(super) fn read_target(field: Field<'_>) -> Option<Template> {
     let text = field.text()?.value;
-    if ["/{path}", "/{uri}"].iter().any(|start| text.starts_with(start)) {
+    if let Some((old, new)) = PLACEHOLDERS.iter().find(|(old, _)| braced(text, old)) {
+        let what = format!("`to` is \"{text}\": `{old}` is no variable");
+        return field.refuse(what, format!("write `{new}`"));
+    }
+    let paths = ["/$uri", "/${uri}", "/$request_uri", "/${request_uri}"];
+    if paths.iter().any(|start| text.starts_with(start)) {
         // `//name/` would be the root of another host.
         return field.refuse(
             format!("`to` is \"{text}\", which begins with two slashes"),
             "paths begin with a slash of their own: leave out the first one",
         );
     }
-    let anchored = ["/", "http://", "https://"];
+    let anchored = ["/", "http://", "https://", "$"];
     if !anchored.iter().any(|start| text.starts_with(start)) {
         let what = format!("`to` is \"{text}\", which no browser would understand");
         return field.refuse(what, "begin with \"https://\", \"http://\" or \"/\"");
@@ -298,25 +308,10 @@ fn read_target(field: Field<'_>) -> Option<Vec<RedirectPart>> {
         let what = "`to` holds blanks or characters beyond ASCII";
         return field.refuse(what, format!("did you mean \"{}\"?", percent_encoded(text)));
     }
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some((literal, after)) = rest.split_once('{') {
-        if !literal.is_empty() {
-            parts.push(RedirectPart::Text(literal.to_owned()));
-        }
-        let Some((name, after)) = after.split_once('}') else {
-            return field.refuse("a `{` in `to` is never closed", "add the `}`");
-        };
-        let Some((_, part)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
-            let words = PLACEHOLDERS.iter().map(|(known, _)| *known);
-            let remedy = suggest(name, words, "it may be");
-            return field.refuse(format!("unknown placeholder `{{{name}}}` in `to`"), remedy);
-        };
-        parts.push(part.clone());
-        rest = after;
-    }
-    if !rest.is_empty() {
-        parts.push(RedirectPart::Text(rest.to_owned()));
-    }
-    Some(parts)
+    field.template()
+}
+
+/// Whether a text has this in braces, and not as `${host}`.
+fn braced(text: &str, old: &str) -> bool {
+    text.match_indices(old).any(|(at, _)| !text[..at].ends_with('$'))
 }

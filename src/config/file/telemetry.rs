@@ -1,6 +1,6 @@
 //! `[telemetry]` as written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::fields::{Field, Fields};
@@ -46,15 +46,15 @@ impl TelemetryTable {
         table
     }
 
-    /// The plan: what is not set is as by default.
-    pub fn plan(&self) -> TelemetryPlan {
+    /// The plan: what is not set is as by default. The path of a file is relative to `folder`.
+    pub fn plan(&self, folder: &Path) -> TelemetryPlan {
         let default = TelemetryPlan::default();
         let written = self.buckets.as_ref();
         TelemetryPlan {
             buckets: written.map_or(default.buckets, |buckets| {
                 buckets.iter().map(|bucket| bucket.value).collect()
             }),
-            histogram_log: self.histogram_log.as_ref().and_then(HistogramLogTable::plan),
+            histogram_log: self.histogram_log.as_ref().and_then(|log| log.plan(folder)),
         }
     }
 }
@@ -73,9 +73,9 @@ impl HistogramLogTable {
         table
     }
 
-    fn plan(&self) -> Option<HistogramLogPlan> {
+    fn plan(&self, folder: &Path) -> Option<HistogramLogPlan> {
         Some(HistogramLogPlan {
-            file: self.file.clone()?,
+            file: folder.join(self.file.as_ref()?),
             interval: self.interval.unwrap_or(HistogramLogPlan::INTERVAL),
             max_size: self.max_size.unwrap_or(HistogramLogPlan::MAX_SIZE),
             keep: self.keep.unwrap_or(HistogramLogPlan::KEEP),
@@ -97,14 +97,13 @@ fn read_buckets(field: Field<'_>) -> Vec<Located<Duration>> {
     items.into_iter().filter_map(|item| item.placed(time)).collect()
 }
 
-/// A process may be upgraded from another folder than it was started in.
 fn read_path(field: Field<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(field.text()?.value);
-    match path.is_absolute() && path.file_name().is_some() {
-        true => Some(path),
-        false => field.refuse(
-            format!("`file` is \"{}\"", path.display()),
-            "write the absolute path of a file",
-        ),
+    if path.file_name().is_none() {
+        return field.refuse(
+            format!("`file` is \"{}\", which names no file", path.display()),
+            "write the path of a file",
+        );
     }
+    Some(path)
 }

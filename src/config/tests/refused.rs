@@ -484,10 +484,11 @@ fn actions() {
             ],
         ),
         (
-            "redirect = { to = \"https://{hots}\", status = 200 }",
+            "redirect = { to = \"https://$hots\", status = 200 }",
             &[
-                "7:19: unknown placeholder `{hots}` in `to`; did you mean `host`?",
-                "7:46: status 200 is not a redirect; write 301, 302, 303, 307 or 308",
+                "7:19: `to` is \"https://$hots\": there is no variable `$hots`; did you mean \
+                 `host`?",
+                "7:45: status 200 is not a redirect; write 301, 302, 303, 307 or 308",
             ],
         ),
         (
@@ -496,14 +497,24 @@ fn actions() {
                \"https://\", \"http://\" or \"/\""],
         ),
         (
-            "redirect = { to = \"/{path}\" }",
-            &["7:19: `to` is \"/{path}\", which begins with two slashes; paths begin with a \
+            "redirect = { to = \"/$uri\" }",
+            &["7:19: `to` is \"/$uri\", which begins with two slashes; paths begin with a \
                  slash \
                of their own: leave out the first one"],
         ),
         (
-            "redirect = { to = \"https://{host\" }",
-            &["7:19: a `{` in `to` is never closed; add the `}`"],
+            "redirect = { to = \"https://${host\" }",
+            &["7:19: `to` is \"https://${host\": a `${` is not closed; write `${host}`"],
+        ),
+        (
+            "redirect = { to = \"https://$host{uri}\" }",
+            &["7:19: `to` is \"https://$host{uri}\": `{uri}` is no variable; write \
+               `$request_uri`"],
+        ),
+        (
+            "respond = { status = 200, body = \"5 $\" }",
+            &["7:34: `body` is \"5 $\": a `$` has no name behind it; write the name of a \
+               variable, such as `$host`, or `$$` for a dollar"],
         ),
         (
             "upstream = \"app\"\nlimits = { header_bytes = \"2KiB\" }\n\

@@ -49,13 +49,13 @@ fn wrong_telemetry() {
             ],
         ),
         (
-            "[telemetry]\nbuckets = []\nhistogram_log = { file = \"a.hlog\", keep = 9999, \
+            "[telemetry]\nbuckets = []\nhistogram_log = { file = \"\", keep = 9999, \
              max_size = \"1KiB\" }",
             &[
                 "2:11: `buckets` is empty; name an upper bound, or remove it",
-                "3:26: `file` is \"a.hlog\"; write the absolute path of a file",
-                "3:43: `keep` is 9999; write a number from 0 to 1000",
-                "3:60: `max_size` is \"1KiB\"; write a size from 64KiB to 1024GiB",
+                "3:26: `file` is \"\", which names no file; write the path of a file",
+                "3:37: `keep` is 9999; write a number from 0 to 1000",
+                "3:54: `max_size` is \"1KiB\"; write a size from 64KiB to 1024GiB",
             ],
         ),
         (

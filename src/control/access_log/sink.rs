@@ -119,9 +119,14 @@ impl Sink {
     }
 }
 
-/// Appends to a file. A pipe that nobody reads is no reason to wait.
+/// Appends to a file. A pipe that nobody reads is no reason to wait. Root follows no link: the
+/// folder may be writable for the user that the proxy serves as, who could lead it elsewhere. In
+/// `/dev` nobody else makes links, and `/dev/stdout` is one.
 fn open_file(path: &Path) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    let mut flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    if rustix::process::geteuid().is_root() && !path.starts_with("/dev") {
+        flags |= OFlags::NOFOLLOW;
+    }
     let file: OwnedFd = open(path, flags | OFlags::NONBLOCK | OFlags::NOCTTY, MODE)?;
     // From now on a pipe that is full is waited for.
     fcntl_setfl(&file, OFlags::APPEND)?;
@@ -134,6 +139,9 @@ fn cannot_open(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::NotFound => "create its folder",
         io::ErrorKind::PermissionDenied => "let the proxy's user write there",
         _ if Errno::from_io_error(error) == Some(Errno::NXIO) => "nobody reads this pipe",
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => {
+            "it is a symbolic link, which root does not follow: name the file itself"
+        }
         _ => "set `to` of [access_log] to what can be written",
     };
     format!("the access log {path} cannot be opened: {error}; {remedy}")

@@ -1,11 +1,12 @@
 //! Who may ask what, by the head of a request.
 //!
-//! - Over a Unix socket, whoever may open it: its permissions decide.
+//! - Over a Unix socket, whoever may open it: its permissions decide. Whoever forwards a port to it
+//!   may do so for a browser, so a Host must be `localhost` or an IP address.
 //! - Over TCP, changes need the token. On a loopback address looking needs none; on any other it
 //!   does.
-//! - No browser may be made to ask on behalf of another site: changes are refused where the request
-//!   says that it comes from one (Fetch Metadata, Origin), and a request without the token must
-//!   name an address of ours in its Host, since a name could be anybody's (DNS rebinding).
+//! - No browser may be made to ask on behalf of another site: what a page of one asks for is refused
+//!   where the request says so (Fetch Metadata, Origin), and a request without the token must name
+//!   an address of ours in its Host, since a name could be anybody's (DNS rebinding).
 //! - The page itself (`GET /`) is the same for everybody and tells nothing, so it needs no token: a
 //!   browser could not send one before there is a page to ask for it.
 
@@ -18,6 +19,7 @@ use subtle::ConstantTimeEq;
 use crate::plan::{Address, AdminPlan, Token, is_loopback};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Lets requests in, or not.
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ const NO_TOKEN_SET: Denied = denied(
      give it a Unix socket",
 );
 const OTHER_SITE: Denied =
-    denied(StatusCode::FORBIDDEN, "changes cannot be asked for by a page of another site");
+    denied(StatusCode::FORBIDDEN, "a page of another site cannot ask for this");
 const OTHER_HOST: Denied = denied(
     StatusCode::FORBIDDEN,
     "the Host of the request is not this address; use an IP address or localhost, or send the \
@@ -105,10 +107,15 @@ impl Gate {
             return Ok(());
         }
         let trusted = self.way == Way::Unix || self.has_token(fields)?;
-        if !trusted && !names_us(fields, local) {
+        let named = match self.way {
+            Way::Unix => names_no_other(fields),
+            _ => trusted || names_us(fields, local),
+        };
+        if !named {
             return Err(OTHER_HOST);
         }
-        if changes && !is_of_this_site(fields) {
+        let allowed = if changes { is_of_this_site(fields) } else { is_looked_at_here(fields) };
+        if !allowed {
             return Err(OTHER_SITE);
         }
         match &self.token {
@@ -134,22 +141,55 @@ impl Gate {
     }
 }
 
-/// Whether the Host is an address of ours.
-fn names_us(fields: &HeaderMap, local: Option<IpAddr>) -> bool {
+/// What a Host names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Localhost,
+    Address(IpAddr),
+    /// Anything else, or several.
+    Other,
+}
+
+/// `None`: there is no Host.
+fn named(fields: &HeaderMap) -> Option<Named> {
     let mut hosts = fields.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
-    let Ok(host) = host.to_str() else { return false };
+    let host = hosts.next()?;
+    let (Ok(host), None) = (host.to_str(), hosts.next()) else { return Some(Named::Other) };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
     if name.eq_ignore_ascii_case("localhost") {
-        return true;
+        return Some(Named::Localhost);
     }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let address = host.parse::<SocketAddr>().map(|address| address.ip());
-    let Ok(address) = address.or_else(|_| bare.parse::<IpAddr>()) else { return false };
-    is_loopback(address) || local.is_some_and(|ip| ip.to_canonical() == address.to_canonical())
+    Some(address.or_else(|_| bare.parse()).map_or(Named::Other, Named::Address))
+}
+
+/// Whether the Host is an address of ours.
+fn names_us(fields: &HeaderMap, local: Option<IpAddr>) -> bool {
+    match named(fields) {
+        Some(Named::Localhost) => true,
+        Some(Named::Address(address)) => {
+            let canonical = address.to_canonical();
+            is_loopback(address) || local.is_some_and(|ip| ip.to_canonical() == canonical)
+        }
+        Some(Named::Other) | None => false,
+    }
+}
+
+/// Whether the Host, if there is one, is no name that somebody else could have.
+fn names_no_other(fields: &HeaderMap) -> bool {
+    named(fields) != Some(Named::Other)
+}
+
+/// Whether what is looked at is not asked for by a page of another site, which could not read it,
+/// but could hold a place among those who watch. A link there may lead here.
+fn is_looked_at_here(fields: &HeaderMap) -> bool {
+    let mut sites = fields.get_all(SEC_FETCH_SITE).iter();
+    let is_link = fields.get(SEC_FETCH_DEST).is_some_and(|dest| dest == "document");
+    is_link || sites.all(|site| site == "same-origin" || site == "none")
 }
 
 /// Whether a request comes from no page, or from one of ours.
@@ -198,7 +238,13 @@ mod tests {
     fn over_a_unix_socket_its_permissions_decide() {
         let gate = gate("unix:/s", None);
         assert_eq!(ask(&gate, Method::GET, &[]), Ok(()));
-        assert_eq!(ask(&gate, Method::POST, &[("host", "anything")]), Ok(()));
+        for host in ["localhost", "localhost:9900", "127.0.0.1:9900", "10.1.2.3:9900", "[::1]:1"] {
+            assert_eq!(ask(&gate, Method::POST, &[("host", host)]), Ok(()), "{host}");
+        }
+        // A browser's, through a forwarded port: the name may be anybody's.
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(ask(&gate, method, &[("host", "evil.example:9900")]), Err(OTHER_HOST));
+        }
         assert_eq!(ask(&gate, Method::POST, &[("sec-fetch-site", "cross-site")]), Err(OTHER_SITE));
     }
 
@@ -294,5 +340,22 @@ mod tests {
             assert_eq!(post("origin", origin), Err(OTHER_SITE), "{origin}");
         }
         assert_eq!(post("origin", "http://127.0.0.1:9900"), Ok(()));
+    }
+
+    #[test]
+    fn pages_of_other_sites_hold_no_place_of_those_who_watch() {
+        let gate = gate("127.0.0.1:9900", None);
+        let get =
+            |fields: &[(&'static str, &str)]| ask(&gate, Method::GET, &[&[HERE], fields].concat());
+        for site in ["cross-site", "same-site"] {
+            for dest in ["empty", "iframe", "image"] {
+                let fields = [("sec-fetch-site", site), ("sec-fetch-dest", dest)];
+                assert_eq!(get(&fields), Err(OTHER_SITE), "{site} {dest}");
+            }
+            let link = [("sec-fetch-site", site), ("sec-fetch-dest", "document")];
+            assert_eq!(get(&link), Ok(()));
+        }
+        assert_eq!(get(&[("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "empty")]), Ok(()));
+        assert_eq!(get(&[]), Ok(()));
     }
 }

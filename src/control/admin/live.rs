@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
-use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::view::Views;
 use super::{InForce, Sample};
 use crate::control::recent;
 use crate::plan::ServerPlan;
-use crate::telemetry::{Counters, Latency, Phase, Report, ServerUse, StatusClass};
+use crate::telemetry::{Counters, Histogram, Latency, Phase, Report, ServerUse, StatusClass};
 
 /// How far back percentiles and shares go.
 pub const SPAN: Duration = Duration::from_secs(10);
@@ -99,7 +98,9 @@ fn figures(
         "requests_per_s": rate.of(requests),
         "bytes_in_per_s": rate.of(bytes_in),
         "bytes_out_per_s": rate.of(bytes_out),
-        "status_per_s": statuses(now, last, rate, [("aborted", aborted), ("refused", refused)]),
+        "status_per_s": statuses(now, last, rate),
+        "client_left_per_s": rate.of(aborted),
+        "own_errors_per_s": rate.of(refused),
         "phases": phases(&sample.measured.lately),
         "heat": heat(&now.total, &last.total),
         "shards": shards(sample, now, last, rate),
@@ -172,18 +173,12 @@ fn shards(sample: &Sample, now: &Moment, last: &Moment, rate: Rate) -> Vec<Value
     shard.collect()
 }
 
-/// By class, and these others.
-fn statuses(
-    now: &Moment,
-    last: &Moment,
-    rate: Rate,
-    others: [(&str, u64); 2],
-) -> Map<String, Value> {
+/// By class; `aborted`: the client left before there was an answer.
+fn statuses(now: &Moment, last: &Moment, rate: Rate) -> Map<String, Value> {
     let counts =
         now.statuses.iter().zip(&last.statuses).map(|(now, last)| now.saturating_sub(*last));
     let classes = StatusClass::ALL.iter().map(|class| class.name()).zip(counts);
-    let entry = |(name, count): (&str, u64)| (name.to_owned(), json!(rate.of(count)));
-    classes.chain(others).map(entry).collect()
+    classes.map(|(name, count)| (name.to_owned(), json!(rate.of(count)))).collect()
 }
 
 fn servers(

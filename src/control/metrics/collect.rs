@@ -171,10 +171,10 @@ impl ServersNow {
 /// Counters of all shards together.
 fn totals(overview: &Overview<'_>) -> Vec<Family> {
     let mut sum = overview.reports.sum().counters;
-    sum.merge(&overview.of_health);
+    sum.merge(&overview.besides);
     type Of = fn(&Counters) -> u64;
     type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, Of)]);
-    const ROWS: [Row; 9] = [
+    const ROWS: [Row; 10] = [
         (
             "corelane_retries_total",
             "Requests tried again, by the cause.",
@@ -243,6 +243,12 @@ fn totals(overview: &Overview<'_>) -> Vec<Family> {
             "",
             &[("", |of| of.tunnels)],
         ),
+        (
+            "corelane_access_log_lines_lost_total",
+            "Requests missing in the access log: it could not be written as fast, or at all.",
+            "",
+            &[("", |of| of.log_lines_lost)],
+        ),
     ];
     let families = ROWS.iter().map(|(name, help, label, rows)| {
         let mut family = Family::new(name, Counter, help);
@@ -274,6 +280,8 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
     let mut completions = counter("corelane_ring_completions_total", "Completions taken.");
     let mut operations = gauge("corelane_ring_operations", "Operations under way.");
     let mut buffers = gauge("corelane_receive_buffers", "Receive buffers that have memory.");
+    let help = "The most receive buffers that a shard may have.";
+    let mut buffers_max = gauge("corelane_receive_buffers_max", help);
     let mut pipes = gauge("corelane_pipes", "Pipes that exist.");
     for (number, report) in overview.reports.each().enumerate() {
         let shard = number.to_string();
@@ -289,7 +297,9 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
         connections.push(&[plain[0], ("state", "active")], busy);
         connections.push(&[plain[0], ("state", "idle")], held.connections - busy);
         let forwarded = held.requests.saturating_sub(held.waiting);
-        requests.push(&[plain[0], ("state", "waiting")], held.waiting);
+        requests.push(&[plain[0], ("state", "queued")], held.queued);
+        let connecting = held.waiting.saturating_sub(held.queued);
+        requests.push(&[plain[0], ("state", "connecting")], connecting);
         requests.push(&[plain[0], ("state", "forwarded")], forwarded);
         idle.push(&plain, held.idle);
         enters.push(&plain, ring_enters);
@@ -298,6 +308,7 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
         let free = held.buffers.saturating_sub(held.buffers_lent);
         buffers.push(&[plain[0], ("state", "used")], held.buffers_lent);
         buffers.push(&[plain[0], ("state", "free")], free);
+        buffers_max.push(&plain, u64::from(overview.plan.shards.ring.buffers));
         pipes.push(&[plain[0], ("state", "used")], held.pipes_lent);
         pipes.push(&[plain[0], ("state", "free")], held.pipes.saturating_sub(held.pipes_lent));
     }
@@ -312,6 +323,7 @@ fn shards(overview: &Overview<'_>) -> Vec<Family> {
         completions,
         operations,
         buffers,
+        buffers_max,
         pipes,
     ]
 }

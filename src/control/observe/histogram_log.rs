@@ -7,8 +7,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use crate::plan::HistogramLogPlan;
@@ -22,12 +21,14 @@ pub struct HistogramLog {
     interval: Duration,
     /// Since when, by the time that the ledger has.
     from: Duration,
-    /// What that time counts from, since 1970.
-    epoch: Duration,
     latency: Latency,
     pages: SyncSender<Page>,
-    writer: JoinHandle<()>,
+    /// Says nothing, and is closed when all is written.
+    written: Receiver<()>,
 }
+
+/// How long the end of the process waits for what is left to be written.
+const LAST_PAGES: Duration = Duration::from_secs(2);
 
 /// The lines of one interval.
 struct Page {
@@ -36,21 +37,21 @@ struct Page {
 }
 
 impl HistogramLog {
-    /// Begins at `now`, which is so long after `epoch`.
+    /// Begins at `now`.
     ///
     /// # Errors
     /// Why there is no thread to write it.
-    pub fn start(
-        plan: &HistogramLogPlan,
-        now: Duration,
-        epoch: Duration,
-    ) -> io::Result<HistogramLog> {
+    pub fn start(plan: &HistogramLogPlan, now: Duration) -> io::Result<HistogramLog> {
         let (pages, received) = sync_channel(WAITING_MAX);
         let file = File { plan: plan.clone() };
         let thread = std::thread::Builder::new().name("histogram-log".into());
-        let writer = thread.spawn(move || file.keep(&received))?;
+        let (alive, written) = sync_channel(0);
+        thread.spawn(move || {
+            file.keep(&received);
+            drop::<SyncSender<()>>(alive);
+        })?;
         let (interval, latency) = (plan.interval, Latency::default());
-        Ok(HistogramLog { interval, from: now, epoch, latency, pages, writer })
+        Ok(HistogramLog { interval, from: now, latency, pages, written })
     }
 
     /// Adds what a shard recorded.
@@ -58,15 +59,16 @@ impl HistogramLog {
         interval.routes().for_each(|(_, route)| self.latency.merge(&route.latency));
     }
 
-    /// Ends an interval that has lasted long enough.
-    pub fn write_if_due(&mut self, now: Duration) {
+    /// Ends an interval that has lasted long enough at `now`, which counts from `epoch`, a time since
+    /// 1970.
+    pub fn write_if_due(&mut self, now: Duration, epoch: Duration) {
         if now.saturating_sub(self.from) >= self.interval {
-            self.write(now);
+            self.write(now, epoch);
         }
     }
 
-    fn write(&mut self, now: Duration) {
-        let (from, length) = (self.epoch + self.from, now.saturating_sub(self.from));
+    fn write(&mut self, now: Duration, epoch: Duration) {
+        let (from, length) = (epoch + self.from, now.saturating_sub(self.from));
         let latency = std::mem::take(&mut self.latency);
         self.from = now;
         if Phase::ALL.into_iter().all(|phase| latency.count(phase) == 0) {
@@ -88,13 +90,20 @@ impl HistogramLog {
         }
     }
 
-    /// Writes what is left, and waits until that is done.
-    pub fn end(mut self, now: Duration) {
-        self.write(now);
-        let HistogramLog { pages, writer, .. } = self;
+    /// Has what is left written, and waits for nothing: another may write to the same file already.
+    pub fn retire(mut self, now: Duration, epoch: Duration) {
+        self.write(now, epoch);
+    }
+
+    /// Writes what is left, and waits until that is done, as long as a disk takes that does not
+    /// hang.
+    pub fn end(mut self, now: Duration, epoch: Duration) {
+        self.write(now, epoch);
+        let HistogramLog { pages, written, .. } = self;
         drop(pages);
-        // It has no panic of its own to tell.
-        let _ = writer.join();
+        if written.recv_timeout(LAST_PAGES) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the end of the histogram log is not written: it is not taken");
+        }
     }
 }
 
@@ -216,12 +225,31 @@ mod tests {
             keep: 0,
         };
         let seconds = Duration::from_secs;
-        let mut log = HistogramLog::start(&plan, seconds(1), seconds(1_763_755_200)).unwrap();
+        let epoch = seconds(1_763_755_200);
+        let mut log = HistogramLog::start(&plan, seconds(1)).unwrap();
         log.latency.add(Phase::Total, 100, 1);
-        log.write_if_due(seconds(2));
-        log.end(seconds(3));
+        log.write_if_due(seconds(2), epoch);
+        log.end(seconds(3), epoch);
         let text = fs::read_to_string(path).unwrap();
         let line = text.lines().last().unwrap();
         assert!(line.starts_with("Tag=total,1763755201.000,2.000,100.000,HIST"), "{line}");
+    }
+
+    /// A pipe that nobody reads stands for a disk that hangs.
+    #[test]
+    fn the_end_does_not_wait_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, &file, kind, mode, 0).unwrap();
+        let interval = Duration::from_secs(1);
+        let plan = HistogramLogPlan { file: file.clone(), interval, max_size: 1 << 20, keep: 0 };
+        let mut log = HistogramLog::start(&plan, Duration::ZERO).unwrap();
+        log.latency.add(Phase::Total, 100, 1);
+        log.end(interval, Duration::ZERO);
+        // The thread goes on: it is still about to write.
+        let mut line = String::new();
+        std::io::Read::read_to_string(&mut fs::File::open(&file).unwrap(), &mut line).unwrap();
+        assert!(line.contains("Tag=total"), "{line}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::control::clock::now;
 use crate::plan::{Plan, ServerId};
 use crate::shard::Measured;
 use crate::telemetry::{
@@ -83,14 +84,11 @@ pub struct Ledger {
     /// What the plan in force has. What it has no more is forgotten.
     known: BTreeSet<Key>,
     start: Instant,
-    /// The start, since 1970.
-    began: Duration,
 }
 
 impl Ledger {
     /// Begins at `now`.
     pub fn new(now: Instant, plan: &Plan) -> Ledger {
-        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Ledger {
             all: Latency::default(),
             routes: BTreeMap::new(),
@@ -98,7 +96,6 @@ impl Ledger {
             history: History::new(Duration::ZERO),
             known: known(plan),
             start: now,
-            began,
         }
     }
 
@@ -107,9 +104,11 @@ impl Ledger {
         moment.saturating_duration_since(self.start)
     }
 
-    /// The start, since 1970.
+    /// The start, since 1970, by what the clock says now: it may have been set since, and the
+    /// machine may have slept.
     pub fn began(&self) -> Duration {
-        self.began
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        wall.saturating_sub(self.at(now()))
     }
 
     /// Goes by another plan. A route that has the name of one before, and a server that is the same
@@ -177,20 +176,21 @@ impl Ledger {
             sum.merge(&latency);
             since = since.min(from);
         }
-        (sum, self.began + since)
+        (sum, self.began() + since)
     }
 
     /// The last five minutes in spans: when each began, since 1970, how long it was, and what was
     /// measured in it.
     pub fn spans(&self, keys: &[Key], now: Instant) -> Vec<(Duration, Duration, Latency)> {
         let mut spans: Vec<(Duration, Duration, Latency)> = Vec::new();
+        let began = self.began();
         for (number, key) in keys.iter().enumerate() {
             let slices = self.history.slices(key, self.at(now));
             for (index, (from, to, latency)) in slices.into_iter().enumerate() {
                 match spans.get_mut(index) {
                     // All keys have the same spans.
                     Some((.., sum)) if number > 0 => sum.merge(&latency),
-                    _ => spans.push((self.began + from, to.saturating_sub(from), latency)),
+                    _ => spans.push((began + from, to.saturating_sub(from), latency)),
                 }
             }
         }

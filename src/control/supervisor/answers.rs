@@ -9,6 +9,7 @@ use crate::control::admin::{Ask, InForce, NotSet, Overview, Recorded, Sample, St
 use crate::control::clock::now;
 use crate::control::health::Wish;
 use crate::plan::{ServerPlan, UpstreamPlan};
+use crate::telemetry::{Counters, Report};
 
 /// Why nothing is reloaded during a drain.
 pub(super) const DRAINING: &str = "this process drains and will end; nothing is reloaded any more";
@@ -47,7 +48,7 @@ impl Running {
                     plan,
                     ledger,
                     reports: &state.reports,
-                    of_health: self.health.counters(),
+                    besides: self.counted_besides(),
                     reloads: &self.reloads,
                     tier: self.tier,
                     draining: state.stopping,
@@ -109,10 +110,16 @@ impl Running {
         }
     }
 
+    /// What is counted here, and not by a shard.
+    fn counted_besides(&self) -> Counters {
+        let mut counters = self.health.counters();
+        counters.merge(&self.configuration.access_log.counters());
+        counters
+    }
+
     /// A report is complete: with what others have counted it goes to all who wait for one.
-    pub(super) fn publish(&self, mut report: crate::telemetry::Report, state: &mut State) {
-        report.counters.merge(&self.health.counters());
-        report.counters.merge(&self.configuration.access_log.counters());
+    pub(super) fn publish(&self, mut report: Report, state: &mut State) {
+        report.counters.merge(&self.counted_besides());
         report.latency.clone_from(&state.observer.ledger.all);
         for reply in std::mem::take(&mut state.samplers) {
             // Whoever asked may have gone.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Variable;
+use crate::plan::template::{TemplateError, split_name};
 
 /// Most request fields that one format names (`$http_NAME`), besides those with variables of their
 /// own.
@@ -55,6 +56,16 @@ pub enum FormatError {
     TooManyFields,
     /// A character that would break lines apart.
     ControlCharacter,
+}
+
+impl From<TemplateError> for FormatError {
+    fn from(error: TemplateError) -> FormatError {
+        match error {
+            TemplateError::NoName => FormatError::NoName,
+            TemplateError::Open => FormatError::Open,
+            TemplateError::Unknown(name) => FormatError::Unknown(name),
+        }
+    }
 }
 
 impl fmt::Display for FormatError {
@@ -157,19 +168,6 @@ impl LogFormat {
             Segment::Variable(variable) => variables.contains(variable),
         })
     }
-}
-
-/// A name at the beginning of what follows a `$`, and what comes behind it.
-fn split_name(piece: &str) -> Result<(&str, &str), FormatError> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let (name, rest) = match piece.strip_prefix('{') {
-        Some(inner) => inner.split_once('}').ok_or(FormatError::Open)?,
-        None => piece.split_at(piece.bytes().take_while(|byte| is_part(byte)).count()),
-    };
-    if name.is_empty() {
-        return Err(FormatError::NoName);
-    }
-    Ok((name, rest))
 }
 
 #[cfg(test)]

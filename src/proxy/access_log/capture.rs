@@ -120,7 +120,8 @@ impl Capture {
             return;
         }
         let start = self.bytes.len();
-        if decode_user(credentials.trim_ascii(), &mut self.bytes) {
+        // An empty name would leave the line a field short; nginx takes it for none, too.
+        if decode_user(credentials.trim_ascii(), &mut self.bytes) && self.bytes.len() > start {
             self.spans[USER] = (start as u32, (self.bytes.len() - start) as u32);
         } else {
             self.bytes.truncate(start);
@@ -249,6 +250,8 @@ mod tests {
         assert_eq!(capture.agent(), Some(&b""[..]));
         assert_eq!((capture.field(0, 7), capture.field(1, 7)), (Some(&b"1"[..]), None));
         assert_eq!(capture.field(0, 8), None, "of another format");
+        let unnamed = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic OnA=\r\n\r\n";
+        assert_eq!(captured("$remote_user", unnamed).user(), None);
         let capture = captured("$status", head);
         assert_eq!((capture.host(), capture.user(), capture.agent()), (None, None, None));
     }

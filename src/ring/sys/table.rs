@@ -140,6 +140,11 @@ impl Table {
         }
     }
 
+    /// Adds the wakers of all who wait for a result.
+    pub fn waiting(&self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.slots.iter().filter_map(|slot| slot.waker.clone()));
+    }
+
     /// Whether a result of `key` waits to be taken.
     pub fn has_result(&self, key: Key) -> bool {
         self.slots[key].results.first.is_some()

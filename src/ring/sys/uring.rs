@@ -110,6 +110,11 @@ impl Uring {
         self.table.poll(key, waker)
     }
 
+    /// As [`Table::waiting`].
+    pub fn waiting(&self, wakers: &mut Vec<Waker>) {
+        self.table.waiting(wakers);
+    }
+
     /// As [`Table::has_result`].
     pub fn has_result(&self, key: Key) -> bool {
         self.table.has_result(key)

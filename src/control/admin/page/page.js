@@ -40,7 +40,7 @@ let afterwards = null;
 const sparks = {
   rps: new Spark($("rps-line")),
   p99: new Spark($("p99-line")),
-  refused: new Spark($("refused-line")),
+  failed: new Spark($("failed-line")),
   connections: new Spark($("connections-line")),
 };
 sparks.p99.format = time;
@@ -164,10 +164,12 @@ function show(live) {
   say($("p99"), any ? time(phases.total.p99) : "–");
   say($("p50"), any ? time(phases.total.p50) : "–");
   sparks.p99.add(phases.total.p99, time(phases.total.p99));
-  const failed = live.status_per_s.refused;
-  say($("refused"), count(failed));
-  sparks.refused.add(failed, count(failed));
-  say($("aborted"), count(live.status_per_s.aborted) + " a second");
+  const by = live.status_per_s;
+  say($("classes"), ["2xx", "3xx", "4xx"].map((name) => name + " " + count(by[name])).join(" · "));
+  say($("failed"), count(by["5xx"]));
+  sparks.failed.add(by["5xx"], count(by["5xx"]));
+  say($("refused"), count(live.own_errors_per_s));
+  say($("aborted"), count(live.client_left_per_s) + " a second");
   const sum = (name) => live.shards.reduce((sum, shard) => sum + shard[name], 0);
   say($("connections"), count(sum("connections")));
   sparks.connections.add(sum("connections"), count(sum("connections")));
