@@ -38,17 +38,24 @@ fn of_nginx(complaints: Vec<nginx::Complaint>) -> Vec<Complaint> {
 /// nginx.conf it came from.
 fn not_yet(errors: Vec<Complaint>, text: &str) -> Vec<Complaint> {
     let lines: Vec<&str> = text.lines().collect();
+    let is_unknown = |error: &&Complaint| error.what.starts_with("unknown key");
     let mut told: Vec<Complaint> = Vec::new();
-    for error in &errors {
+    let any_unknown = errors.iter().any(|error| is_unknown(&error));
+    // What else is wrong then mostly follows from what is missing.
+    for error in errors.iter().filter(|error| !any_unknown || is_unknown(error)) {
         let above = lines[..error.line.min(lines.len())].iter().rev();
         let (file, line) = above.copied().find_map(origin).unwrap_or((&error.file, 0));
         let written = lines.get(error.line.wrapping_sub(1)).map_or("", |line| line.trim());
+        let (why, remedy) = match any_unknown {
+            true => ("not honoured yet".to_owned(), "remove what it comes from".to_owned()),
+            false => (format!("not accepted: {}", error.what), error.remedy.clone()),
+        };
         let said = Complaint {
             file: file.to_owned(),
             line,
             column: 1,
-            what: format!("`{written}`, which this would be, is not accepted: {}", error.what),
-            remedy: error.remedy.clone(),
+            what: format!("`{written}`, which this would be, is {why}"),
+            remedy,
         };
         if !told.contains(&said) {
             told.push(said);
@@ -87,17 +94,22 @@ mod tests {
     #[test]
     fn what_the_text_may_not_say_is_complained_of_where_it_came_from() {
         let text = "# a.conf:3\n[[route]]\nnothing = 1\n";
-        let error = Complaint {
+        let error = |what: &str| Complaint {
             file: "x".to_owned(),
             line: 3,
             column: 1,
-            what: "unknown key".to_owned(),
+            what: what.to_owned(),
             remedy: String::new(),
         };
-        let told = not_yet(vec![error], text).remove(0).to_string();
+        let told = |errors: Vec<Complaint>| {
+            let told = not_yet(errors, text).into_iter();
+            told.map(|complaint| complaint.to_string()).collect::<Vec<_>>()
+        };
+        let place = "a.conf:3:1: `nothing = 1`, which this would be, is";
+        assert_eq!(told(vec![error("odd")]), [format!("{place} not accepted: odd")]);
         assert_eq!(
-            told,
-            "a.conf:3:1: `nothing = 1`, which this would be, is not accepted: unknown key"
+            told(vec![error("unknown key `x`"), error("odd")]),
+            [format!("{place} not honoured yet; remove what it comes from")]
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::scope::Scope;
 use super::target::{PathSent, Target};
+use super::texts;
 use super::toml::{self, Table};
 use super::tree::{Directive, Word};
 use super::work::Work;
@@ -121,8 +122,7 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
         let what = format!("`proxy_pass_header {}` is not needed", directive.argument(0));
         work.complaints.note(directive.place(), what, "servers' fields are passed on anyway");
     }
-    let (mut always, mut fine): (Vec<(String, Vec<String>)>, Vec<(String, Vec<String>)>) =
-        Default::default();
+    let mut added: Vec<(String, Vec<String>)> = Vec::new();
     for directive in scope.nearest(&["add_header"]) {
         let Some((name, word)) = name_and_value(directive, work) else { continue };
         if OWN.contains(&name.to_ascii_lowercase().as_str()) {
@@ -131,36 +131,46 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
             continue;
         }
         let Some(value) = work.names.text(word, work.complaints) else { continue };
-        let list = match directive.argument(2) {
-            "" => &mut fine,
-            "always" => &mut always,
+        match directive.argument(2) {
+            "always" => {}
+            "" => {
+                let what = "`add_header` holds for answers of every status";
+                let why = "nginx leaves it out of errors unless `always` is said";
+                work.complaints.note(directive.place(), what, why);
+            }
             other => {
                 let what = format!("`{other}` is not known to `add_header`");
                 work.complaints.error(directive.place(), what, "write `always`, or nothing");
                 continue;
             }
-        };
+        }
         if value.is_empty() {
             work.complaints.note(directive.place(), "an empty field is left out", "as nginx does");
             continue;
         }
-        match list.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+        match added.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
             Some((_, values)) => values.push(value),
-            None => list.push((name, vec![value])),
+            None => added.push((name, vec![value])),
         }
     }
     if !remove.is_empty() {
         table.below("route.response_fields", &[("remove".to_owned(), toml::list(&remove))]);
     }
-    for (key, list) in [("add", always), ("add_ok", fine)] {
-        let pairs: Pairs = list
-            .iter()
-            .map(|(name, values)| match values.as_slice() {
-                [value] => (name.clone(), toml::text(value)),
-                values => (name.clone(), toml::list(values)),
-            })
-            .collect();
-        table.below(&format!("route.response_fields.{key}"), &pairs);
+    let pairs: Pairs = added
+        .iter()
+        .map(|(name, values)| match values.as_slice() {
+            [value] => (name.clone(), toml::text(value)),
+            values => (name.clone(), toml::list(values)),
+        })
+        .collect();
+    table.below("route.response_fields.add", &pairs);
+}
+
+/// An expression; one that begins with a star does not mind case.
+fn expression(word: &Word, text: &str, work: &Work<'_>) -> Option<String> {
+    match text.strip_prefix('*') {
+        Some(text) => texts::expression(word, text, true, work.complaints),
+        None => texts::expression(word, text, false, work.complaints),
     }
 }
 
@@ -195,13 +205,11 @@ pub(super) fn redirects(
             },
             (_, Some(to)) => {
                 let from = &directive.arguments[0];
-                if from.text.starts_with('~') {
-                    let why = "expressions are not looked for in URLs";
-                    work.refuse(directive, why, "write the beginning of the URL");
-                    continue;
-                }
                 let host = Some(target.proxy_host.as_str());
-                let from = work.names.text_with(from, host, work.complaints);
+                let from = match from.text.strip_prefix('~') {
+                    Some(text) => expression(from, text, work).map(|text| format!("~{text}")),
+                    None => work.names.text_with(from, host, work.complaints),
+                };
                 let to = work.names.text_with(to, host, work.complaints);
                 let (Some(from), Some(to)) = (from, to) else { continue };
                 let to = if to.starts_with('/') { format!("{url}{to}") } else { to };

@@ -148,16 +148,32 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Leaves out the rest of a block whose content is another language, such as Lua: up to the
-    /// brace that closes it, its own braces counted.
+    /// Leaves out the rest of a block in another language, which is Lua: up to the brace that
+    /// closes it, its own braces counted, but for those in its strings and comments.
     pub fn skip_block(&mut self) {
         let mut depth = 1;
         while depth > 0 {
             match self.take() {
                 Some('{') => depth += 1,
                 Some('}') => depth -= 1,
+                Some(quote @ ('"' | '\'')) => self.skip_string(quote),
+                Some('-') if self.rest.peek() == Some(&'-') => {
+                    while self.take().is_some_and(|taken| taken != '\n') {}
+                }
                 Some(_) => {}
                 None => return,
+            }
+        }
+    }
+
+    fn skip_string(&mut self, quote: char) {
+        while let Some(taken) = self.take() {
+            match taken {
+                '\\' => {
+                    self.take();
+                }
+                _ if taken == quote => return,
+                _ => {}
             }
         }
     }

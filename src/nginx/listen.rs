@@ -38,9 +38,7 @@ pub(super) fn read(directive: &Directive, complaints: &Complaints) -> Vec<Listen
     let Some(word) = directive.arguments.first() else { return Vec::new() };
     let mut parameters = Parameters::default();
     for parameter in &directive.arguments[1..] {
-        if !read_parameter(parameter, &mut parameters, complaints) {
-            return Vec::new();
-        }
+        read_parameter(parameter, &mut parameters, complaints);
     }
     let Some(mut addresses) = addresses(word, complaints) else { return Vec::new() };
     if parameters.both {
@@ -63,44 +61,42 @@ pub(super) fn by_default(server: &Directive, privileged: bool) -> Listen {
     }
 }
 
-/// Whether the `listen` can be honoured with this parameter.
-fn read_parameter(word: &Word, found: &mut Parameters, complaints: &Complaints) -> bool {
+/// Complains of what cannot be honoured; the address counts all the same, so that what hangs on it
+/// is looked at.
+fn read_parameter(word: &Word, found: &mut Parameters, complaints: &Complaints) {
     let text = word.text.as_str();
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     let why = match name {
         "default_server" | "default" => {
             found.default = true;
-            return true;
+            return;
         }
         "backlog" => match value.parse() {
             Ok(backlog @ 1..) => {
                 found.backlog = Some(backlog);
-                return true;
+                return;
             }
-            _ if value == "-1" => return true,
+            _ if value == "-1" => return,
             _ => {
                 let what = format!("`{text}` is no length of a queue");
-                complaints.error(word.place, what, "write such as `backlog=4096`");
-                return false;
+                return complaints.error(word.place, what, "write such as `backlog=4096`");
             }
         },
         "proxy_protocol" => {
             found.proxy_protocol = true;
-            return true;
+            return;
         }
         "ipv6only" => {
             found.both = value == "off";
-            return true;
+            return;
         }
         "ssl" => {
             let remedy = "listen on a plain port, and let what is before this proxy speak TLS";
-            complaints.error(word.place, "`listen … ssl`: TLS is not spoken yet", remedy);
-            return false;
+            return complaints.error(word.place, "`listen … ssl`: TLS is not spoken yet", remedy);
         }
         "http2" | "quic" | "spdy" => {
             let what = format!("`listen … {name}`: only HTTP/1.1 is spoken");
-            complaints.error(word.place, what, "remove it: clients use HTTP/1.1 then");
-            return false;
+            return complaints.error(word.place, what, "remove it: clients use HTTP/1.1 then");
         }
         "reuseport" => "each shard has a socket of its own",
         "deferred" | "bind" | "fastopen" | "setfib" | "accept_filter" => "io_uring accepts as well",
@@ -108,12 +104,14 @@ fn read_parameter(word: &Word, found: &mut Parameters, complaints: &Complaints) 
         "so_keepalive" => "a dead client is found by its timeouts",
         _ => {
             let what = format!("unknown parameter `{text}` of `listen`");
-            complaints.error(word.place, what, "see nginx's manual for those that there are");
-            return false;
+            return complaints.error(
+                word.place,
+                what,
+                "see nginx's manual for those that there are",
+            );
         }
     };
     complaints.note(word.place, format!("`{text}` of `listen` is not needed"), why);
-    true
 }
 
 /// `80`, `*:80`, `10.0.0.1`, `[::]:80`, `localhost:80`, `unix:/path`; ports may be a range.

@@ -294,7 +294,7 @@ pub(super) fn compress(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
             ("algorithms".to_owned(), toml::list(["gzip"])),
             ("types".to_owned(), toml::list(types)),
             ("min_bytes".to_owned(), toml::text(&size_text(least))),
-            ("level".to_owned(), level.to_string()),
+            ("level".to_owned(), format!("{{ gzip = {level} }}")),
         ],
     );
 }

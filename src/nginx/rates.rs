@@ -32,7 +32,6 @@ struct Zone<'t> {
 struct Used {
     zone: String,
     burst: u64,
-    status: u16,
     name: String,
     place: Place,
 }
@@ -52,12 +51,11 @@ impl<'t> Rates<'t> {
         if let Some(dry) = scope.one("limit_req_dry_run").filter(|dry| dry.argument(0) == "on") {
             work.refuse(dry, "limits are in force or not there", "remove the `limit_req` instead");
         }
-        let status = scope.value("limit_req_status").parse().unwrap_or(503);
         let said = scope.nearest(&["limit_req"]);
-        said.into_iter().filter_map(|directive| self.used(directive, status, work)).collect()
+        said.into_iter().filter_map(|directive| self.used(directive, scope, work)).collect()
     }
 
-    fn used(&self, directive: &Directive, status: u16, work: &Work<'_>) -> Option<String> {
+    fn used(&self, directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
         let (mut zone, mut burst, mut delayed) = (None, 0, true);
         for word in &directive.arguments {
             match word.text.split_once('=') {
@@ -82,29 +80,32 @@ impl<'t> Rates<'t> {
             work.complaints.error(directive.place(), what, remedy);
             return None;
         }
+        if scope.value("limit_req_status") != "429" {
+            let what = "a request beyond a rate is answered 429";
+            let why = "nginx answers 503, or what `limit_req_status` says";
+            work.complaints.note(directive.place(), what, why);
+        }
         if delayed && burst > 0 {
             let what = "requests within a burst are not delayed";
             let why = "they are let through at once, as with `nodelay`";
             work.complaints.note(directive.place(), what, why);
         }
         let mut used = self.used.borrow_mut();
-        let same =
-            |other: &&Used| other.zone == zone && other.burst == burst && other.status == status;
+        let same = |other: &&Used| other.zone == zone && other.burst == burst;
         if let Some(known) = used.iter().find(same) {
             return Some(known.name.clone());
         }
         let name = match used.iter().filter(|other| other.zone == zone).count() {
             0 => zone.clone(),
             others => {
-                let what =
-                    format!("the zone `{zone}` is counted apart for another burst or status");
+                let what = format!("the zone `{zone}` is counted apart for another burst");
                 let why = "nginx counts all requests of a zone together";
                 work.complaints.note(directive.place(), what, why);
                 format!("{zone}-{}", others + 1)
             }
         };
         let place = directive.place();
-        used.push(Used { zone, burst, status, name: name.clone(), place });
+        used.push(Used { zone, burst, name: name.clone(), place });
         Some(name)
     }
 
@@ -174,7 +175,6 @@ impl<'t> Rates<'t> {
             table.put("burst", used.burst.saturating_add(1).min(1_000_000));
             table.text("key", &zone.key);
             table.put("keys", zone.keys);
-            table.put("status", used.status);
             Some(table)
         };
         used.iter().filter_map(table).collect()

@@ -110,7 +110,8 @@ fn return_or_steps(
         }
         None => block,
     };
-    steps.extend(steps::all(before, level, &entrance.origin, work));
+    let media = steps::media(scope);
+    steps.extend(steps::all(before, level, &entrance.origin, media, work));
     let answer = end.and_then(|end| steps::read_return(end, &entrance.origin, work));
     if let Some(Return::Status(444)) = answer {
         steps.push("{ return = 444 }".to_owned());
@@ -125,10 +126,6 @@ fn return_or_steps(
             table.put("redirect", toml::inline(&pairs));
         }
         Some(Return::Text(status, body)) => {
-            let media = match scope.value("default_type") {
-                "" => "text/plain",
-                said => said,
-            };
             let pairs = [
                 ("status".to_owned(), status.to_string()),
                 ("body".to_owned(), toml::text(&body)),

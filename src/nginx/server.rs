@@ -282,6 +282,7 @@ fn addresses(list: &[Server<'_>], work: &Work<'_>) -> Vec<Address> {
 
 fn listener_name(address: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
+    let address = address.replace("unix:/", "unix-");
     let name: String = address.chars().map(plain).take(64).collect();
     name.trim_matches('-').to_owned()
 }

@@ -9,11 +9,20 @@ use super::work::Work;
 /// Directives that are steps.
 pub(super) const NAMES: [&str; 5] = ["set", "if", "rewrite", "return", "break"];
 
-/// Where redirects to a path lead: nginx makes URLs of them.
+/// What answers begin with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origin {
-    /// `$scheme://$host:8080`; empty: paths stay paths.
+    /// Where redirects to a path lead, for nginx makes URLs of them: `$scheme://$host:8080`. Empty:
+    /// paths stay paths.
     pub url: String,
+}
+
+/// The type of a text that a `return` says.
+pub(super) fn media<'t>(scope: &Scope<'t>) -> &'t str {
+    match scope.value("default_type") {
+        "" => "text/plain",
+        said => said,
+    }
 }
 
 /// Whose steps they are.
@@ -90,13 +99,20 @@ pub(super) fn all(
     block: &[Directive],
     level: Level,
     origin: &Origin,
+    media: &str,
     work: &Work<'_>,
 ) -> Vec<String> {
     let steps = block.iter().filter(|one| NAMES.contains(&one.name.text.as_str()));
-    steps.filter_map(|directive| step(directive, level, origin, work)).collect()
+    steps.filter_map(|directive| step(directive, level, origin, media, work)).collect()
 }
 
-fn step(directive: &Directive, level: Level, origin: &Origin, work: &Work<'_>) -> Option<String> {
+fn step(
+    directive: &Directive,
+    level: Level,
+    origin: &Origin,
+    media: &str,
+    work: &Work<'_>,
+) -> Option<String> {
     match directive.name.text.as_str() {
         "set" => set(directive, work),
         "rewrite" => rewrite(directive, level, origin, work),
@@ -111,11 +127,12 @@ fn step(directive: &Directive, level: Level, origin: &Origin, work: &Work<'_>) -
                 format!("{{ return = {code}, to = {} }}", toml::text(&to))
             }
             Return::Text(code, body) => {
-                format!("{{ return = {code}, body = {} }}", toml::text(&body))
+                let (body, media) = (toml::text(&body), toml::text(media));
+                format!("{{ return = {code}, body = {body}, content_type = {media} }}")
             }
             Return::Status(code) => format!("{{ return = {code} }}"),
         }),
-        _ => branch(directive, level, origin, work),
+        _ => branch(directive, level, origin, media, work),
     }
 }
 
@@ -126,7 +143,8 @@ fn set(directive: &Directive, work: &Work<'_>) -> Option<String> {
         work.complaints.error(name.place, what, format!("did you mean `${}`?", name.text));
         return None;
     };
-    if texts::VARIABLES.contains(&variable) {
+    let is_query = ["args", "query_string"].contains(&variable);
+    if texts::VARIABLES.contains(&variable) && !is_query {
         let why = "this variable says what the request is";
         work.refuse(directive, why, "set a variable with another name");
         return None;
@@ -166,7 +184,13 @@ fn rewrite(
 }
 
 /// `if (…) { … }`
-fn branch(directive: &Directive, level: Level, origin: &Origin, work: &Work<'_>) -> Option<String> {
+fn branch(
+    directive: &Directive,
+    level: Level,
+    origin: &Origin,
+    media: &str,
+    work: &Work<'_>,
+) -> Option<String> {
     let condition = condition(directive, work)?;
     for inner in directive.children() {
         let name = inner.name.text.as_str();
@@ -175,7 +199,7 @@ fn branch(directive: &Directive, level: Level, origin: &Origin, work: &Work<'_>)
             work.refuse(inner, why, "use `map`, or a location of its own that `rewrite` leads to");
         }
     }
-    let then = all(directive.children(), level, origin, work);
+    let then = all(directive.children(), level, origin, media, work);
     if then.is_empty() {
         work.complaints.note(directive.place(), "this `if` does nothing", "it is left out");
         return None;
@@ -256,7 +280,7 @@ fn condition(directive: &Directive, work: &Work<'_>) -> Option<String> {
 /// The steps of a server, which run before its locations are looked at. They go in front of those
 /// of every location; what changes the path runs but once, for it looks for a location again.
 pub(super) fn of_server(server: &Scope<'_>, origin: &Origin, work: &Work<'_>) -> Vec<String> {
-    let steps = all(server.block(), Level::Server, origin, work);
+    let steps = all(server.block(), Level::Server, origin, media(server), work);
     let Some(place) = changes_path(server.block(), true, work) else { return steps };
     work.complaints.note(
         place,

@@ -1,5 +1,6 @@
 //! nginx.conf in, TOML or complaints out.
 
+mod guide;
 mod inheritance;
 mod messages;
 mod syntax;

@@ -13,7 +13,7 @@ const LEVELS: [(&str, &str); 5] = [
 ];
 
 /// The rooms, and the modules in them that log something. A test holds this to be true.
-const MODULES: [&str; 36] = [
+const MODULES: [&str; 37] = [
     "balance",
     "cli",
     "cli::run",
@@ -35,6 +35,7 @@ const MODULES: [&str; 36] = [
     "control::upgrade",
     "guard",
     "http1",
+    "nginx",
     "plan",
     "proxy",
     "proxy::course",

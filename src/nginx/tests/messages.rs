@@ -121,7 +121,7 @@ fn complaints_have_a_place_and_a_remedy() {
         ),
         (
             "location / { if ($http_x) { proxy_pass http://a; } }",
-            "28: `proxy_pass http://a` is not \
+            "29: `proxy_pass http://a` is not \
             honoured: an `if` may only set, rewrite, return and break; use `map`, or a location of \
             its own that `rewrite` leads to",
         ),

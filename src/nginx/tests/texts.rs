@@ -114,7 +114,7 @@ fn steps_say_what_happens_before_an_answer() {
         (
             "if ($http_user_agent ~* \"(bot|spider)\") { return 403 no; }",
             "{ if = \"$http_user_agent\", matches = \"(?i)(bot|spider)\", \
-             then = [{ return = 403, body = \"no\" }] },",
+             then = [{ return = 403, body = \"no\", content_type = \"text/plain\" }] },",
         ),
         (
             "if (!-f /x$uri) { break; }",
