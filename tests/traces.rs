@@ -91,6 +91,7 @@ fn log_lines_name_the_trace(tier: Tier) {
     for needle in ["cannot connect", "No server could be reached"] {
         let line = proxy.await_stderr(needle);
         assert!(line.contains(&format!("trace=\"{TRACE}\"")), "{line}");
+        assert!(line.contains(&format!("server=\"{}\"", refusing.address())), "{line}");
     }
     // The next request has none.
     assert_eq!(proxy.client().request(request("")).status, 502);

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use corelane::telemetry::{Interval, Members, Phases, Record, ServerAt, Shape};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Requests that come one after the other: a power of two, and few enough to stay in the cache, as a
-/// record does that was just filled in.
+/// Requests that come one after the other: a power of two, and few enough to stay in the cache, as
+/// a record does that was just filled in.
 const REQUESTS: usize = 256;
 
 /// Requests of so many routes and servers, whose phases take up to `slowest` nanoseconds.

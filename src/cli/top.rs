@@ -14,7 +14,7 @@ use std::sync::mpsc;
 
 use ratatui::DefaultTerminal;
 
-use self::feed::Message;
+use self::feed::{Message, News};
 use self::figures::Figures;
 use self::state::{State, Wish};
 use super::ctl::client::{Target, ask};
@@ -97,7 +97,7 @@ fn watch(target: Target) -> Result<(), End> {
     // From here on a signal is a message: the terminal must be given back first.
     feed::signals(&sender).map_err(cannot)?;
     let mut drawing = Drawing::begin().map_err(cannot)?;
-    feed::figures(target, &sender).map_err(cannot)?;
+    let newest = feed::figures(target, &sender).map_err(cannot)?;
     feed::keys(&sender).map_err(cannot)?;
     let mut state = State::new(shown);
     loop {
@@ -105,16 +105,19 @@ fn watch(target: Target) -> Result<(), End> {
         // The sender above stays, so there is always a next.
         let Ok(message) = messages.recv() else { return Ok(()) };
         match message {
-            Message::Figures(figures) => state.take(*figures),
+            Message::News => match newest.take() {
+                Some(News::Figures(figures)) => state.take(*figures),
+                Some(News::Lost(why)) => state.lost = Some(why),
+                Some(News::Gone(code, why)) => return Err((code, why)),
+                None => {}
+            },
             Message::Key(key) => {
                 if state.press(key) == Wish::Quit {
                     return Ok(());
                 }
             }
             Message::Resized => {}
-            Message::Lost(why) => state.lost = Some(why),
             Message::Quit => return Ok(()),
-            Message::Gone(code, why) => return Err((code, why)),
         }
     }
 }

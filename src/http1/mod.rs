@@ -7,10 +7,13 @@
 //! and nothing allocates except into the buffer it is given and for trailers.
 
 mod chunked;
+mod conditional;
+mod date;
 mod diagnosis;
 #[cfg(any(test, fuzzing))]
 pub mod differential;
 mod edits;
+mod encoding;
 mod exchange;
 mod forwarded;
 mod framing;
@@ -18,6 +21,7 @@ mod head;
 mod name;
 #[cfg(test)]
 mod properties;
+mod ranges;
 #[cfg(any(test, fuzzing))]
 mod reference;
 mod refusal;
@@ -33,10 +37,14 @@ mod trace;
 mod trailers;
 
 pub use chunked::{ChunkStep, ChunkedDecoder, write_chunk_size};
+pub use conditional::{Conditions, Validators, Verdict};
+pub use date::{http_date, parse_http_date};
 pub use edits::FieldEdits;
+pub use encoding::{Accepted, Coding};
 pub use exchange::{Exchange, ResponseStep};
 pub use framing::{RequestFraming, ResponseFraming};
 pub use head::{Field, FieldStorage, MAX_FIELDS, Version};
+pub use ranges::{ByteRange, Multipart, Ranges};
 pub use refusal::{Fault, Refusal};
 pub use request::{RequestFacts, RequestHead, parse_request};
 pub use response::{ResponseFacts, ResponseHead, parse_response};

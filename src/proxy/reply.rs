@@ -265,7 +265,8 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     let trace = client.trace_id();
     let of_client = matches!(failure, Failure::Refused(_));
     if status >= 500 && !of_client && context.failures.admits(context.ring.now()) {
-        tracing::warn!(status, id, trace, client = told, "{}", failure.reason());
+        let server = trail.server().map(|server| server.address.to_string());
+        tracing::warn!(status, id, trace, client = told, server, "{}", failure.reason());
     } else {
         tracing::debug!(status, id, trace, client = told, "{}", failure.reason());
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Service;
 use super::access_log::Capture;
+use crate::plan::ServerPlan;
 use crate::ring::Tick;
 use crate::telemetry::{End, Record};
 
@@ -31,6 +32,12 @@ impl Trail {
     /// Takes note of something.
     pub fn note(&self, change: impl FnOnce(&mut Record)) {
         change(&mut self.record.borrow_mut());
+    }
+
+    /// The server that the request was tried on last; `None`: it came to none.
+    pub fn server(&self) -> Option<&ServerPlan> {
+        let at = self.record.borrow().server?;
+        self.service.plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)
     }
 
     /// Takes note that the client has gone.

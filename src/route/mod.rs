@@ -12,11 +12,13 @@
 //! example.com to reach that route. To keep a host to itself, give it a route for `/`.
 
 mod escape;
+mod file_path;
 mod host;
 mod path;
 mod table;
 
 pub use escape::{decoded, put_escaped, put_target};
+pub use file_path::{PathFault, decode_file_path, encode_file_path, is_hidden};
 pub use host::{HostPattern, HostPatternError, bare_host};
 pub use path::{PathPattern, PathPatternError, normalise};
 pub use table::{Table, TableBuilder};

@@ -26,6 +26,8 @@ pub struct Browser {
 pub const TAB: &str = "\u{E004}";
 /// Likewise.
 pub const ENTER: &str = "\u{E007}";
+/// Likewise.
+pub const ESCAPE: &str = "\u{E00C}";
 
 impl Browser {
     /// Starts one; says so and gives `None` where it is not installed.

@@ -41,7 +41,7 @@ mod waiting;
 mod wire;
 
 pub use admin::{Admin, admin_address, ask, corelane};
-pub use browser::{Browser, ENTER, TAB};
+pub use browser::{Browser, ENTER, ESCAPE, TAB};
 pub use client::Client;
 pub use confinement::Confinement;
 pub use dns::{Dns, DnsFault};

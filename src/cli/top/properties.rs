@@ -31,7 +31,8 @@ fn text() -> impl Strategy<Value = String> {
 
 fn live() -> impl Strategy<Value = Value> {
     let phase = vec(figure(), 6).prop_map(|of| {
-        json!({ "count": of[0], "p50": of[1], "p90": of[2], "p99": of[3], "p999": of[4], "max": of[5] })
+        json!({ "count": of[0], "p50": of[1], "p90": of[2], "p99": of[3], "p999": of[4],
+                "max": of[5] })
     });
     let shard = vec(figure(), 6).prop_map(|of| {
         json!({ "shard": of[0], "cpu": of[1], "connections": of[2], "active": of[3],

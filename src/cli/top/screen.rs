@@ -1,5 +1,7 @@
 //! Draws what is known. States are words, so that colour is not what tells them apart.
 
+use std::borrow::Cow;
+
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Constraint, Rect};
@@ -16,6 +18,10 @@ const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 const HEADING: Style = Style::new().add_modifier(Modifier::REVERSED);
 /// Widest table of servers, and width of a text that nobody draws.
 const TEXT_WIDTH: u16 = 110;
+/// Widths of the columns of that table but the first, a server's name, which has what is left.
+const OTHERS: [u16; 7] = [12, 8, 7, 6, 7, 7, 6];
+/// Fewer columns tell nothing of an address.
+const TARGET_MIN: usize = 12;
 
 /// Draws all of it.
 pub fn draw(state: &mut State, frame: &mut Frame<'_>) {
@@ -78,44 +84,87 @@ fn below_heading(area: Rect, title: &str, buffer: &mut Buffer) -> Rect {
 }
 
 fn header(state: &State, figures: &Figures, area: Rect, buffer: &mut Buffer) {
-    let mut first = vec![Span::styled("corelane ", BOLD), figures.version.as_str().into()];
-    if !state.target.is_empty() {
-        first.push(format!("  {}", state.target).into());
-    }
-    first.push(format!("  {}", figures.state).into());
-    let reload = match figures.reload_ok {
-        Some(true) => format!("  configuration {}", figures.generation),
-        Some(false) => "  last reload REFUSED".to_owned(),
-        None => String::new(),
-    };
-    first.push(reload.into());
-    if let Some(why) = &state.lost {
-        first.push(Span::styled(format!("  CONNECTION LOST: {why}"), BOLD.fg(Color::Red)));
-    }
     let [first_line, second_line] = [0, 1].map(|row| Rect {
         y: area.y + row.min(area.height.saturating_sub(1)),
         height: area.height.min(1),
         ..area
     });
-    Line::from(first).render(first_line, buffer);
-    if state.lost.is_none() {
-        let at = format!("{} UTC", clock(figures.at));
-        Line::from(at).alignment(Alignment::Right).render(first_line, buffer);
-    }
-    let mut second = vec![Span::styled(format!("{} req/s", rate(figures.requests_per_s)), BOLD)];
-    let mut add = |name: &str, value: Option<String>| {
-        second.extend(value.map(|value| Span::from(format!("  {name} {value}"))));
+    let right = match &state.lost {
+        Some(_) => Line::default(),
+        None => Line::from(format!("  {} UTC", clock(figures.at))).alignment(Alignment::Right),
     };
-    add("p50", figures.total().map(|total| time(total.times[0])));
-    add("p99", figures.total().map(|total| time(total.times[2])));
+    let room = usize::from(area.width).saturating_sub(right.width());
+    Line::from(about(state, figures, room)).render(first_line, buffer);
+    right.render(first_line, buffer);
+    Line::from(glance(figures, usize::from(area.width))).render(second_line, buffer);
+}
+
+/// What is looked at, and how it is, on so many columns.
+fn about<'a>(state: &'a State, figures: &'a Figures, room: usize) -> Vec<Span<'a>> {
+    let reload = match figures.reload_ok {
+        Some(true) => format!("  configuration {}", figures.generation),
+        Some(false) => "  last reload REFUSED".to_owned(),
+        None => String::new(),
+    };
+    let mut spans = vec![
+        Span::styled("corelane ", BOLD),
+        figures.version.as_str().into(),
+        format!("  {}", figures.state).into(),
+        reload.into(),
+    ];
+    if let Some(why) = &state.lost {
+        spans.push(Span::styled(format!("  CONNECTION LOST: {why}"), BOLD.fg(Color::Red)));
+    }
+    if !state.target.is_empty() {
+        let taken: usize = spans.iter().map(Span::width).sum();
+        let target = shortened(&state.target, room.saturating_sub(taken + 2).max(TARGET_MIN));
+        spans.insert(2, format!("  {target}").into());
+    }
+    spans
+}
+
+/// The figures of all of it: as many as so many columns hold, what matters most first.
+fn glance(figures: &Figures, room: usize) -> Vec<Span<'static>> {
+    let total = figures.total();
     let [of_clients, of_servers] = figures.errors_per_s;
-    add("4xx/s", of_clients.map(rate));
-    add("5xx/s", of_servers.map(rate));
-    add("aborted/s", figures.aborted_per_s.map(rate));
-    add("clients", Some(figures.connections().to_string()));
-    add("in/s", figures.bytes_in_per_s.map(bytes));
-    add("out/s", figures.bytes_out_per_s.map(bytes));
-    Line::from(second).render(second_line, buffer);
+    let rest = [
+        ("p50", total.map(|total| time(total.times[0]))),
+        ("p99", total.map(|total| time(total.times[2]))),
+        ("5xx/s", of_servers.map(rate)),
+        ("clients", Some(figures.connections().to_string())),
+        ("out/s", figures.bytes_out_per_s.map(bytes)),
+        ("4xx/s", of_clients.map(rate)),
+        ("in/s", figures.bytes_in_per_s.map(bytes)),
+        ("aborted/s", figures.aborted_per_s.map(rate)),
+    ];
+    let mut spans = vec![Span::styled(format!("{} req/s", rate(figures.requests_per_s)), BOLD)];
+    let mut taken = spans[0].width();
+    for (name, value) in rest {
+        let Some(value) = value else { continue };
+        let span = Span::from(format!("  {name} {value}"));
+        taken += span.width();
+        // Nothing behind it either, or what is there would change from one second to the next.
+        if taken > room {
+            break;
+        }
+        spans.push(span);
+    }
+    spans
+}
+
+/// A name on so many columns. What tells it from others is mostly at its ends.
+fn shortened(text: &str, room: usize) -> Cow<'_, str> {
+    let width = |text: &str| Span::from(text).width();
+    if width(text) <= room {
+        return Cow::Borrowed(text);
+    }
+    let left = room.saturating_sub(2);
+    let fits = |part: &str, room: usize| width(part) <= room;
+    let heads = text.char_indices().map(|(at, _)| &text[..at]);
+    let head = heads.take_while(|head| fits(head, left / 2)).last().unwrap_or_default();
+    let tails = text.char_indices().rev().map(|(at, _)| &text[at..]);
+    let tail = tails.take_while(|tail| fits(tail, left - left / 2)).last().unwrap_or_default();
+    Cow::Owned(format!("{head}..{tail}"))
 }
 
 fn right(text: String) -> Cell<'static> {
@@ -170,21 +219,16 @@ fn servers(state: &State, area: Rect, buffer: &mut Buffer) {
     let heading = Row::new(heads).style(HEADING);
     // Wider, and a name would stand far from its figures.
     let area = Rect { width: area.width.min(TEXT_WIDTH), ..area };
-    let rows = state.servers().into_iter().skip(state.offset).map(server);
-    let widths = [
-        Constraint::Min(20),
-        Constraint::Length(12),
-        Constraint::Length(8),
-        Constraint::Length(7),
-        Constraint::Length(6),
-        Constraint::Length(7),
-        Constraint::Length(7),
-        Constraint::Length(6),
-    ];
+    // A column is between two of them.
+    let others: u16 = OTHERS.iter().map(|width| width + 1).sum();
+    let name = area.width.saturating_sub(others);
+    let rows = state.servers().into_iter().skip(state.offset);
+    let rows = rows.map(|one| server(one, usize::from(name)));
+    let widths = std::iter::once(name).chain(OTHERS).map(Constraint::Length);
     Widget::render(Table::new(rows, widths).header(heading), area, buffer);
 }
 
-fn server(server: &Server) -> Row<'static> {
+fn server(server: &Server, width: usize) -> Row<'static> {
     let style = match server.status.as_str() {
         "up" => Style::new(),
         "ejected" | "failing" => Style::new().fg(Color::Red),
@@ -192,8 +236,8 @@ fn server(server: &Server) -> Row<'static> {
     };
     let share = server.share.map_or("-".to_owned(), |share| format!("{:.0}%", share * 100.0));
     Row::new([
-        Cell::from(server.server.clone()),
-        Cell::from(server.upstream.clone()),
+        Cell::from(shortened(&server.server, width).into_owned()),
+        Cell::from(shortened(&server.upstream, usize::from(OTHERS[0])).into_owned()),
         Cell::from(server.status.clone()),
         right(rate(server.requests_per_s)),
         right(share),
@@ -247,15 +291,19 @@ mod tests {
 
     use super::*;
 
+    /// Of a proxy that is busy.
     fn figures(servers: usize) -> Figures {
         let server = |at: usize| {
             json!({ "server": format!("10.0.0.1:{at}"), "upstream": "app", "status": "up",
                     "requests_per_s": at, "share": 0.5, "active": 1, "failures": 0 })
         };
         Figures::read(&json!({
-            "version": "1.2.3", "state": "serving", "requests_per_s": 246.0,
+            "version": "1.2.3", "state": "serving", "requests_per_s": 99_246.0,
+            "bytes_in_per_s": 1_300_000.0, "bytes_out_per_s": 51_020_000.0,
+            "status_per_s": { "2xx": 98_990.0, "4xx": 12.0, "5xx": 243.5, "aborted": 0.0 },
+            "client_left_per_s": 0.5,
             "phases": { "total": { "count": 9, "p50": 5210, "p99": 40_700 } },
-            "shards": [{ "shard": 0, "cpu": 1, "connections": 20, "requests_per_s": 246.0 }],
+            "shards": [{ "shard": 0, "cpu": 1, "connections": 20, "requests_per_s": 99_246.0 }],
             "servers": (0..servers).map(server).collect::<Vec<_>>(),
             "errors": [{ "at": 0, "level": "warn", "text": "server taken out" }],
         }))
@@ -274,8 +322,7 @@ mod tests {
         state.take(figures(200));
         let text = drawn(&mut state, 80, 24);
         for part in [
-            "246 req/s  p50 5.21ms  p99 40.7ms",
-            "clients 20",
+            "99246 req/s  p50 5.21ms  p99 40.7ms  5xx/s 244  clients 20  out/s 51.0MB ",
             "REQUESTS A SECOND",
             "first byte",
             "SHARD",
@@ -286,10 +333,49 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}:\n{text}");
         }
+        assert!(!text.contains("4xx"), "it has no room:\n{text}");
         state.lost = Some("gone".to_owned());
         assert!(drawn(&mut state, 80, 24).contains("CONNECTION LOST: gone"));
         assert!(drawn(&mut state, 60, 10).contains("smallest"));
-        assert!(drawn(&mut state, 200, 60).contains("10.0.0.1:30"));
+        let wide = drawn(&mut state, 200, 60);
+        assert!(wide.contains("10.0.0.1:30"));
+        assert!(wide.contains("4xx/s 12  in/s 1.3MB  aborted/s 0.5"), "{wide}");
+    }
+
+    #[test]
+    fn names_that_differ_look_different_on_the_smallest_screen() {
+        let server = |number: u32| {
+            let server = format!("checkout.production.internal:80{number}");
+            json!({ "server": server, "upstream": format!("checkout-eu-{number}"), "status": "up" })
+        };
+        let servers: Vec<_> = (11..15).map(server).collect();
+        let target = "unix:/run/corelane/instances/production/admin.sock".to_owned();
+        let mut state = State::new(target);
+        let live = json!({ "version": "1.2.3", "state": "draining", "servers": servers,
+                           "config": { "last_reload": { "ok": false } } });
+        state.take(Figures::read(&live));
+        let text = drawn(&mut state, 80, 24);
+        for number in 11..15 {
+            assert!(
+                text.contains(&format!("checkout...rnal:80{number} check..eu-{number}")),
+                "{text}"
+            );
+        }
+        let first = "unix:/ru..dmin.sock  draining  last reload REFUSED  00:00:00 UTC";
+        assert!(text.contains(first), "{text}");
+    }
+
+    #[test]
+    fn a_name_is_cut_between_its_characters() {
+        for (text, room, short) in [
+            ("app.internal:3000", 17, "app.internal:3000"),
+            ("app.internal:3000", 16, "app.int..al:3000"),
+            ("\u{6f22}\u{5b57}\u{6f22}\u{5b57}", 7, "\u{6f22}..\u{5b57}"),
+            ("abcdef", 4, "a..f"),
+            ("abcdef", 0, ".."),
+        ] {
+            assert_eq!(shortened(text, room), short, "{text} {room}");
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //!   may do so for a browser, so a Host must be `localhost` or an IP address.
 //! - Over TCP, changes need the token. On a loopback address looking needs none; on any other it
 //!   does.
-//! - No browser may be made to ask on behalf of another site: what a page of one asks for is refused
-//!   where the request says so (Fetch Metadata, Origin), and a request without the token must name
-//!   an address of ours in its Host, since a name could be anybody's (DNS rebinding).
+//! - No browser may be made to ask on behalf of another site: what a page of one asks for is
+//!   refused where the request says so (Fetch Metadata, Origin), and a request without the token
+//!   must name an address of ours in its Host, since a name could be anybody's (DNS rebinding).
 //! - The page itself (`GET /`) is the same for everybody and tells nothing, so it needs no token: a
 //!   browser could not send one before there is a page to ask for it.
 

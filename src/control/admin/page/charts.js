@@ -75,16 +75,44 @@ class Spark {
     this.line = path("line");
   }
 
+  // Seconds of which nothing is known.
+  skip(seconds) {
+    if (seconds >= HISTORY) this.values = [];
+    else this.values.push(...new Array(seconds).fill(null));
+  }
+
   add(value, shown) {
     this.values.push(value);
-    if (this.values.length > HISTORY) this.values.shift();
+    this.values.splice(0, this.values.length - HISTORY);
     const top = Math.max(1e-9, ...this.values.map((value) => value || 0));
     const last = span(this.values.length) - 1, from = last + 1 - this.values.length;
     mark(this.svg, "viewBox", "0 0 " + last + " 40");
-    const points = this.values.map((value, at) => (from + at) + "," + (38.5 - 36 * (value || 0) / top).toFixed(2));
-    this.line.setAttribute("d", "M" + points.join("L"));
-    this.area.setAttribute("d", "M" + from + ",40L" + points.join("L") + "L" + last + ",40Z");
+    const point = (value, at) => (from + at) + "," + (38.5 - 36 * value / top).toFixed(2);
+    const runs = this.runs();
+    // A line to itself is a dot.
+    const line = ({ points }) => "M" + (points.length > 1 ? points : [...points, ...points]).join("L");
+    const area = ({ begin, end, points }) =>
+      "M" + (from + begin) + ",40L" + points.join("L") + "L" + (from + end) + ",40Z";
+    for (const run of runs) run.points = run.values.map((value, at) => point(value, run.begin + at));
+    this.line.setAttribute("d", runs.map(line).join(""));
+    this.area.setAttribute("d", runs.map(area).join(""));
     mark(this.svg, "aria-label", this.name + ": " + shown + "; most in three minutes: " + this.format(top));
+  }
+
+  // What is known without a gap in it.
+  runs() {
+    const runs = [];
+    this.values.forEach((value, at) => {
+      if (value === null) return;
+      const run = runs[runs.length - 1];
+      if (run && run.end === at - 1) {
+        run.values.push(value);
+        run.end = at;
+      } else {
+        runs.push({ begin: at, end: at, values: [value] });
+      }
+    });
+    return runs;
   }
 
   format(value) {
@@ -122,12 +150,26 @@ class Heat {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
+  // Seconds before `at` of which nothing is known.
+  skip(seconds, at) {
+    if (seconds >= HISTORY) {
+      this.columns = [];
+      this.leave();
+      return;
+    }
+    const counts = new Array(this.bounds.length + 1).fill(0);
+    for (let ago = seconds; ago > 0; ago -= 1) {
+      this.columns.push({ at: at - 1000 * ago, counts, any: false, unknown: true });
+    }
+  }
+
   add(heat, total, at) {
     this.bounds = heat.bounds_us;
     this.columns.push({ at, counts: heat.counts, p50: total.p50, p99: total.p99, any: total.count > 0 });
-    if (this.columns.length > HISTORY) {
-      this.columns.shift();
-      if (this.cursor && this.cursor.held) this.cursor.column = Math.max(0, this.cursor.column - 1);
+    const old = this.columns.length - HISTORY;
+    if (old > 0) {
+      this.columns.splice(0, old);
+      if (this.cursor && this.cursor.held) this.cursor.column = Math.max(0, this.cursor.column - old);
     }
     if (this.cursor && this.cursor.held) this.show(this.cursor);
     this.draw();
@@ -171,8 +213,9 @@ class Heat {
     pen.fillStyle = dark ? "#0f1620" : "#f6f8fb";
     pen.fillRect(left, 0, box.width - left, box.height - bottom);
     const most = Math.max(1, ...this.columns.map(({ counts }) => Math.max(...counts)));
-    this.columns.forEach(({ counts }, at) => {
+    this.columns.forEach(({ counts, unknown }, at) => {
       const x = left + (from + at) * width;
+      if (unknown) pen.clearRect(x, 0, width + 0.4, box.height - bottom);
       for (let row = low; row <= high; row += 1) {
         if (counts[row] === 0) continue;
         pen.fillStyle = tint(0.08 + 0.92 * Math.log1p(counts[row]) / Math.log1p(most));
@@ -316,7 +359,8 @@ class Heat {
     const { box, high, left, width, height, from } = this.measure();
     const column = this.columns[cursor.column];
     if (!column) return;
-    say(this.tip, clock(column.at) + ": " + count(column.counts[cursor.row]) + " requests of " + this.range(cursor.row));
+    const what = column.unknown ? "not known" : count(column.counts[cursor.row]) + " requests of " + this.range(cursor.row);
+    say(this.tip, clock(column.at) + ": " + what);
     this.tip.hidden = false;
     const x = left + (from + cursor.column) * width;
     const y = (high - cursor.row) * height;

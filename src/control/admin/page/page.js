@@ -12,6 +12,9 @@ const THEME = "corelane-theme";
 const HIDDEN_MAX = 120000;
 // Longer without figures, and the connection counts as lost.
 const SILENCE_MAX = 6000;
+// For an answer. A reload waits for its shards, and the proxy gives a request a minute.
+const ANSWER_MAX = 10000;
+const RELOAD_MAX = 70000;
 
 // Storage may be forbidden; then nothing is remembered.
 function recall(store, key) {
@@ -32,9 +35,9 @@ let retry = 0;
 let wake = null;
 // The request for figures that is under way.
 let current = null;
-let asleep = false;
+let paused = false;
 let rouse = null;
-// What to do once there is a token.
+// The change that is carried out once there is a token; given up with the question.
 let afterwards = null;
 
 const sparks = {
@@ -51,14 +54,29 @@ function fields() {
   return token ? { Authorization: "Bearer " + token } : {};
 }
 
-async function ask(method, path, body) {
+// One that was refused is of no use, unless there is another by now.
+function forget(refused) {
+  if (token !== refused) return;
+  token = "";
+  remember("sessionStorage", TOKEN, "");
+}
+
+async function ask(method, path, { body = null, patience = ANSWER_MAX, signal = null } = {}) {
+  const sent = token;
+  const limit = AbortSignal.timeout(patience);
   const request = { method, headers: fields(), cache: "no-store", credentials: "omit" };
+  request.signal = signal ? AbortSignal.any([signal, limit]) : limit;
   if (body) {
     request.body = JSON.stringify(body);
     request.headers["Content-Type"] = "application/json";
   }
   const response = await fetch(path, request);
   const value = await response.json();
+  if (response.status === 401 && sent) {
+    forget(sent);
+    // Looking may need none.
+    if (method === "GET") return ask(method, path, { patience, signal });
+  }
   return { status: response.status, ok: response.ok, value };
 }
 
@@ -78,6 +96,7 @@ function banner(text) {
 async function watch() {
   const control = new AbortController();
   current = control;
+  const sent = token;
   let timer = null;
   const silence = () => {
     clearTimeout(timer);
@@ -86,9 +105,12 @@ async function watch() {
   try {
     silence();
     const response = await fetch("/v1/live", { headers: fields(), cache: "no-store", credentials: "omit", signal: control.signal });
-    if (response.status === 401) return "token";
+    if (response.status === 401) {
+      forget(sent);
+      return sent ? "without" : "token";
+    }
     if (!response.ok) return (await response.json()).error || "status " + response.status;
-    await introduce();
+    await introduce(control.signal);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
@@ -113,22 +135,32 @@ async function watch() {
 }
 
 async function keepWatching() {
+  let refused = false;
   for (;;) {
+    if (paused) {
+      link("wait", "Paused");
+      await new Promise((resolve) => { rouse = resolve; });
+      link("wait", "Connecting…");
+    }
     const why = await watch();
+    if (paused) continue;
+    if (why === "without") {
+      // The token was not the right one, and it may be that looking needs none.
+      refused = true;
+      continue;
+    }
     if (why === "token") {
       link("lost", "Needs the token");
       banner("This address shows nothing without its token.");
-      askForToken(token ? "That was not the token of this address." : "This address needs a token to show anything.");
+      afterwards = null;
+      askForToken(refused ? "That was not the token of this address." : "This address needs a token to show anything.");
       await new Promise((resolve) => { wake = resolve; });
       wake = null;
+      refused = false;
       link("wait", "Connecting…");
       continue;
     }
-    if (asleep) {
-      link("wait", "Paused");
-      await new Promise((resolve) => { rouse = resolve; });
-      continue;
-    }
+    refused = false;
     link("lost", "Connection lost");
     const since = lastAt ? " The figures are those of " + clock(lastAt) + "." : "";
     banner((why ? "The proxy says: " + why + "." : "There is no connection to the proxy. Trying again…") + since);
@@ -137,8 +169,8 @@ async function keepWatching() {
   }
 }
 
-async function introduce() {
-  const { ok, value } = await ask("GET", "/v1");
+async function introduce(signal) {
+  const { ok, value } = await ask("GET", "/v1", { signal });
   if (!ok) return;
   changes = value.changes;
   servers.allow(changes !== "nobody");
@@ -150,35 +182,47 @@ async function introduce() {
 
 // --- What it shows ------------------------------------------------------------------------------
 
+// Seconds without figures between those of two moments. 0 as well: before the first, and where the
+// clock was set back. null: the later are the same figures once more, as after a reconnection.
+function missing(before, at) {
+  if (before === at) return null;
+  return before ? Math.max(0, Math.round((at - before) / 1000) - 1) : 0;
+}
+
 function show(live) {
+  const gap = missing(lastAt, live.at);
   lastAt = live.at;
   banner("");
   link("live", live.state === "draining" ? "Live, draining" : "Live");
   say($("about"), live.version + " · process " + live.process);
   say($("at"), "Last look at " + clock(live.at) + ".");
   const { phases } = live;
+  const by = live.status_per_s;
+  const sum = (name) => live.shards.reduce((sum, shard) => sum + shard[name], 0);
+  if (gap !== null) {
+    for (const spark of Object.values(sparks)) spark.skip(gap);
+    heat.skip(gap, live.at);
+    sparks.rps.add(live.requests_per_s, count(live.requests_per_s));
+    sparks.p99.add(phases.total.p99, time(phases.total.p99));
+    sparks.failed.add(by["5xx"], count(by["5xx"]));
+    sparks.connections.add(sum("connections"), count(sum("connections")));
+    heat.add(live.heat, phases.total, live.at);
+  }
   say($("rps"), count(live.requests_per_s));
   document.title = count(live.requests_per_s) + "/s · Corelane";
-  sparks.rps.add(live.requests_per_s, count(live.requests_per_s));
   const any = phases.total.count > 0;
   say($("p99"), any ? time(phases.total.p99) : "–");
   say($("p50"), any ? time(phases.total.p50) : "–");
-  sparks.p99.add(phases.total.p99, time(phases.total.p99));
-  const by = live.status_per_s;
   say($("classes"), ["2xx", "3xx", "4xx"].map((name) => name + " " + count(by[name])).join(" · "));
   say($("failed"), count(by["5xx"]));
-  sparks.failed.add(by["5xx"], count(by["5xx"]));
   say($("refused"), count(live.own_errors_per_s));
   say($("aborted"), count(live.client_left_per_s) + " a second");
-  const sum = (name) => live.shards.reduce((sum, shard) => sum + shard[name], 0);
   say($("connections"), count(sum("connections")));
-  sparks.connections.add(sum("connections"), count(sum("connections")));
   say($("active"), count(sum("active")));
   $("bytes").hidden = live.bytes_out_per_s === null;
   say($("bytes"), "; " + bytes(live.bytes_in_per_s) + " in, " + bytes(live.bytes_out_per_s) + " out a second");
   showPhases(phases);
-  heat.add(live.heat, phases.total, live.at);
-  servers.take(live.servers);
+  servers.take(live.servers, live.process);
   showShards(live.shards);
   showErrors(live.errors);
   showConfig(live.config);
@@ -287,22 +331,21 @@ async function showFiles() {
 
 // --- What it changes ----------------------------------------------------------------------------
 
-async function change(method, path, body, done) {
-  if (changes === "token" && !token) {
-    afterwards = () => change(method, path, body, done);
-    askForToken("Changes need the token of this address.");
-    return;
-  }
+const NEEDED = "Changes need the token of this address.";
+
+async function change(method, path, options, done) {
+  const sent = token;
+  const again = (why) => {
+    afterwards = () => change(method, path, options, done);
+    askForToken(why);
+  };
+  if (changes === "token" && !sent) return again(NEEDED);
   try {
-    const answer = await ask(method, path, body);
-    if (answer.status === 401) {
-      afterwards = () => change(method, path, body, done);
-      askForToken("That was not the token of this address.");
-    } else {
-      tell(done(answer));
-    }
+    const answer = await ask(method, path, options);
+    if (answer.status === 401) again(sent ? "That was not the token of this address." : NEEDED);
+    else tell(done(answer));
   } catch {
-    tell("The proxy did not answer; nothing may have changed.");
+    tell("The proxy did not answer; whether anything has changed is not known.");
   }
 }
 
@@ -318,7 +361,7 @@ function tell(text) {
 
 function setState(server, state) {
   const body = { upstream: server.upstream, server: server.address, state };
-  change("PATCH", "/v1/servers", body, ({ ok, value }) => {
+  change("PATCH", "/v1/servers", { body }, ({ ok, value }) => {
     if (!ok) return "Not done: " + value.error;
     Object.assign(server, { state: value.state, status: value.status });
     const row = servers.rows.get(server.id);
@@ -329,7 +372,7 @@ function setState(server, state) {
 }
 
 $("reload").addEventListener("click", () => {
-  change("POST", "/v1/reload", null, ({ status, value }) => {
+  change("POST", "/v1/reload", { patience: RELOAD_MAX }, ({ status, value }) => {
     if (status === 200) return "Reloaded: all shards serve by it.";
     return status === 422 ? "The reload was refused; see Configuration." : "Not reloaded: " + value.error;
   });
@@ -343,8 +386,11 @@ function askForToken(why) {
   if (!$("token").open) $("token").showModal();
 }
 
-$("token-open").addEventListener("click", () => { afterwards = null; askForToken("Changes need the token of this address."); });
-$("token-cancel").addEventListener("click", () => { afterwards = null; $("token").close(); });
+$("token-open").addEventListener("click", () => { afterwards = null; askForToken(NEEDED); });
+$("token-cancel").addEventListener("click", () => $("token").close());
+// However it was closed, with Escape too. The event comes a moment later than that, when the
+// question may have been put again.
+$("token").addEventListener("close", () => { if (!$("token").open) afterwards = null; });
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   token = $("token-input").value.trim();
@@ -382,18 +428,21 @@ document.addEventListener("keydown", (event) => {
 });
 
 let hiding = null;
-document.addEventListener("visibilitychange", () => {
+function pauseUnseen() {
   clearTimeout(hiding);
   if (document.hidden) {
     hiding = setTimeout(() => {
-      asleep = true;
-      current.abort();
+      paused = true;
+      if (current) current.abort();
     }, HIDDEN_MAX);
-  } else if (asleep) {
-    asleep = false;
+  } else if (paused) {
+    paused = false;
     if (rouse) rouse();
   }
-});
+}
+document.addEventListener("visibilitychange", pauseUnseen);
 
 paint(recall("localStorage", THEME));
+// It may have been opened behind another tab.
+pauseUnseen();
 keepWatching();

@@ -22,7 +22,7 @@ const COLUMNS = [
 // where it can be seen.
 class Servers {
   constructor(change) {
-    Object.assign(this, { change, rows: new Map(), all: [], sort: null, down: false, allowed: true });
+    Object.assign(this, { change, rows: new Map(), all: [], sort: null, down: false, allowed: true, process: null });
     this.body = $("servers");
     this.heads = new Map();
     this.watch = new IntersectionObserver((entries) => {
@@ -66,8 +66,11 @@ class Servers {
     this.arrange(true);
   }
 
-  take(all) {
+  take(all, process) {
     this.all = all;
+    // Another process gives its servers numbers of its own.
+    if (this.process !== process) for (const id of this.rows.keys()) this.drop(id);
+    this.process = process;
     const here = new Set();
     for (const server of all) {
       here.add(server.id);
@@ -79,15 +82,17 @@ class Servers {
       row.server = server;
       if (row.seen) this.write(row);
     }
-    for (const [id, row] of this.rows) {
-      if (here.has(id)) continue;
-      this.watch.unobserve(row.node);
-      row.node.remove();
-      this.rows.delete(id);
-    }
+    for (const id of this.rows.keys()) if (!here.has(id)) this.drop(id);
     this.arrange(false);
     const up = all.filter((server) => server.status === "up").length;
     say($("servers-count"), all.length === 0 ? "none" : up === all.length ? all.length + ", all up" : up + " of " + all.length + " up");
+  }
+
+  drop(id) {
+    const { node } = this.rows.get(id);
+    this.watch.unobserve(node);
+    node.remove();
+    this.rows.delete(id);
   }
 
   makeRow(server) {
@@ -109,7 +114,6 @@ class Servers {
     cells.share.append(make("div", { className: "share" }, make("div", { className: "track" }, bar), part));
     const buttons = {};
     const group = make("div", { className: "switch", role: "group" });
-    group.setAttribute("aria-label", "State of " + server.upstream + " " + server.address);
     for (const [state, label] of [["up", "Up"], ["drain", "Drain"], ["down", "Down"]]) {
       const button = make("button", { type: "button" }, label);
       button.addEventListener("click", () => {
@@ -119,13 +123,13 @@ class Servers {
       group.append(button);
     }
     node.append(make("td", { className: "act" }, group));
-    const row = { node, cells, state, icon, word, name, upstream, bar, part, buttons, server, seen: false };
+    const row = { node, cells, state, icon, word, name, upstream, bar, part, group, buttons, server, seen: false };
     this.watch.observe(node);
     this.write(row);
     return row;
   }
 
-  write({ cells, state, icon, word, name, upstream, bar, part, buttons, server }) {
+  write({ cells, state, icon, word, name, upstream, bar, part, group, buttons, server }) {
     mark(state, "data-state", server.status);
     mark(state, "title", MEANINGS[server.status] || "");
     say(icon, MARKS[server.status] || "?");
@@ -143,6 +147,7 @@ class Servers {
     cells.failures.classList.toggle("some", server.failures > 0);
     say(cells.p99_us, time(server.p99_us));
     say(cells.weight, String(server.weight));
+    mark(group, "aria-label", "State of " + server.upstream + " " + server.address);
     for (const [state, button] of Object.entries(buttons)) {
       mark(button, "aria-pressed", String(server.state === state));
       if (button.disabled === this.allowed) button.disabled = !this.allowed;
