@@ -28,7 +28,7 @@ pub fn import(options: &Options, machine: &Machine) -> ExitCode {
             Ok(()) => {
                 let summary = &loaded.summary;
                 let notes = loaded.notes.len();
-                let _ = writeln!(stderr, "{name}: {summary}; {notes} notes at the beginning");
+                let _ = writeln!(stderr, "{name}: {summary}; notes at the beginning: {notes}");
                 ExitCode::SUCCESS
             }
             Err(error) => {

@@ -12,6 +12,7 @@ pub(super) fn tables(main: &[Directive], servers: &[Scope<'_>], work: &Work<'_>)
     account(main, &mut top);
     trusted(servers, &mut top, work);
     let mut tables = vec![top, timeouts(main, servers, work), limits(servers, work)];
+    tables.extend(super::pages::of_all(servers, work));
     tables.extend(resolver(servers, work));
     tables.extend(log(main, work));
     tables

@@ -168,7 +168,10 @@ pub(super) fn files(
     }
     symlinks(scope, &mut lines, work);
     charset(scope, &mut lines, work);
-    media(scope, &mut lines);
+    // nginx serves files whose names begin with a dot.
+    lines.push(("hidden".to_owned(), "true".to_owned()));
+    let own = media(scope).into_iter().zip(media(&work.http));
+    lines.extend(own.filter(|(own, outer)| own != outer).map(|(own, _)| own));
     table.below("route.files", &lines);
     true
 }
@@ -243,12 +246,7 @@ fn charset(scope: &Scope<'_>, lines: &mut Vec<(String, String)>, work: &Work<'_>
 }
 
 /// `default_type` and `types`, which replace all that was known before.
-fn media(scope: &Scope<'_>, lines: &mut Vec<(String, String)>) {
-    let default = match scope.value("default_type") {
-        "" => "text/plain",
-        said => said,
-    };
-    lines.push(("default_type".to_owned(), toml::text(default)));
+fn media(scope: &Scope<'_>) -> Vec<(String, String)> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for block in scope.nearest(&["types"]) {
         for line in block.children() {
@@ -264,7 +262,27 @@ fn media(scope: &Scope<'_>, lines: &mut Vec<(String, String)>) {
         let known = [("html", "text/html"), ("gif", "image/gif"), ("jpg", "image/jpeg")];
         pairs = known.map(|(name, kind)| (name.to_owned(), toml::text(kind))).to_vec();
     }
-    lines.push(("types".to_owned(), toml::inline(&pairs)));
+    vec![
+        ("default_type".to_owned(), toml::text(super::steps::media(scope))),
+        ("types".to_owned(), toml::inline(&pairs)),
+    ]
+}
+
+/// `[files]`: what is the same for all routes with files, if there are any.
+pub(super) fn of_all(servers: &[Scope<'_>], work: &Work<'_>) -> Option<Table> {
+    if !servers.iter().any(|server| says_root(server.block())) && work.http.one("root").is_none() {
+        return None;
+    }
+    let mut table = Table::new("[files]");
+    for (key, value) in media(&work.http) {
+        table.put(&key, value);
+    }
+    Some(table)
+}
+
+fn says_root(block: &[Directive]) -> bool {
+    let says = |one: &Directive| one.is("root") || one.is("alias") || says_root(one.children());
+    block.iter().any(says)
 }
 
 /// `gzip` and its settings.
