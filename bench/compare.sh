@@ -14,8 +14,8 @@ what changes on the machine meets all of them.
   --rounds N        rounds for each workload (3)
   --seconds S       length of one timed pass (5)
   --only ROW,...    only these workloads; --list names them
-  --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), haproxy, corelane,
-                    nginx-log and corelane-log (with their access logs on)
+  --proxies A,...   of nginx, nginx-stock (nginx with its default buffers), nginx-cache (with its
+                    cache of open files), haproxy, corelane, nginx-log and corelane-log (with their access logs on)
                     (nginx,haproxy,corelane)
   --quick           short: 3 rounds of 1 second, no warm-up, no extra passes, nothing written
   --list            name the workloads and what is required in each
@@ -71,7 +71,7 @@ set_proxies() {
     IFS=, read -r -a proxies <<<"$1"
     local proxy
     for proxy in "${proxies[@]}"; do
-        [[ $proxy =~ ^(nginx|nginx-stock|nginx-log|haproxy|corelane|corelane-log)$ ]] || usage_error "no proxy $proxy"
+        [[ $proxy =~ ^(nginx|nginx-stock|nginx-cache|nginx-log|haproxy|corelane|corelane-log)$ ]] || usage_error "no proxy $proxy"
     done
 }
 
@@ -101,10 +101,13 @@ prepare() {
 # The proxies in the order of this round: each begins in turn.
 order_of() {
     local shift=$((($1 - 1) % ${#proxies[@]}))
-    echo "${proxies[@]:shift}" "${proxies[@]:0:shift}"
+    local -a order=("${proxies[@]:shift}" "${proxies[@]:0:shift}")
+    # HAProxy serves no files.
+    if [[ ${2-} == file ]]; then order=("${order[@]/#haproxy/}"); fi
+    echo "${order[@]}"
 }
 
-# A row of kind get, post or rate.
+# A row of kind get, post, file or rate.
 loaded_row() {
     local row=$1 kind=$2 bytes=$3 connections=$4 round proxy port rate=0 rounds=$rounds
     if [[ $kind == rate ]]; then
@@ -113,12 +116,12 @@ loaded_row() {
         rounds=$((rounds * 5))
     fi
     if [[ $extras == yes ]]; then
-        for proxy in "${proxies[@]}"; do
+        for proxy in $(order_of 1 "$kind"); do
             load "${kind/rate/get}" "$bytes" "$connections" "$(port_of "$proxy")" 1 >/dev/null
         done
     fi
     for ((round = 1; round <= rounds; round++)); do
-        for proxy in $(order_of "$round"); do
+        for proxy in $(order_of "$round" "$kind"); do
             progress "$row" "round $round" "$proxy"
             port=$(port_of "$proxy")
             if [[ $kind == rate ]]; then
@@ -140,10 +143,12 @@ loaded_row() {
 # What is not timed: system calls, and how fast the load is without a proxy.
 extra_passes() {
     local row=$1 kind=$2 bytes=$3 connections=$4 proxy
-    for proxy in "${proxies[@]}"; do
+    for proxy in $(order_of 1 "$kind"); do
         progress "$row" "system calls" "$proxy"
         count_syscalls "$row" "$proxy" "$kind" "$bytes" "$connections"
     done
+    # There is no file at the origin.
+    [[ $kind != file ]] || return 0
     progress "$row" "no proxy" origin
     direct "$row" load "$kind" "$bytes" "$connections" "$(port_of direct)" 1
 }

@@ -5,8 +5,9 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use support::*;
 
@@ -134,6 +135,83 @@ fn promtool_is_here() -> bool {
         println!("skipped: there is no promtool (Debian package prometheus)");
     }
     is_here
+}
+
+/// A Prometheus of the test's own; ended when dropped.
+struct Prometheus {
+    child: Child,
+    address: Address,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    /// Scrapes this address each second, native histograms included; says so and gives `None` where
+    /// there is none.
+    fn scraping(target: &Address) -> Option<Prometheus> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("prometheus.yml");
+        let config = format!(
+            "scrape_configs:\n- job_name: corelane\n  scrape_interval: 1s\n  \
+             static_configs: [{{ targets: [\"{target}\"] }}]\n"
+        );
+        std::fs::write(&file, config).expect("a file");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one");
+        let started = Command::new("prometheus")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={free}"))
+            .args(["--enable-feature=native-histograms", "--log.level=error"])
+            .spawn();
+        let Ok(child) = started else {
+            println!("skipped: there is no prometheus");
+            return None;
+        };
+        wait_until("Prometheus answers", || TcpStream::connect(free).is_ok());
+        Some(Prometheus { child, address: Address::Tcp(free), _folder: folder })
+    }
+
+    /// The value of an expression that has one.
+    fn value(&self, expression: &str) -> Option<f64> {
+        let encode = |byte: u8| match byte {
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        };
+        let query: String = expression.bytes().map(encode).collect();
+        let answer = ask(&self.address, "GET", &format!("/api/v1/query?query={query}"), &[]);
+        let value: serde_json::Value = serde_json::from_str(answer.text()).ok()?;
+        value["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_prometheus_reads_native_histograms() {
+    let _alone = alone();
+    let origin = Origin::scripted(|conn| {
+        loop {
+            conn.request()?;
+            pause(ms(20));
+            conn.send(ok("hello"))?;
+        }
+    });
+    let admin = "[admin]\naddress = \"127.0.0.1:0\"";
+    let proxy = Config::new(tiers()[0]).toml(admin).origin("app", &origin).start();
+    let Some(prometheus) = Prometheus::scraping(&admin_address(&proxy)) else { return };
+    (0..10).for_each(|_| assert_eq!(proxy.get("/").status, 200));
+    let total = "corelane_request_duration_seconds{phase=\"total\"}";
+    wait_at_most(ms(30_000), "Prometheus has them all", || {
+        prometheus.value(&format!("histogram_count({total})")) == Some(10.0)
+    });
+    let median = prometheus.value(&format!("histogram_quantile(0.5, {total})"));
+    assert!(median >= Some(0.018) && median < Some(1.0), "{median:?}");
+    let sum = prometheus.value(&format!("histogram_sum({total})"));
+    assert!(sum >= Some(0.19) && sum < Some(10.0), "{sum:?}");
 }
 
 fn promtool_finds_nothing_to_say(tier: Tier) {

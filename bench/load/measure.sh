@@ -37,6 +37,7 @@ memory_of() {
 load() {
     local kind=$1 bytes=$2 connections=$3 port=$4 for_seconds=$5
     local -a target=("http://127.0.0.1:$port/bytes/$bytes") prefix=("${@:6}")
+    if [[ $kind == file ]]; then target=("http://127.0.0.1:$port/files/$bytes"); fi
     if [[ $kind == post ]]; then target=("http://127.0.0.1:$port/upload" -- "$bytes"); fi
     "${prefix[@]}" wrk -t 1 -c "$connections" -d "${for_seconds}s" --timeout 10s \
         -s "$load_dir/wrk.lua" "${target[@]}" 2>&1 | result_line

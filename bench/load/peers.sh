@@ -15,6 +15,7 @@ port_of() {
         nginx-stock) echo $((port_base + 4)) ;;
         nginx-log) echo $((port_base + 5)) ;;
         corelane-log) echo $((port_base + 6)) ;;
+        nginx-cache) echo $((port_base + 7)) ;;
     esac
 }
 
@@ -56,6 +57,10 @@ start() {
             else
                 render "$name" nginx.conf -e '/# tuned$/d'
             fi
+            command=(nginx -e stderr -c "$run/$name.conf" -p "$run")
+            ;;
+        nginx-cache)
+            render "$name" nginx.conf -e 's|# cached: ||'
             command=(nginx -e stderr -c "$run/$name.conf" -p "$run")
             ;;
         nginx-log)

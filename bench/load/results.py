@@ -12,7 +12,8 @@ FOREIGN_SHARE_MAX = 0.05
 CLOCKS_DISAGREE_MAX = 0.03
 
 PEERS = ("nginx", "nginx-stock", "haproxy")
-NAMES = {"nginx": "nginx", "nginx-stock": "stock nginx", "nginx-log": "nginx, access log",
+NAMES = {"nginx": "nginx", "nginx-stock": "stock nginx", "nginx-cache": "nginx, file cache",
+         "nginx-log": "nginx, access log",
          "haproxy": "HAProxy", "corelane": "Corelane", "corelane-log": "Corelane, access log"}
 # What an access log may add to the CPU per request.
 LOG_MOST = 1.10
@@ -79,7 +80,7 @@ def read_raw(path: str) -> list[dict]:
 
 def units(row: Row, line: dict) -> float:
     """How many requests a pass served."""
-    if row.kind == "get" and row.bytes >= COUNT_BY_BYTES:
+    if row.kind in ("get", "file") and row.bytes >= COUNT_BY_BYTES:
         return line["bytes"] / row.bytes
     return line["requests"]
 

@@ -17,7 +17,7 @@ common_usage() {
   --out DIR         where to write (bench/results/<date>-<machine>${1:+-$1})
   --proxy-cpu N     CPU of what is measured (0)
   --load-cpu N      CPU of the origin and all clients (1)
-  --port-base N     first of seven ports on 127.0.0.1 (18480)
+  --port-base N     first of eight ports on 127.0.0.1 (18480)
   -h, --help        this text
 
 CORELANE names the binary to measure; otherwise it is target/release/corelane (under
@@ -103,6 +103,16 @@ find_corelane() {
     [[ -x $corelane_bin ]] || die "no binary at $corelane_bin"
 }
 
+# What the rows of kind file ask for. Workers of nginx are another user.
+make_files() {
+    local bytes
+    mkdir -m 755 "$run/files"
+    for bytes in $(grep -v '^#' "$load_dir/rows.tsv" | awk -F'\t' '$2 == "file" { print $3 }'); do
+        head -c "$bytes" /dev/zero | tr '\0' x >"$run/files/$bytes"
+        chmod 644 "$run/files/$bytes"
+    done
+}
+
 # A scratch directory with the origin built in it, and what the machine is like before the load.
 prepare_run() {
     run=$(mktemp -d "${TMPDIR:-/tmp}/corelane-bench.XXXXXX")
@@ -114,6 +124,7 @@ prepare_run() {
     : >"$raw"
     # Enough for the idle connections; the soft limit of a login shell is 1024.
     ulimit -n 20000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+    make_files
     cc -O2 -o "$run/origin" "$load_dir/origin.c"
     python3 "$load_dir/conditions.py" "$proxy_cpu" "$load_cpu" "${corelane_bin-}" \
         >"$run/conditions.json"

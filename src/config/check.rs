@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod files;
 mod limits;
 mod rate;
 mod resolver;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 pub(super) use admin::read_token;
+pub(super) use files::find_folders;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
@@ -49,6 +51,7 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     retry::all(file, complaints);
     sticky::all(file, complaints);
     routes(&file.routes, complaints);
+    files::check(file, complaints);
     references(file, complaints);
     rate::check(file, complaints);
     for listener in &file.listeners {

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod files;
+
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
@@ -39,6 +41,7 @@ pub(super) fn plan(file: &File, machine: &Machine, folder: &Path) -> Plan {
         upstreams: upstreams(file),
         resolver: file.resolver.plan(),
         telemetry: file.telemetry.plan(folder),
+        file_cache: files::cache(file),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
         table: Arc::new(table(&written)),
         routes: routes.into(),
@@ -194,6 +197,9 @@ fn route(
             Action::Respond { status: *status, body: body.clone() }
         }
         ActionWritten::Redirect(redirect) => Action::Redirect(redirect.clone()),
+        ActionWritten::Files(files) => {
+            Action::Files(Box::new(files::plan(files, table.path.pattern.as_ref()?, &file.files)?))
+        }
     };
     Some(RoutePlan {
         name: table.name.clone().unwrap_or_else(|| route_name(table)),

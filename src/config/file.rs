@@ -9,6 +9,7 @@ mod access_log;
 mod account;
 mod admin;
 mod allowance;
+mod files;
 mod health;
 mod limits;
 mod listener;
@@ -27,6 +28,7 @@ pub(super) use access::AccessTable;
 pub(super) use access_log::AccessLogTable;
 pub(super) use account::AccountWritten;
 pub(super) use admin::{AdminTable, TOKEN_REMEDY};
+pub(super) use files::{AllFilesTable, FilesTable};
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
@@ -60,7 +62,7 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 15] = [
+const MAIN_KEYS: [&str; 16] = [
     "shards",
     "user",
     "group",
@@ -69,6 +71,7 @@ const MAIN_KEYS: [&str; 15] = [
     "admin",
     "ring",
     "splice",
+    "files",
     "limits",
     "timeouts",
     "resolver",
@@ -88,6 +91,7 @@ pub(super) struct File {
     pub admin: Option<AdminTable>,
     pub ring: RingTable,
     pub splice: SpliceTable,
+    pub files: AllFilesTable,
     pub limits: LimitsTable,
     pub timeouts: TimeoutsTable,
     pub resolver: ResolverTable,
@@ -157,6 +161,7 @@ impl File {
         file.admin = admin.map(AdminTable::read);
         file.ring = table(fields.get("ring"), "[ring]", RingTable::read);
         file.splice = table(fields.get("splice"), "[splice]", SpliceTable::read);
+        file.files = table(fields.get("files"), "[files]", AllFilesTable::read);
         file.limits = table(fields.get("limits"), "[limits]", LimitsTable::read);
         file.timeouts = table(fields.get("timeouts"), "[timeouts]", |fields| {
             TimeoutsTable::read(fields, &TIMEOUTS_GLOBAL)

@@ -143,6 +143,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     let mut file = read(text, name, &mut sources, &complaints);
     let read_so_far = sources.len();
     servers_file::read_all(&mut file, &mut sources, &complaints);
+    check::find_folders(&mut file, &sources);
     if let Some(admin) = &mut file.admin {
         check::read_token(admin, folder_of(name), &complaints);
     }

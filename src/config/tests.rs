@@ -3,6 +3,7 @@
 mod access_log;
 mod admin;
 mod edge;
+mod files;
 mod guards;
 mod names;
 mod refused;

@@ -96,7 +96,7 @@ fn routes(plan: &Plan) -> Vec<Named> {
     let route = |one: &RoutePlan| {
         let upstream = match one.action {
             Action::Upstream(index) => plan.upstreams.get(index).map(|one| one.name.clone()),
-            Action::Respond { .. } | Action::Redirect(_) => None,
+            Action::Respond { .. } | Action::Redirect(_) | Action::Files(_) => None,
         };
         let rates: Vec<&str> = one
             .rates

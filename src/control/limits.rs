@@ -10,6 +10,8 @@ const FILES_PER_SHARD: u64 = 64;
 const FILES_FOR_PROCESS: u64 = 64;
 /// Pipes get one part in so many of the descriptors left, where there are too few.
 const PIPES_PART: u64 = 8;
+/// Open files are kept in at most one part in so many of a shard's descriptors.
+const KEPT_PART: u64 = 4;
 /// Descriptors of a listener in a shard: the shard's own, that of the control side, and during an
 /// upgrade one on its way to the new process.
 const FILES_PER_SOCKET: u64 = 3;
@@ -99,7 +101,12 @@ fn fit_to(plan: &mut Plan, files: u64, pipes_part: u64) -> Option<String> {
     let listeners = plan.listeners.len() as u64;
     let shard = &mut plan.shards;
     let shards = (shard.cpus.len() as u64).max(1);
-    let fixed = files_to_start(shards as usize) + shards * listeners * FILES_PER_SOCKET;
+    let kept = plan.file_cache.as_mut().map_or(0, |cache| {
+        let most = usize::try_from(files / shards / KEPT_PART).unwrap_or(usize::MAX);
+        cache.max = cache.max.min(most);
+        cache.max as u64
+    });
+    let fixed = files_to_start(shards as usize) + shards * (listeners * FILES_PER_SOCKET + kept);
     let pipes = if shard.splice.enabled { shard.splice.pipes as u64 } else { 0 };
     let wanted = fixed + shards * 2 * (u64::from(shard.max_connections) + pipes);
     if files >= wanted {
@@ -191,6 +198,18 @@ mod tests {
         let mut copying = plan(1, 1_000, 256);
         copying.shards.splice.enabled = false;
         assert_eq!(fitted(copying, 2_131), (1_000, 256, None));
+    }
+
+    /// What is kept of files counts, and is the first to give way.
+    #[test]
+    fn files_that_are_kept_leave_room() {
+        use crate::plan::FileCachePlan;
+        let mut serving = plan(2, 100, 10);
+        serving.file_cache = Some(FileCachePlan { max: 50, ..FileCachePlan::default() });
+        assert_eq!(fitted(serving.clone(), 738), (100, 10, None));
+        assert_eq!(fitted(serving.clone(), 737).0, 99);
+        assert!(fit_to(&mut serving, 300, PIPES_PART).is_some());
+        assert_eq!(serving.file_cache.expect("a cache").max, 37);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod allowance;
 mod edits;
+mod files;
 mod health;
 mod listener;
 mod members;
@@ -25,7 +26,7 @@ mod trust;
 mod upstream;
 mod value;
 
-pub use crate::http1::FieldEdits;
+pub use crate::http1::{Coding, FieldEdits};
 pub use access_log::{
     AccessLogPlan, Escape, FIELDS_MAX, FormatError, LogFormat, LogTarget, Sample, Segment, Variable,
 };
@@ -33,6 +34,10 @@ pub use account::Account;
 pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use edits::EditsPlan;
+pub use files::{
+    Expires, FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPath,
+    TryPlan,
+};
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan, Steering};
 pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};
@@ -79,6 +84,8 @@ pub struct Plan {
     pub resolver: ResolverPlan,
     /// How measurements are told.
     pub telemetry: TelemetryPlan,
+    /// What shards keep of files, if a route serves any.
+    pub file_cache: Option<FileCachePlan>,
     /// How often requests may come; routes refer to them by index.
     pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.

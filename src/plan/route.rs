@@ -1,6 +1,6 @@
 //! What to do with a request once its route is known.
 
-use super::{EditsPlan, Limits, RetryPlan, Template, Timeouts};
+use super::{EditsPlan, FilesPlan, Limits, RetryPlan, Template, Timeouts};
 use crate::guard::Access;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -47,6 +47,8 @@ pub enum Action {
     },
     /// A redirect.
     Redirect(Redirect),
+    /// Files.
+    Files(Box<FilesPlan>),
 }
 
 /// A fixed body.

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::connection::Next;
+use super::files::{self, FileRequest};
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
 use super::scope::Asked;
 use super::trail::Trail;
@@ -22,10 +23,13 @@ pub enum Own<'p> {
         route: &'p RoutePlan,
         redirect: &'p Redirect,
     },
-    /// To an OPTIONS that is not to be forwarded any further.
+    /// To an OPTIONS that goes no further, with what may be asked.
     Options {
         route: &'p RoutePlan,
+        allow: (&'static str, &'static str),
     },
+    /// A file.
+    File(Box<FileRequest>),
 }
 
 /// An answer of our own, ready to go.
@@ -41,14 +45,16 @@ enum Content {
     Failure(Failure),
     /// The whole response.
     Response(OwnResponse),
+    /// A file.
+    File(Box<FileRequest>),
 }
 
 impl<'p> Own<'p> {
     /// The route that it is the answer of.
     pub fn route(&self) -> Option<&'p RoutePlan> {
         match self {
-            Own::Failure(_) => None,
-            Own::Fixed { route, .. } | Own::Redirect { route, .. } | Own::Options { route } => {
+            Own::Failure(_) | Own::File(_) => None,
+            Own::Fixed { route, .. } | Own::Redirect { route, .. } | Own::Options { route, .. } => {
                 Some(route)
             }
         }
@@ -71,6 +77,7 @@ impl<'p> Own<'p> {
         };
         match self {
             Own::Failure(failure) => Content::Failure(failure),
+            Own::File(request) => Content::File(request),
             Own::Fixed { route, status, body } => answering(route, status, &|reply| {
                 let text = body.text.fill(asked);
                 Reply { content_type: &body.content_type, body: &text, ..reply }.to_response()
@@ -80,9 +87,9 @@ impl<'p> Own<'p> {
                 Reply { fields: &[("Location", &location)], ..reply }.to_response()
             }),
             // RFC 9110 §9.3.7
-            Own::Options { route } => answering(route, 200, &|reply| {
-                Reply { fields: &[reply::ALLOW], ..reply }.to_response()
-            }),
+            Own::Options { route, allow } => {
+                answering(route, 200, &|reply| Reply { fields: &[allow], ..reply }.to_response())
+            }
         }
     }
 }
@@ -133,5 +140,7 @@ pub async fn give(client: &Client, trail: &Trail, answer: Answer, mut buf: Buf) 
             reply::send(client, trail, response, manner.keep_alive).await
         }
         Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
+        // Boxed: few requests need room for this.
+        Content::File(request) => Box::pin(files::serve(client, trail, *request, manner)).await,
     }
 }

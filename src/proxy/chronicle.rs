@@ -33,7 +33,7 @@ impl Client {
         }
         let group = route.and_then(|route| match route.action {
             Action::Upstream(index) => plan.upstreams.get(index),
-            Action::Respond { .. } | Action::Redirect(_) => None,
+            Action::Respond { .. } | Action::Redirect(_) | Action::Files(_) => None,
         });
         let server = record.server.and_then(|at| {
             plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::access_log::AccessLog;
+use super::files::FileStore;
 use super::journal::Journal;
 use super::meter::{Measured, Meter};
 use super::trail::Trail;
@@ -128,6 +129,8 @@ pub struct Context {
     pub attempts: Journal,
     /// What is written about each.
     pub access_log: AccessLog,
+    /// What is open of files.
+    pub files: FileStore,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -166,6 +169,7 @@ impl Context {
             failures: Journal::default(),
             attempts: Journal::default(),
             access_log,
+            files: FileStore::default(),
             turnstile,
             awaiting_room: RefCell::default(),
             retired: RefCell::default(),
@@ -219,6 +223,17 @@ impl Context {
             span_id: rng.bits().max(1),
             flags: if created.sampled { TraceContext::SAMPLED } else { 0 },
         }
+    }
+
+    /// A number that nobody could foresee who has not seen many.
+    pub(super) fn draw(&self) -> u64 {
+        self.rng.borrow_mut().bits()
+    }
+
+    /// Lets go of files that were open for long.
+    pub fn sweep_files(&self) {
+        let plan = self.service.borrow().plan.clone();
+        self.files.sweep(plan.file_cache.as_ref(), self.ring.now());
     }
 
     /// Counts something.
@@ -297,10 +312,10 @@ impl Context {
         gauges
     }
 
-    /// Descriptors or memory are short: closes what serves nobody just now, idle pipes and the
-    /// connections in the pools. Says whether there were any.
+    /// Descriptors or memory are short: closes what serves nobody just now, idle pipes, files and
+    /// the connections in the pools. Says whether there were any.
     pub fn relieve(&self) -> bool {
-        let mut any = self.pipes.trim();
+        let mut any = self.pipes.trim() | self.files.clear();
         for group in &self.service.borrow().groups {
             for server in group.servers() {
                 any |= server.close_idle();

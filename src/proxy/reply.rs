@@ -6,6 +6,7 @@ use std::io::Write;
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use super::files::{self, FileFault};
 use super::trail::Trail;
 use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
@@ -38,6 +39,8 @@ pub enum Failure {
     TooMany(TooMany),
     /// It is a TRACE, which is not forwarded.
     Trace,
+    /// There is no such file, or it is not to be had so.
+    File(FileFault),
     /// No server has room.
     Busy(Busy),
     /// It would exceed a limit of its upstream.
@@ -74,6 +77,7 @@ impl Failure {
             Failure::Forbidden => 403,
             Failure::TooMany(_) => 429,
             Failure::Trace => 405,
+            Failure::File(fault) => fault.status(),
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
             Failure::Exceeded(_) | Failure::Short => 503,
@@ -123,6 +127,10 @@ impl Failure {
                 Some(("Retry-After", seconds.to_string().into()))
             }
             Failure::Trace => Some((ALLOW.0, ALLOW.1.into())),
+            Failure::File(FileFault::Method) => Some((files::ALLOW.0, files::ALLOW.1.into())),
+            Failure::File(FileFault::Range(size)) => {
+                Some(("Content-Range", format!("bytes */{size}").into()))
+            }
             _ if self.status() == 503 => Some(("Retry-After", "1".into())),
             _ => None,
         }
@@ -141,6 +149,7 @@ impl Failure {
             Failure::TooMany(_) => "There have been too many requests.",
             Failure::Forbidden => "Requests from this address are not answered here.",
             Failure::Trace => "TRACE is not forwarded here.",
+            Failure::File(fault) => fault.reason(),
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
             Failure::Busy(Busy::QueueFull) => "All servers are busy, and too many requests wait.",
             Failure::Busy(Busy::QueueTimeout) => "All servers were busy for too long.",
@@ -173,6 +182,8 @@ pub struct Reply<'a> {
     pub status: u16,
     pub content_type: &'a str,
     pub body: &'a [u8],
+    /// The length of a body that follows by itself, in place of `body`.
+    pub length: Option<u64>,
     /// Fields besides those that frame the message.
     pub fields: &'a [(&'a str, &'a str)],
     pub edits: &'a FieldEdits,
@@ -206,7 +217,7 @@ impl Manner {
 impl<'a> Reply<'a> {
     /// An answer with these edits, without fields and body so far.
     pub fn new(status: u16, edits: &'a FieldEdits, manner: Manner) -> Reply<'a> {
-        Reply { status, content_type: "", body: b"", fields: &[], edits, manner }
+        Reply { status, content_type: "", body: b"", length: None, fields: &[], edits, manner }
     }
 
     /// Ready to be sent.
@@ -223,14 +234,16 @@ impl<'a> Reply<'a> {
 
     /// Whether the body is sent, and not only announced.
     fn has_body(&self) -> bool {
-        !matches!(self.status, 204 | 304) && !self.manner.to_head
+        !matches!(self.status, 204 | 304) && !self.manner.to_head && self.length.is_none()
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Appends the message, or the head alone where the body follows by itself.
+    pub fn write(&self, out: &mut Vec<u8>) {
         let bodiless = matches!(self.status, 204 | 304);
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         if !bodiless {
-            let _ = write!(out, "Content-Length: {}\r\n", self.body.len());
+            let length = self.length.unwrap_or(self.body.len() as u64);
+            let _ = write!(out, "Content-Length: {length}\r\n");
             if !self.content_type.is_empty() {
                 self.field(out, "content-type", "Content-Type", self.content_type);
             }
@@ -280,6 +293,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
         status,
         content_type: "text/plain; charset=utf-8",
         body: page.as_bytes(),
+        length: None,
         fields: &fields,
         edits: &FieldEdits::default(),
         manner: Manner { keep_alive, ..manner },
@@ -311,6 +325,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         201 => "Created",
         202 => "Accepted",
         204 => "No Content",
+        206 => "Partial Content",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
@@ -324,8 +339,10 @@ pub fn reason_phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         410 => "Gone",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         418 => "I'm a teapot",
         421 => "Misdirected Request",
@@ -359,6 +376,7 @@ mod tests {
             let reply = Reply {
                 status: 204,
                 content_type: "",
+                length: None,
                 body: b"",
                 fields: &[],
                 edits: &FieldEdits::default(),
@@ -379,6 +397,7 @@ mod tests {
         let reply = Reply {
             status: 200,
             content_type: "text/plain",
+            length: None,
             body: b"hi",
             fields: &[("Cache-Control", "no-store")],
             edits: &edits,

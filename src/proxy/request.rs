@@ -7,6 +7,7 @@ use super::answer::{self, Answer, Own};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
+use super::files::{self, FileRequest};
 use super::kept::Kept;
 use super::reply::{self, Failure, Manner};
 use super::scope::Asked;
@@ -244,7 +245,10 @@ fn decide(
     let trace = client.trace_request(&head, &plan.tracing);
     let (route, group) = match find(client, trail, &head) {
         Ok(found) => found,
-        Err(own) => {
+        Err(mut own) => {
+            if let Own::File(request) = &mut own {
+                request.keep(plan, bytes);
+            }
             let asked = Asked { client, plan, head: &head, route: own.route(), status: None };
             return Ok(Decision::Answer(Answer::new(own, &asked, body_here)));
         }
@@ -296,10 +300,19 @@ fn find<'p>(
     match &route.action {
         // As nginx does: a server's answer would show what proxies have added to the request.
         Action::Upstream(_) if head.method == "TRACE" => Err(Own::Failure(Failure::Trace)),
-        Action::Upstream(_) if head.max_forwards() == Some(0) => Err(Own::Options { route }),
+        Action::Upstream(_) if head.max_forwards() == Some(0) => {
+            Err(Own::Options { route, allow: reply::ALLOW })
+        }
         Action::Upstream(group) => Ok((index, *group)),
         Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
         Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
+        Action::Files(_) if head.method == "OPTIONS" => {
+            Err(Own::Options { route, allow: files::ALLOW })
+        }
+        Action::Files(_) => Err(match FileRequest::new(head, index) {
+            Ok(request) => Own::File(request),
+            Err(fault) => Own::Failure(Failure::File(fault)),
+        }),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod driver;
+mod files;
 mod mailbox;
 mod ops;
 mod receiver;
@@ -15,9 +16,11 @@ mod splice;
 mod sys;
 mod tier;
 mod timers;
+mod walk;
 
 pub use acceptor::Acceptor;
 pub use driver::Ring;
+pub use files::File;
 pub use mailbox::{Mailbox, Sender, mailbox};
 pub use ops::Socket;
 pub use receiver::{Receiver, Traffic};

@@ -47,7 +47,7 @@ impl Operation {
         }
     }
 
-    async fn last(mut self) -> (Outcome, Hold) {
+    pub(super) async fn last(mut self) -> (Outcome, Hold) {
         poll_fn(|context| self.poll_last(context)).await
     }
 }

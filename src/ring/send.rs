@@ -147,7 +147,7 @@ impl From<Hold> for Payload {
                 let (bytes, buf) = vectored.into_parts();
                 Payload { bytes, buf: Some(buf) }
             }
-            Hold::Nothing | Hold::Accepting | Hold::Address(_) => {
+            Hold::Nothing | Hold::Accepting | Hold::Address(_) | Hold::Opening(_) => {
                 unreachable!("a send holds what it sends")
             }
         }

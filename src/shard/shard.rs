@@ -238,6 +238,7 @@ async fn sweep(context: Rc<Context>) {
         let service = context.service.borrow().clone();
         service.groups.iter().for_each(|group| group.sweep(context.ring.now()));
         context.ring.trim_buffers(KEPT_BUFFERS);
+        context.sweep_files();
         context.access_log.pass_on();
     }
 }

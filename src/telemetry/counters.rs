@@ -93,6 +93,8 @@ counters! {
     tunnels: "tunnels",
     /// Requests that are not in the access log because it could not be written as fast, or at all.
     log_lines_lost: "access log lines lost",
+    /// Responses with files, or with what says that the client has them.
+    files: "files sent",
     /// Body bytes forwarded through buffers.
     copied: "body bytes copied",
     /// Body bytes forwarded inside the kernel.

@@ -1,6 +1,8 @@
 //! `[[route]]` as written.
 
-use super::{AccessTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table};
+use super::{
+    AccessTable, FilesTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table,
+};
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
@@ -37,7 +39,7 @@ pub(in crate::config) struct PathWritten {
     pub pattern: Option<PathPattern>,
 }
 
-/// `upstream`, `respond` or `redirect`.
+/// `upstream`, `respond`, `redirect` or `files`.
 #[derive(Debug)]
 pub(in crate::config) enum ActionWritten {
     /// The name of an upstream.
@@ -47,6 +49,7 @@ pub(in crate::config) enum ActionWritten {
         body: BodyText,
     },
     Redirect(Redirect),
+    Files(Box<FilesTable>),
 }
 
 impl RouteTable {
@@ -203,8 +206,8 @@ fn percent_encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// The three things that can answer.
-const ACTIONS: [&str; 3] = ["upstream", "respond", "redirect"];
+/// The things that can answer.
+const ACTIONS: [&str; 4] = ["upstream", "respond", "redirect", "files"];
 
 fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
     let mut action = None;
@@ -213,7 +216,7 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
         let Some(field) = fields.get(key) else { continue };
         count += 1;
         if count > 1 {
-            let what = "a route has one of `upstream`, `respond` and `redirect`";
+            let what = "a route has one of `upstream`, `respond`, `redirect` and `files`";
             field.complain(what, "keep one, or write two routes");
         }
         let read = match key {
@@ -221,13 +224,16 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
                 .text()
                 .map(|text| ActionWritten::Upstream(field.located(text.value.to_owned()))),
             "respond" => field.table("`respond`").and_then(read_respond),
-            _ => field.table("`redirect`").and_then(read_redirect),
+            "redirect" => field.table("`redirect`").and_then(read_redirect),
+            _ => field
+                .table("[route.files]")
+                .map(|fields| ActionWritten::Files(Box::new(FilesTable::read(fields)))),
         };
         action = action.or(read);
     }
     if count == 0 {
         let what = "the route says not what answers";
-        fields.complain(what, "add `upstream`, `respond` or `redirect`");
+        fields.complain(what, "add `upstream`, `respond`, `redirect` or `files`");
     }
     action
 }

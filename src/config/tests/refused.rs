@@ -464,12 +464,14 @@ fn actions() {
         ("upstream = \"apq\"", &["7:12: there is no upstream `apq`; did you mean `app`?"]),
         (
             "path = \"/\"",
-            &["6:1: the route says not what answers; add `upstream`, `respond` or `redirect`"],
+            &[
+                "6:1: the route says not what answers; add `upstream`, `respond`, `redirect` or `files`",
+            ],
         ),
         (
             "upstream = \"app\"\nrespond = { status = 204, body = \"x\" }",
             &[
-                "8:11: a route has one of `upstream`, `respond` and `redirect`; keep one, or write \
+                "8:11: a route has one of `upstream`, `respond`, `redirect` and `files`; keep one, or write \
                  two routes",
                 "8:34: a response with status 204 has no body; remove `body` or use status 200",
             ],

@@ -70,6 +70,7 @@ pub fn routes(plan: &Plan) -> Value {
             }
             Action::Respond { status, .. } => ("respond", json!(status)),
             Action::Redirect(redirect) => ("redirect", json!(redirect.status)),
+            Action::Files(files) => ("files", json!(files.place.folder())),
         };
         json!({
             "name": route.name,

@@ -214,3 +214,43 @@ fn known(plan: &Plan) -> BTreeSet<Key> {
     let rest = [Key::All, Key::OtherRoutes, Key::NoRoute, Key::OtherServers];
     routes.chain(servers).chain(rest).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::control::machine;
+    use crate::telemetry::{Interval, Phase, Phases, Record, Shape};
+
+    #[test]
+    fn each_window_holds_what_was_recorded_in_it() {
+        let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+                    [[route]]\nname = \"a\"\npath = \"/\"\nrespond = { status = 200 }\n";
+        let loaded = config::from_text(text, "config.toml", &machine());
+        let plan = Arc::new(loaded.unwrap_or_else(|errors| panic!("{}", errors[0])).plan);
+        let (begin, seconds) = (now(), Duration::from_secs);
+        let mut ledger = Ledger::new(begin, &plan);
+        let shape = Shape::new(1, std::iter::empty());
+        // One request a second for six minutes.
+        for second in 1..=360 {
+            let mut interval = Box::new(Interval::new(&shape));
+            let phases = Phases { started: 1, ended: 5_000_001, ..Phases::default() };
+            let record = Record { route: Some(0), phases, status: 200, ..Record::default() };
+            interval.record(&shape, &record);
+            interval.settle();
+            ledger.take(&Measured { plan: plan.clone(), interval, retired: false });
+            ledger.cut(begin + seconds(second));
+        }
+        let route = Key::Route("a".into());
+        for (window, longest) in [(10, 11), (60, 70), (300, 310)] {
+            let at = begin + seconds(360);
+            let (latency, since) = ledger.last(std::slice::from_ref(&route), seconds(window), at);
+            let count = latency.count(Phase::Total);
+            assert!((window..=longest).contains(&count), "{window} s: {count}");
+            // Whoever divides by the time since then gets one a second.
+            let span = (ledger.began() + seconds(360)).saturating_sub(since);
+            assert_eq!(span.as_secs_f64().round() as u64, count, "{window} s");
+        }
+        assert_eq!(ledger.lifetime(&[Key::All]).count(Phase::Total), 360);
+    }
+}

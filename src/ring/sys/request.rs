@@ -1,8 +1,9 @@
 //! What operations ask of the kernel, and the memory that they lend it.
 
+use std::ffi::CString;
 use std::os::fd::RawFd;
 
-use io_uring::types::Fd;
+use io_uring::types::{Fd, OpenHow};
 use io_uring::{opcode, squeue};
 use socket2::SockAddr;
 
@@ -33,6 +34,10 @@ pub enum Request {
     SendVectored { fd: RawFd, head: Vec<u8>, buf: Buf },
     /// poll(2) for one event.
     Poll { fd: RawFd, events: u32 },
+    /// openat2(2) below a directory.
+    Open { fd: RawFd, opening: Box<Opening> },
+    /// pread(2) of a file's bytes from `offset` on over all of a vector from `at` on.
+    Read { fd: RawFd, bytes: Vec<u8>, at: usize, offset: u64 },
 }
 
 /// What the kernel may touch until the last completion.
@@ -46,6 +51,34 @@ pub enum Hold {
     Buf(Buf),
     Bytes(Vec<u8>),
     Vectored(Box<Vectored>),
+    /// A path and how to open it; a result is a descriptor, as with `Accepting`.
+    Opening(#[allow(dead_code)] Box<Opening>),
+}
+
+impl Hold {
+    /// Whether a result is a descriptor that somebody must own.
+    pub fn brings_descriptor(&self) -> bool {
+        matches!(self, Hold::Accepting | Hold::Opening(_))
+    }
+}
+
+/// Memory of an open.
+pub struct Opening {
+    path: CString,
+    how: OpenHow,
+}
+
+impl Opening {
+    /// `flags`: O_… of open(2); `resolve`: RESOLVE_… of openat2(2).
+    pub fn new(path: CString, flags: u32, resolve: u64) -> Box<Opening> {
+        Box::new(Opening { path, how: OpenHow::new().flags(flags.into()).resolve(resolve) })
+    }
+}
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opening({:?})", self.path)
+    }
 }
 
 /// Memory of a vectored send.
@@ -111,6 +144,15 @@ pub(super) fn prepare(request: Request, tier: Tier) -> (squeue::Entry, Hold) {
             let flags = (no_signal | wait_all(tier)) as u32;
             let entry = opcode::SendMsg::new(Fd(fd), &raw const vectored.header).flags(flags);
             (entry.build(), Hold::Vectored(vectored))
+        }
+        Request::Open { fd, opening } => {
+            let entry = opcode::OpenAt2::new(Fd(fd), opening.path.as_ptr(), &raw const opening.how);
+            (entry.build(), Hold::Opening(opening))
+        }
+        Request::Read { fd, mut bytes, at, offset } => {
+            let into = bytes.get_mut(at..).unwrap_or_default();
+            let entry = opcode::Read::new(Fd(fd), into.as_mut_ptr(), into.len() as u32);
+            (entry.offset(offset).build(), Hold::Bytes(bytes))
         }
         Request::Poll { fd, events } => {
             (opcode::PollAdd::new(Fd(fd), events).build(), Hold::Nothing)

@@ -164,7 +164,7 @@ impl Table {
     pub fn abandon(&mut self, key: Key, stock: &Rc<Stock>) -> Cancel {
         let slot = &mut self.slots[key];
         slot.waker = None;
-        let accepting = matches!(self.holds.get(slot.hold), Some(Hold::Accepting));
+        let accepting = self.holds.get(slot.hold).is_some_and(Hold::brings_descriptor);
         while let Some(outcome) = slot.results.pop() {
             discard(stock, accepting, outcome);
         }
@@ -192,7 +192,7 @@ impl Table {
     ) -> Cancel {
         self.in_flight -= usize::from(last);
         let slot = &mut self.slots[key];
-        let accepting = matches!(self.holds.get(slot.hold), Some(Hold::Accepting));
+        let accepting = self.holds.get(slot.hold).is_some_and(Hold::brings_descriptor);
         if slot.state == State::Orphan {
             discard(stock, accepting, outcome);
             if last {

@@ -1,0 +1,68 @@
+//! `[route.files]` and `[files]` to plans.
+
+use std::sync::Arc;
+
+use crate::config::file::{ActionWritten, AllFilesTable, File, FilesTable};
+use crate::plan::{FileCachePlan, FileTypes, FilesPlan, Listing, Place, Symlinks};
+use crate::route::{PathPattern, decode_file_path};
+
+/// The plan of a route's files. `pattern`: what the route matches.
+pub(super) fn plan(
+    table: &FilesTable,
+    pattern: &PathPattern,
+    all: &AllFilesTable,
+) -> Option<FilesPlan> {
+    let charset = table.charset.as_ref().or(all.charset.as_ref());
+    let mut overrides = all.types.types.clone();
+    overrides.extend(table.types.types.clone());
+    let default_type = [&table.types, &all.types].into_iter().find_map(|t| t.default_type.clone());
+    Some(FilesPlan {
+        place: place(table, pattern)?,
+        index: table.index.clone().unwrap_or_else(|| vec!["index.html".to_owned()]),
+        tries: table.tries.clone(),
+        listing: table.listing.unwrap_or(Listing::Off),
+        precompressed: table.precompressed.clone(),
+        symlinks: table.symlinks.unwrap_or(Symlinks::Inside),
+        hidden: table.hidden.unwrap_or(false),
+        types: FileTypes {
+            overrides: Arc::new(overrides),
+            default_type: default_type.unwrap_or_else(|| FileTypes::DEFAULT_TYPE.to_owned()),
+            charset: charset.filter(|charset| *charset != "none").cloned(),
+        },
+        etag: table.etag.unwrap_or(true),
+        max_ranges: table.max_ranges.unwrap_or(64) as usize,
+        cache_control: table.cache_control.clone(),
+        expires: table.expires,
+    })
+}
+
+fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {
+    let written = table.folder.as_ref()?;
+    let folder = table.found.clone();
+    if !written.alias {
+        return Some(Place::Root(folder));
+    }
+    match pattern {
+        PathPattern::Exact(_) if !written.path.ends_with('/') => Some(Place::File {
+            name: folder.file_name()?.to_str()?.to_owned(),
+            folder: folder.parent()?.to_owned(),
+        }),
+        PathPattern::Exact(matched) | PathPattern::Prefix(matched) => {
+            // What names no file matches no path either that does.
+            let matched = decode_file_path(matched).ok()?;
+            Some(Place::Alias { folder, matched })
+        }
+        PathPattern::Regex(_) => None,
+    }
+}
+
+/// What shards keep of files; `None`: no route serves any.
+pub(super) fn cache(file: &File) -> Option<FileCachePlan> {
+    let serves = |action: &ActionWritten| matches!(action, ActionWritten::Files(_));
+    file.routes.iter().filter_map(|route| route.action.as_ref()).find(|action| serves(action))?;
+    let default = FileCachePlan::default();
+    Some(FileCachePlan {
+        max: file.files.cache_max.map_or(default.max, |max| max as usize),
+        valid: file.files.cache_valid.unwrap_or(default.valid),
+    })
+}

@@ -1,0 +1,248 @@
+//! Files: found, judged against the request's conditions, and sent.
+
+mod find;
+mod listing;
+mod response;
+mod send;
+mod store;
+
+use std::borrow::Cow;
+
+use super::client::Client;
+use super::connection::Next;
+use super::kept::Kept;
+use super::reply::{self, Failure, Manner, Reply};
+use super::scope::Asked;
+use super::trail::Trail;
+use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
+use crate::plan::{Action, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
+use crate::route::{decode_file_path, encode_file_path, normalise};
+
+use find::{Found, Search};
+pub use store::FileStore;
+
+/// What may be asked of files.
+pub const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, OPTIONS");
+
+/// How often `try` may lead on.
+const DETOURS_MAX: usize = 10;
+
+/// Why a request for a file is not answered with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFault {
+    /// The path holds a NUL.
+    BadPath,
+    /// There is none.
+    NotFound,
+    /// It may not be opened, or shown.
+    Forbidden,
+    /// Files can be asked for with GET, HEAD and OPTIONS.
+    Method,
+    /// It is not what the client takes it for.
+    Precondition,
+    /// It has not the ranges that are asked for, but this size.
+    Range(u64),
+    /// We are short of descriptors or memory.
+    Short,
+    /// It cannot be read.
+    Broken,
+    /// `try` leads to a route without files, or in a circle.
+    Astray,
+    /// `try` says this status.
+    Said(u16),
+}
+
+impl FileFault {
+    /// The status of the answer.
+    pub fn status(self) -> u16 {
+        match self {
+            FileFault::BadPath => 400,
+            FileFault::NotFound => 404,
+            FileFault::Forbidden => 403,
+            FileFault::Method => 405,
+            FileFault::Precondition => 412,
+            FileFault::Range(_) => 416,
+            FileFault::Short => 503,
+            FileFault::Broken | FileFault::Astray => 500,
+            FileFault::Said(status) => status,
+        }
+    }
+
+    /// One sentence, for the page and the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            FileFault::BadPath => "The path holds a NUL.",
+            FileFault::NotFound | FileFault::Said(404) => "There is no such file.",
+            FileFault::Forbidden => "This is not for everybody to see.",
+            FileFault::Method => "A file can be asked for with GET and HEAD.",
+            FileFault::Precondition => "The file is not in the state that the request is for.",
+            FileFault::Range(_) => "The file has no such part.",
+            FileFault::Short => "The proxy is short of descriptors, ports or memory.",
+            FileFault::Broken => "The file cannot be read.",
+            FileFault::Astray => "`try` of this route leads to no file.",
+            FileFault::Said(_) => "Nothing of what `try` of this route lists is there.",
+        }
+    }
+}
+
+/// A request for a file: what its answer depends on.
+pub struct FileRequest {
+    /// Index into the plan's routes.
+    route: usize,
+    /// Normalised.
+    path: String,
+    query: Option<String>,
+    /// For `try`, which may lead to another route.
+    host: Option<String>,
+    accepted: Accepted,
+    conditions: Option<Box<Conditions>>,
+    /// Listings as JSON rather than as pages.
+    wants_json: bool,
+    /// The head, if fields of the response are made of it.
+    kept: Option<Kept>,
+}
+
+impl FileRequest {
+    /// By a request with this head, of this route.
+    ///
+    /// # Errors
+    /// [`FileFault::Method`].
+    pub fn new(head: &RequestHead<'_, '_>, route: usize) -> Result<Box<FileRequest>, FileFault> {
+        if !matches!(head.method, "GET" | "HEAD") {
+            return Err(FileFault::Method);
+        }
+        Ok(Box::new(FileRequest {
+            route,
+            path: normalise(head.path()).into_owned(),
+            query: head.query().map(str::to_owned),
+            host: head.host.map(str::to_owned),
+            accepted: head.accepted_codings(),
+            conditions: Conditions::of(head),
+            wants_json: head.field("accept").is_some_and(prefers_json),
+            kept: None,
+        }))
+    }
+
+    /// Keeps the head if fields of the response may be made of it.
+    pub fn keep(&mut self, plan: &Plan, head: &[u8]) {
+        let Some(route) = plan.routes.get(self.route) else { return };
+        let leads_on = match &route.action {
+            Action::Files(files) => {
+                files.tries.as_ref().is_some_and(|tries| matches!(tries.last, LastResort::Path(_)))
+            }
+            _ => false,
+        };
+        if leads_on || route.response_fields.fixed().is_none() {
+            self.kept = Some(Kept::new(head));
+        }
+    }
+
+    /// The route's changes to a response with this status.
+    fn edits<'p>(
+        &self,
+        client: &Client,
+        plan: &Plan,
+        route: &'p RoutePlan,
+        status: u16,
+    ) -> Cow<'p, FieldEdits> {
+        if let Some(edits) = route.response_fields.fixed() {
+            return Cow::Borrowed(edits);
+        }
+        let make = |head: &RequestHead<'_, '_>| {
+            let (at, status) = (Some(route), Some(status));
+            let asked = Asked { client, plan, head, route: at, status };
+            route.response_fields.make(&asked)
+        };
+        Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
+    }
+}
+
+/// Whether JSON is named in an Accept field, and a page is not.
+fn prefers_json(accept: &[u8]) -> bool {
+    let named = |kind: &[u8]| accept.windows(kind.len()).any(|at| at.eq_ignore_ascii_case(kind));
+    named(b"application/json") && !named(b"text/html")
+}
+
+/// Answers a request for a file.
+pub async fn serve(client: &Client, trail: &Trail, asked: FileRequest, manner: Manner) -> Next {
+    match answer(client, trail, asked, manner).await {
+        Ok(next) => next,
+        Err(fault) => reply::fail(client, trail, &Failure::File(fault), manner).await,
+    }
+}
+
+async fn answer(
+    client: &Client,
+    trail: &Trail,
+    mut asked: FileRequest,
+    manner: Manner,
+) -> Result<Next, FileFault> {
+    let (plan, context) = (&trail.service.plan, &client.context);
+    let default = FileCachePlan::default();
+    let cache = plan.file_cache.as_ref().unwrap_or(&default);
+    for _ in 0..=DETOURS_MAX {
+        let (route, files) = place(&plan.routes, asked.route)?;
+        let search = Search { context, cache, files, accepted: asked.accepted };
+        let limit = route.timeouts.body_idle;
+        match search.run(&asked.path).await? {
+            Found::File(hit) => {
+                let response =
+                    response::Response { client, plan, route, files, asked: &asked, manner };
+                return send::run(client, trail, response.of_file(&hit)?, limit).await;
+            }
+            Found::Listing(path) => {
+                return listing::answer(client, trail, &asked, manner, (route, files), path).await;
+            }
+            Found::Directory => return Ok(to_directory(client, trail, route, &asked, manner).await),
+            Found::Elsewhere(path) => follow(client, trail, &mut asked, &path)?,
+        }
+    }
+    Err(FileFault::Astray)
+}
+
+fn place(routes: &[RoutePlan], route: usize) -> Result<(&RoutePlan, &FilesPlan), FileFault> {
+    match routes.get(route).map(|route| (route, &route.action)) {
+        Some((route, Action::Files(files))) => Ok((route, files)),
+        _ => Err(FileFault::Astray),
+    }
+}
+
+/// Goes on with another path, and the route for it.
+fn follow(
+    client: &Client,
+    trail: &Trail,
+    asked: &mut FileRequest,
+    path: &str,
+) -> Result<(), FileFault> {
+    let service = &trail.service;
+    let route = service.table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?;
+    let access = service.plan.routes.get(route).and_then(|route| route.access.as_ref());
+    if access.is_some_and(|access| !access.allows(client.ip())) {
+        return Err(FileFault::Forbidden);
+    }
+    trail.note(|record| record.route = Some(route as u32));
+    (asked.route, asked.path) = (route, normalise(path).into_owned());
+    Ok(())
+}
+
+/// A directory was asked for without its slash: relative links in its page would lead astray.
+async fn to_directory(
+    client: &Client,
+    trail: &Trail,
+    route: &RoutePlan,
+    asked: &FileRequest,
+    manner: Manner,
+) -> Next {
+    // Decoded and encoded, so that nothing in it means anything in a field or to a browser. The
+    // path is normalised: it does not begin with two slashes, which would name a host.
+    let path = decode_file_path(&asked.path).unwrap_or_default();
+    let mut location = format!("/{}/", encode_file_path(&path));
+    if let Some(query) = &asked.query {
+        location.push('?');
+        location.push_str(query);
+    }
+    let edits = asked.edits(client, &trail.service.plan, route, 301);
+    let reply = Reply::new(301, &edits, manner);
+    let response = Reply { fields: &[("Location", &location)], ..reply }.to_response();
+    reply::send(client, trail, response, manner.keep_alive).await
+}

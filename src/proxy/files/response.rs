@@ -1,0 +1,172 @@
+//! The response that a file makes: its status, its fields, and which parts of it follow.
+
+use std::rc::Rc;
+
+use super::find::Hit;
+use super::store::OpenFile;
+use super::{FileFault, FileRequest};
+use crate::http1::{ByteRange, Multipart, Ranges, Validators, Verdict, http_date};
+use crate::plan::{Expires, FilesPlan, Plan, RoutePlan};
+use crate::proxy::client::Client;
+use crate::proxy::reply::{Manner, Reply};
+
+/// A response, ready to be sent.
+pub struct Ready {
+    pub status: u16,
+    pub head: Vec<u8>,
+    pub body: Vec<Piece>,
+    pub keep_alive: bool,
+}
+
+/// A part of a body.
+pub enum Piece {
+    Bytes(Vec<u8>),
+    File(Rc<OpenFile>, ByteRange),
+}
+
+/// What a response depends on, besides its file.
+pub struct Response<'a> {
+    pub client: &'a Client,
+    pub plan: &'a Plan,
+    pub route: &'a RoutePlan,
+    pub files: &'a FilesPlan,
+    pub asked: &'a FileRequest,
+    pub manner: Manner,
+}
+
+/// What of a file is sent.
+enum Parts {
+    Whole,
+    One(ByteRange),
+    Several(Vec<ByteRange>, Multipart),
+}
+
+impl Response<'_> {
+    /// With this file.
+    ///
+    /// # Errors
+    /// [`FileFault::Precondition`], [`FileFault::Range`].
+    pub fn of_file(&self, hit: &Hit) -> Result<Ready, FileFault> {
+        let file = &hit.file;
+        let (mut status, mut parts) = (200, Parts::Whole);
+        let content_type = self.files.types.of(&hit.path);
+        if let Some(conditions) = &self.asked.conditions {
+            let without_tag;
+            let validators = match self.files.etag {
+                true => &file.validators,
+                false => {
+                    without_tag = Validators { etag: None, ..file.validators.clone() };
+                    &without_tag
+                }
+            };
+            match conditions.judge(validators) {
+                Verdict::Send => {}
+                Verdict::NotModified => status = 304,
+                Verdict::Failed => return Err(FileFault::Precondition),
+            }
+            // Ranges mean something to GET alone (RFC 9110 §14.2).
+            let asked = conditions.range(validators).filter(|_| !self.manner.to_head);
+            if let (200, Some(range), true) = (status, asked, self.files.max_ranges > 0) {
+                parts = self.parts(range, file.size, &content_type)?;
+            }
+        }
+        let (length, content_range, content_type) = match &parts {
+            Parts::Whole => (file.size, None, content_type),
+            Parts::One(part) => (part.len(), Some(part.content_range(file.size)), content_type),
+            Parts::Several(ranges, multipart) => {
+                (multipart.len(ranges), None, multipart.content_type.as_str().into())
+            }
+        };
+        if !matches!(parts, Parts::Whole) {
+            status = 206;
+        }
+        let (now, date) = self.client.context.files.date(self.client.context.ring.now());
+        let expires = self.expires(now, file.validators.modified);
+        let mut fields: Vec<(&str, &str)> = Vec::with_capacity(10);
+        fields.push(("Date", &date));
+        fields.push(("Last-Modified", &file.last_modified));
+        if let (true, Some(etag)) = (self.files.etag, &file.validators.etag) {
+            fields.push(("ETag", etag));
+        }
+        if let Some(coding) = hit.coding.filter(|_| status != 304) {
+            fields.push(("Content-Encoding", coding.token()));
+        }
+        if !self.files.precompressed.is_empty() {
+            fields.push(("Vary", "Accept-Encoding"));
+        }
+        if self.files.max_ranges > 0 && status != 304 {
+            fields.push(("Accept-Ranges", "bytes"));
+        }
+        fields.extend(content_range.as_deref().map(|range| ("Content-Range", range)));
+        fields.extend(expires.iter().map(|(name, value)| (*name, value.as_str())));
+        let edits = self.asked.edits(self.client, self.plan, self.route, status);
+        let reply = Reply {
+            content_type: &content_type,
+            fields: &fields,
+            length: Some(length),
+            ..Reply::new(status, &edits, self.manner)
+        };
+        let mut head = Vec::with_capacity(512);
+        reply.write(&mut head);
+        let bodiless = status == 304 || self.manner.to_head;
+        let body = if bodiless { Vec::new() } else { pieces(parts, file) };
+        Ok(Ready { status, head, body, keep_alive: self.manner.keep_alive })
+    }
+
+    fn parts(&self, range: &[u8], size: u64, content_type: &str) -> Result<Parts, FileFault> {
+        Ok(match Ranges::read(range, size, self.files.max_ranges) {
+            Ranges::Whole => Parts::Whole,
+            Ranges::Unsatisfiable => return Err(FileFault::Range(size)),
+            Ranges::Parts(parts) => match parts[..] {
+                [part] => Parts::One(part),
+                _ => {
+                    let boundary = self.client.context.draw();
+                    let multipart = Multipart::new(&parts, size, content_type, boundary);
+                    Parts::Several(parts, multipart)
+                }
+            },
+        })
+    }
+
+    /// Cache-Control and Expires.
+    fn expires(&self, now: i64, modified: i64) -> Vec<(&'static str, String)> {
+        const CACHE_CONTROL: &str = "Cache-Control";
+        const EXPIRES: &str = "Expires";
+        /// Thu, 31 Dec 2037 23:55:55 GMT, for nginx's `expires max`, and ten years.
+        const MAX: (i64, &str) = (2_145_916_555, "max-age=315360000");
+        let until = |moment: i64| {
+            let control = match moment - now {
+                seconds @ 0.. => format!("max-age={seconds}"),
+                _ => "no-cache".to_owned(),
+            };
+            (moment, control)
+        };
+        let seconds = |time: std::time::Duration| time.as_secs() as i64;
+        let fresh = match self.files.expires {
+            None => None,
+            Some(Expires::After(time)) => Some(until(now + seconds(time))),
+            Some(Expires::AfterChange(time)) => Some(until(modified + seconds(time))),
+            Some(Expires::Epoch) => Some((1, "no-cache".to_owned())),
+            Some(Expires::Max) => Some((MAX.0, MAX.1.to_owned())),
+        };
+        let (moment, control) = fresh.map_or((None, None), |(moment, control)| {
+            (Some((EXPIRES, http_date(moment))), Some(control))
+        });
+        let control = self.files.cache_control.clone().or(control);
+        moment.into_iter().chain(control.map(|control| (CACHE_CONTROL, control))).collect()
+    }
+}
+
+fn pieces(parts: Parts, file: &Rc<OpenFile>) -> Vec<Piece> {
+    let of_file = |part| Piece::File(file.clone(), part);
+    match parts {
+        Parts::Whole if file.size == 0 => Vec::new(),
+        Parts::Whole => vec![of_file(ByteRange { start: 0, end: file.size })],
+        Parts::One(part) => vec![of_file(part)],
+        Parts::Several(ranges, multipart) => {
+            let before = multipart.before.into_iter().map(|text| Piece::Bytes(text.into_bytes()));
+            let both = before.zip(ranges).flat_map(|(text, part)| [text, of_file(part)]);
+            both.chain([Piece::Bytes(multipart.end.into_bytes())]).collect()
+        }
+    }
+}
