@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::quantity::size_text;
+use super::quantity::{milliseconds, size_text, time_text};
 use super::scope::Scope;
 use super::toml::{self, Table};
 use super::tree::{Directive, Word};
@@ -109,16 +109,16 @@ pub(super) fn has_root(scope: &Scope<'_>) -> bool {
     scope.one("root").is_some() || scope.one("alias").is_some()
 }
 
-/// `[route.files]`; `false` if it cannot be.
+/// `[route.files]`, if it can be.
 pub(super) fn files(
     scope: &Scope<'_>,
     is_regex: bool,
     named: &Named,
     table: &mut Table,
     work: &Work<'_>,
-) -> bool {
+) {
     let mut lines: Vec<(String, String)> = Vec::new();
-    let Some((key, folder)) = folder(scope, is_regex, work) else { return false };
+    let Some((key, folder)) = folder(scope, is_regex, work) else { return };
     lines.push((key.to_owned(), toml::text(&folder)));
     let index = scope.nearest(&["index"]);
     let names: Vec<&Word> = index.iter().flat_map(|directive| &directive.arguments).collect();
@@ -136,7 +136,7 @@ pub(super) fn files(
         }
     }
     if let Some(tried) = scope.own("try_files").next() {
-        let Some(items) = tries(tried, named, work) else { return false };
+        let Some(items) = tries(tried, named, work) else { return };
         lines.push(("try".to_owned(), toml::list(items)));
     }
     if scope.is_on("autoindex") {
@@ -163,6 +163,9 @@ pub(super) fn files(
             }
         }
     }
+    if let Some(time) = expires(scope, work) {
+        lines.push(("expires".to_owned(), time));
+    }
     if scope.value("etag") == "off" {
         lines.push(("etag".to_owned(), "false".to_owned()));
     }
@@ -173,7 +176,6 @@ pub(super) fn files(
     let own = media(scope).into_iter().zip(media(&work.http));
     lines.extend(own.filter(|(own, outer)| own != outer).map(|(own, _)| own));
     table.below("route.files", &lines);
-    true
 }
 
 /// `root` or `alias` and the folder it names.
@@ -302,10 +304,7 @@ pub(super) fn compress(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     }
     let least = scope.one("gzip_min_length").and_then(|said| said.arguments.first());
     let least = least.and_then(|word| work.size(word)).unwrap_or(20);
-    let level = match scope.value("gzip_comp_level").parse::<u8>() {
-        Ok(level @ 1..=9) => level,
-        _ => 1,
-    };
+    let level = scope.value("gzip_comp_level").parse::<u8>().unwrap_or(1).clamp(1, 9);
     table.below(
         "route.compress",
         &[
@@ -317,28 +316,24 @@ pub(super) fn compress(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     );
 }
 
-/// `expires`, as the Cache-Control that it makes.
-pub(super) fn expires(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
-    let Some(directive) = scope.one("expires") else { return };
-    let value = match (directive.argument(0), directive.arguments.get(1)) {
-        ("off", None) => return,
-        ("epoch", None) => "no-cache".to_owned(),
-        ("max", None) => "max-age=315360000".to_owned(),
-        (text, None) => match super::quantity::milliseconds(text.trim_start_matches(['+', '-'])) {
-            Some(_) if text.starts_with('-') => "no-cache".to_owned(),
-            Some(time) => format!("max-age={}", time / 1000),
-            None => {
-                let why = "only times, `max`, `epoch` and `off` are";
-                return work.refuse(directive, why, "write one of these");
-            }
-        },
-        _ => {
-            let why = "times of the day and of files are not looked at";
-            return work.refuse(directive, why, "write a time such as `30d`");
+/// `expires`, written; `None` if there is none, or it cannot be.
+fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
+    let directive = scope.one("expires")?;
+    let time = |text: &str| milliseconds(text.trim_start_matches('+')).map(time_text);
+    let written = match (directive.argument(0), directive.arguments.get(1)) {
+        ("off", None) => return None,
+        ("epoch" | "max", None) => Some(toml::text(directive.argument(0))),
+        ("modified", Some(word)) => {
+            time(&word.text).map(|time| format!("{{ after_change = \"{time}\" }}"))
         }
+        // What was fresh in the past is not.
+        (text, None) if text.starts_with('-') => Some(toml::text("epoch")),
+        (text, None) => time(text).map(|time| toml::text(&time)),
+        _ => None,
     };
-    let what = "`expires` sets Cache-Control, and no Expires";
-    work.complaints.note(directive.place(), what, "every client since 1999 goes by Cache-Control");
-    table
-        .below("route.response_fields.add_ok", &[("Cache-Control".to_owned(), toml::text(&value))]);
+    if written.is_none() {
+        let why = "times of the day and variables are not looked at";
+        work.refuse(directive, why, "write a time such as `30d`, `max`, `epoch` or `off`");
+    }
+    written
 }

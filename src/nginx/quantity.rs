@@ -52,7 +52,8 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 /// `90s`, in the largest unit that fits.
 pub(super) fn time_text(milliseconds: u64) -> String {
     let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let fits = |(factor, _): &&(u64, &str)| milliseconds > 0 && milliseconds % factor == 0;
+    let fits =
+        |(factor, _): &&(u64, &str)| milliseconds > 0 && milliseconds.is_multiple_of(*factor);
     match units.iter().find(fits) {
         Some((60_000, unit)) if milliseconds > 60_000 => format!("{}{unit}", milliseconds / 60_000),
         Some((60_000, _)) => "60s".to_owned(),
@@ -64,7 +65,7 @@ pub(super) fn time_text(milliseconds: u64) -> String {
 /// `1MiB`, in the largest unit that fits.
 pub(super) fn size_text(bytes: u64) -> String {
     let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let fits = |(factor, _): &&(u64, &str)| bytes > 0 && bytes % factor == 0;
+    let fits = |(factor, _): &&(u64, &str)| bytes > 0 && bytes.is_multiple_of(*factor);
     match units.iter().find(fits) {
         Some((factor, unit)) => format!("{}{unit}", bytes / factor),
         None => format!("{bytes}B"),

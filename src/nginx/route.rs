@@ -167,9 +167,7 @@ fn action(
         return;
     }
     if server::serves_files(scope) {
-        if pages::files(scope, location.kind == Kind::Regex, named, table, work) {
-            pages::expires(scope, table, work);
-        }
+        pages::files(scope, location.kind == Kind::Regex, named, table, work);
         return;
     }
     if let Some(directive) = scope.own("try_files").next() {

@@ -71,8 +71,8 @@ pub(super) fn read(directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) ->
 
 /// Authority and path. With `$request_uri` and the like right behind the name a path begins.
 fn split(rest: &str) -> (&str, &str) {
-    if rest.starts_with("unix:") {
-        return match rest["unix:".len()..].find(':') {
+    if let Some(socket) = rest.strip_prefix("unix:") {
+        return match socket.find(':') {
             Some(at) => {
                 let (socket, path) = rest.split_at("unix:".len() + at);
                 (socket, &path[1..])

@@ -239,8 +239,13 @@ fn files_and_pages() {
            listing = true"#,
     );
     assert_has(&text, "alias = \"/srv/static/\"");
-    assert_has(&text, "Cache-Control = \"max-age=2592000\"");
-    assert!(text.contains(r#"html = "text/html", htm = "text/html", css = "text/css""#), "{text}");
+    assert_has(&text, "expires = \"720h\"");
+    assert_has(
+        &text,
+        r#"[files]
+           default_type = "application/octet-stream"
+           types = { html = "text/html", htm = "text/html", css = "text/css" }"#,
+    );
 }
 
 #[test]
