@@ -213,6 +213,7 @@ fn route(
         retry: table.retry.over(&retry),
         rates: table.rates.iter().filter_map(|name| rate_index(file, name)).collect(),
         access: table.access.plan(),
+        content: table.content.plan(file.compress.as_ref()),
         access_log: table.access_log.as_ref().is_none_or(|on| on.value),
     })
 }

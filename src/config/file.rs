@@ -9,6 +9,7 @@ mod access_log;
 mod account;
 mod admin;
 mod allowance;
+mod content;
 mod files;
 mod health;
 mod limits;
@@ -28,6 +29,7 @@ pub(super) use access::AccessTable;
 pub(super) use access_log::AccessLogTable;
 pub(super) use account::AccountWritten;
 pub(super) use admin::{AdminTable, TOKEN_REMEDY};
+pub(super) use content::{BasicAuthTable, CompressTable, ContentTable, MaintenanceTable};
 pub(super) use files::{AllFilesTable, FilesTable};
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
@@ -62,7 +64,7 @@ pub(super) enum Role {
 }
 
 /// What only the main file may hold.
-const MAIN_KEYS: [&str; 16] = [
+const MAIN_KEYS: [&str; 17] = [
     "shards",
     "user",
     "group",
@@ -79,6 +81,7 @@ const MAIN_KEYS: [&str; 16] = [
     "log",
     "access_log",
     "tracing",
+    "compress",
 ];
 
 /// A whole configuration, includes absorbed.
@@ -99,6 +102,8 @@ pub(super) struct File {
     pub log: LogTable,
     pub access_log: Option<AccessLogTable>,
     pub tracing: TracingPlan,
+    /// For all routes.
+    pub compress: Option<CompressTable>,
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
     pub rates: Vec<RateTable>,
@@ -172,6 +177,7 @@ impl File {
         let access_log = fields.get("access_log").and_then(|field| field.table("[access_log]"));
         file.access_log = access_log.map(AccessLogTable::read);
         file.tracing = table(fields.get("tracing"), "[tracing]", log::read_tracing);
+        file.compress = fields.get("compress").and_then(CompressTable::read);
         fields.finish();
         file
     }

@@ -9,6 +9,7 @@ mod address;
 mod check;
 mod compile;
 mod complaint;
+mod content_files;
 mod edits;
 mod fields;
 mod file;
@@ -144,6 +145,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     let read_so_far = sources.len();
     servers_file::read_all(&mut file, &mut sources, &complaints);
     check::find_folders(&mut file, &sources);
+    content_files::read_all(&mut file, &mut sources, &complaints);
     if let Some(admin) = &mut file.admin {
         check::read_token(admin, folder_of(name), &complaints);
     }

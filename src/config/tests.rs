@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admin;
+mod content;
 mod edge;
 mod files;
 mod guards;

@@ -11,6 +11,7 @@ use super::clock::now;
 use super::discovery::Discovery;
 use super::identity::Identities;
 use super::limits;
+use super::maintenance::Watchman;
 use super::sockets::Sockets;
 use super::upgrade::Legacy;
 use crate::config::Written;
@@ -37,6 +38,7 @@ pub struct Configuration {
     /// What the source gave last.
     configured: Plan,
     discovery: Discovery,
+    watchman: Watchman,
     /// The plan in force.
     pub plan: Arc<Plan>,
     /// What the source gave last, as it was written.
@@ -104,6 +106,8 @@ impl Configuration {
     ) -> io::Result<Configuration> {
         let mut identities = Identities::default();
         discovery.adopt(&configured)?;
+        let mut watchman = Watchman::default();
+        watchman.adopt(&configured)?;
         let mut plan = discovery.compose(&configured, None);
         identities.number(&mut plan);
         let plan = Arc::new(plan);
@@ -114,6 +118,7 @@ impl Configuration {
             identities,
             configured,
             discovery,
+            watchman,
             plan,
             written: Arc::new(written),
             generation: 1,
@@ -168,6 +173,9 @@ impl Configuration {
         }
         if let Err(error) = self.discovery.adopt(&plan) {
             tracing::error!(%error, "names and files of servers are no longer looked at");
+        }
+        if let Err(error) = self.watchman.adopt(&plan) {
+            tracing::error!(%error, "files that say when routes are closed are not watched");
         }
         self.configured = plan;
         let plan = self.discovery.compose(&self.configured, None);

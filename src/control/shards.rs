@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use super::StartError;
+use super::{StartError, passwords};
 use crate::plan::Plan;
 use crate::shard::{self, Command, Event, Notices, Sender, Setup, Thread, Tier, mailbox};
 
@@ -29,12 +29,12 @@ impl Shards {
         notices: &Notices,
     ) -> Result<Shards, StartError> {
         let mut shards = Shards::default();
-        let commons = shard::commons(plan)?;
+        let (commons, desk) = (shard::commons(plan)?, passwords::start()?);
         for (number, commons) in commons.into_iter().enumerate() {
             let (sender, mailbox) = mailbox()?;
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));
-            let notices = notices.clone();
-            let setup = Setup { number, plan, tier, mailbox, events, commons, notices, seed };
+            let (notices, desk) = (notices.clone(), desk.clone());
+            let setup = Setup { number, plan, tier, mailbox, events, commons, notices, desk, seed };
             shards.threads.push(shard::spawn(setup).map_err(StartError)?);
             shards.commands.push(sender);
         }

@@ -7,6 +7,7 @@ mod buckets;
 mod loads;
 mod network;
 mod pace;
+mod passwords;
 mod sets;
 mod tally;
 
@@ -15,4 +16,5 @@ pub use buckets::{Buckets, Rate, TooMany};
 pub use loads::{Loads, Obituary};
 pub use network::{Network, NetworkError, client_bits};
 pub use pace::Pace;
+pub use passwords::{PasswordFault, Passwords};
 pub use tally::{Entry, Tally};

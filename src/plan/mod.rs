@@ -7,6 +7,7 @@ mod access_log;
 mod account;
 mod admin;
 mod allowance;
+mod content;
 mod edits;
 mod files;
 mod health;
@@ -33,6 +34,10 @@ pub use access_log::{
 pub use account::Account;
 pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
+pub use content::{
+    Asked, BasicAuthPlan, CompressPlan, ContentPlan, CorsPlan, MaintenancePlan, OriginPattern,
+    OriginPatternError, Origins, Page, Switch, TypePattern,
+};
 pub use edits::EditsPlan;
 pub use files::{
     Expires, FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPath,

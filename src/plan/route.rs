@@ -1,6 +1,6 @@
 //! What to do with a request once its route is known.
 
-use super::{EditsPlan, FilesPlan, Limits, RetryPlan, Template, Timeouts};
+use super::{ContentPlan, EditsPlan, FilesPlan, Limits, RetryPlan, Template, Timeouts};
 use crate::guard::Access;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -29,6 +29,8 @@ pub struct RoutePlan {
     pub rates: Vec<usize>,
     /// Whose requests it answers; others get 403. `None`: everybody's.
     pub access: Option<Access>,
+    /// Maintenance, passwords and the like; most routes have nothing of it.
+    pub content: Option<Box<ContentPlan>>,
     /// Whether its requests are in the access log.
     pub access_log: bool,
 }

@@ -2,12 +2,14 @@
 
 use super::client::Client;
 use super::connection::Next;
+use super::content;
 use super::files::{self, FileRequest};
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
+use super::response::Failed;
 use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{FieldEdits, RequestFraming};
-use crate::plan::{BodyText, Redirect, RoutePlan, Template};
+use crate::plan::{BodyText, Page, Redirect, RoutePlan, Template};
 use crate::ring::Buf;
 use crate::route::put_target;
 
@@ -18,6 +20,12 @@ pub enum Own<'p> {
         route: &'p RoutePlan,
         status: u16,
         body: &'p BodyText,
+    },
+    /// Of a route that does not answer just now.
+    Page {
+        route: &'p RoutePlan,
+        status: u16,
+        page: &'p Page,
     },
     Redirect {
         route: &'p RoutePlan,
@@ -54,9 +62,10 @@ impl<'p> Own<'p> {
     pub fn route(&self) -> Option<&'p RoutePlan> {
         match self {
             Own::Failure(_) | Own::File(_) => None,
-            Own::Fixed { route, .. } | Own::Redirect { route, .. } | Own::Options { route, .. } => {
-                Some(route)
-            }
+            Own::Fixed { route, .. }
+            | Own::Page { route, .. }
+            | Own::Redirect { route, .. }
+            | Own::Options { route, .. } => Some(route),
         }
     }
 
@@ -81,6 +90,10 @@ impl<'p> Own<'p> {
             Own::Fixed { route, status, body } => answering(route, status, &|reply| {
                 let text = body.text.fill(asked);
                 Reply { content_type: &body.content_type, body: &text, ..reply }.to_response()
+            }),
+            Own::Page { route, status, page } => answering(route, status, &|reply| {
+                let Page { content_type, bytes: body } = page;
+                Reply { content_type, body, ..reply }.to_response()
             }),
             Own::Redirect { route, redirect } => answering(route, redirect.status, &|reply| {
                 let location = location(&redirect.to, asked);
@@ -135,6 +148,14 @@ pub async fn give(client: &Client, trail: &Trail, answer: Answer, mut buf: Buf) 
     } else {
         drop(buf);
     }
+    let content = match content::settle(client, trail).await {
+        Ok(()) => content,
+        Err(Failed::Answer(failure)) => Content::Failure(failure),
+        Err(_) => {
+            trail.client_left();
+            return Next::Close;
+        }
+    };
     match content {
         Content::Response(response) => {
             reply::send(client, trail, response, manner.keep_alive).await

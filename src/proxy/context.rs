@@ -4,9 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 
 use super::access_log::AccessLog;
+use super::compress::Compression;
+use super::credentials::{Credentials, Inquiry};
 use super::files::FileStore;
 use super::journal::Journal;
 use super::meter::{Measured, Meter};
@@ -131,6 +134,10 @@ pub struct Context {
     pub access_log: AccessLog,
     /// What is open of files.
     pub files: FileStore,
+    /// What responses that are compressed share.
+    pub(super) compression: Compression,
+    /// What is known of passwords that requests bring.
+    pub(super) credentials: Credentials,
     /// Counts those of each client, where that is limited.
     pub turnstile: Option<Turnstile>,
     /// Who waits until one of them is closed.
@@ -153,6 +160,7 @@ impl Context {
         seed: u64,
         turnstile: Option<Turnstile>,
         loads: Loads,
+        desk: SyncSender<Inquiry>,
     ) -> Rc<Context> {
         let splice = service.plan.shards.splice.clone();
         let access_log = AccessLog::new(service.site.shard, seed);
@@ -170,6 +178,8 @@ impl Context {
             attempts: Journal::default(),
             access_log,
             files: FileStore::default(),
+            compression: Compression::default(),
+            credentials: Credentials::new(desk),
             turnstile,
             awaiting_room: RefCell::default(),
             retired: RefCell::default(),

@@ -7,6 +7,7 @@ use std::task::Poll;
 use super::body::Body;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use super::content;
 use super::course::{Course, Reached};
 use super::hold::hold;
 use super::reply::{self, Failure, Manner};
@@ -57,7 +58,10 @@ async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
         Err(next) => return next,
     };
     let whole = body.ended();
-    let forwarded = forward(client, &request, head, &mut body, trail).await;
+    let forwarded = match content::settle(client, trail).await {
+        Ok(()) => forward(client, &request, head, &mut body, trail).await,
+        Err(failed) => Err(failed),
+    };
     trail.note(|record| record.from_client = body.passed());
     let failure = match forwarded {
         Ok(next) => return next,

@@ -121,7 +121,7 @@ impl Flow<'_> {
     }
 
     /// Frames received bytes for the other side.
-    async fn copy(&self, body: &mut Body, buf: &mut Buf) -> Result<(), Broken> {
+    pub async fn copy(&self, body: &mut Body, buf: &mut Buf) -> Result<(), Broken> {
         let surplus = body.frame(buf).map_err(Broken::Source)?;
         self.context.count(|counters| counters.copied += buf.len() as u64);
         if !surplus.is_empty() {
@@ -155,7 +155,7 @@ impl Flow<'_> {
         self.sent(self.to.socket.send(buf, more)).await
     }
 
-    async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Broken> {
+    pub async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Broken> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl Flow<'_> {
     }
 
     /// Waits for the source within the idle time, and as long as its pace allows.
-    async fn await_source<F: Future>(&self, future: F) -> Result<F::Output, Broken> {
+    pub async fn await_source<F: Future>(&self, future: F) -> Result<F::Output, Broken> {
         let Some(shared) = self.pace else {
             return self.within(future, Broken::SourceTimeout).await;
         };

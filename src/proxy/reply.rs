@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::sync::Arc;
 
 use super::body::BodyError;
 use super::client::{Client, Gone};
 use super::connection::Next;
+use super::content;
 use super::files::{self, FileFault};
 use super::trail::Trail;
 use crate::guard::TooMany;
@@ -35,6 +37,10 @@ pub enum Failure {
     NoRoute,
     /// The client's address is kept out here.
     Forbidden,
+    /// It brings no password, or a wrong one; what it is asked for.
+    Unauthorized(Arc<str>),
+    /// Its password could not be checked: too many others wait to be.
+    Unverified,
     /// There have been too many requests like it.
     TooMany(TooMany),
     /// It is a TRACE, which is not forwarded.
@@ -75,6 +81,8 @@ impl Failure {
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::Forbidden => 403,
+            Failure::Unauthorized(_) => 401,
+            Failure::Unverified => 503,
             Failure::TooMany(_) => 429,
             Failure::Trace => 405,
             Failure::File(fault) => fault.status(),
@@ -126,6 +134,9 @@ impl Failure {
                 let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
                 Some(("Retry-After", seconds.to_string().into()))
             }
+            Failure::Unauthorized(challenge) => {
+                Some(("WWW-Authenticate", challenge.to_string().into()))
+            }
             Failure::Trace => Some((ALLOW.0, ALLOW.1.into())),
             Failure::File(FileFault::Method) => Some((files::ALLOW.0, files::ALLOW.1.into())),
             Failure::File(FileFault::Range(size)) => {
@@ -148,6 +159,8 @@ impl Failure {
             Failure::NoRoute => "No route matches this host and path.",
             Failure::TooMany(_) => "There have been too many requests.",
             Failure::Forbidden => "Requests from this address are not answered here.",
+            Failure::Unauthorized(_) => "A user's name and password are needed here.",
+            Failure::Unverified => "Too many passwords are being checked.",
             Failure::Trace => "TRACE is not forwarded here.",
             Failure::File(fault) => fault.reason(),
             Failure::Busy(Busy::NoneLeft) => "No server is available.",
@@ -192,10 +205,10 @@ pub struct Reply<'a> {
 
 /// A response of our own, ready to be sent.
 pub struct OwnResponse {
-    status: u16,
-    bytes: Vec<u8>,
+    pub(super) status: u16,
+    pub(super) bytes: Vec<u8>,
     /// How many of the bytes are its body.
-    body_len: u64,
+    pub(super) body_len: u64,
 }
 
 /// How an answer of our own goes to its client.
@@ -303,7 +316,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
 
 /// Sends a response of our own.
 pub async fn send(client: &Client, trail: &Trail, response: OwnResponse, keep: bool) -> Next {
-    let OwnResponse { status, bytes, body_len } = response;
+    let OwnResponse { status, bytes, body_len } = content::dress(trail, response, keep);
     trail.note(|record| {
         record.own = true;
         record.status = status;

@@ -7,6 +7,7 @@ use super::answer::{self, Answer, Own};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
+use super::content::{self, Stop};
 use super::files::{self, FileRequest};
 use super::kept::Kept;
 use super::reply::{self, Failure, Manner};
@@ -292,6 +293,12 @@ fn find<'p>(
     trail.note(|record| record.route = Some(index as u32));
     let route = &service.plan.routes[index];
     admission::to_route(client, service, route, head).map_err(Own::Failure)?;
+    if let Some(content) = &route.content {
+        content::enter(client, trail, content, head).map_err(|stop| match stop {
+            Stop::Failure(failure) => Own::Failure(failure),
+            Stop::Page { status, page } => Own::Page { route, status, page },
+        })?;
+    }
     if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
         && n > limit
     {

@@ -7,12 +7,14 @@ use std::task::Poll;
 
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
+use super::compress;
+use super::content;
 use super::forward::{Broken, Flow};
 use super::reply::Failure;
 use super::request::{Request, head_limits};
 use super::trail::Trail;
 use crate::http1::{
-    Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,
+    BodyOut, Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,
     write_interim, write_response, write_switching,
 };
 use crate::plan::RetryOn;
@@ -143,6 +145,18 @@ pub enum Failed {
 impl From<Exceeded> for Failed {
     fn from(exceeded: Exceeded) -> Failed {
         Failed::Answer(Failure::Exceeded(exceeded))
+    }
+}
+
+impl From<Broken> for Failed {
+    /// Of a response.
+    fn from(broken: Broken) -> Failed {
+        match broken {
+            Broken::Sink | Broken::SinkTimeout | Broken::ClientGone => Failed::ClientGone,
+            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout | Broken::SourceSlow => {
+                Failed::CutShort
+            }
+        }
     }
 }
 
@@ -327,22 +341,28 @@ impl Attempt<'_> {
                 ResponseStep::Final { body_in, body_out, keep_alive } => {
                     self.mark_first_byte(head.facts.status);
                     let edits = self.request.response_edits(self.client, head.facts.status);
+                    let shape = content::shape(self.client, self.trail, &head, to_head, &edits);
+                    let compressed = shape.as_ref().is_some_and(|shape| shape.compressed);
                     let how = ResponseRewrite {
                         client_version: self.request.version,
                         keep_alive: keep_alive && !self.client.finished.get(),
-                        body: body_out,
-                        edits: &edits,
+                        body: shape.as_ref().map_or(body_out, |shape| shape.announced(body_out)),
+                        edits: shape.as_ref().map_or(&*edits, |shape| &shape.edits),
                         set_cookie: self.set_cookie,
                     };
                     write_response(out, &head, &how);
                     let hop_trailers = head.hop_trailers();
                     buf.advance(len);
+                    // Compressed, it is framed behind that.
+                    let framed = compressed && !to_head;
+                    let body_out = if framed { BodyOut::AsDeclared } else { body_out };
                     let mut body = Body::of_response(body_in, hop_trailers, body_out);
                     let surplus = body.frame(buf).map_err(|error| match error {
                         BodyError::OutOfStep => Failed::Answer(Failure::BodyMiscounted),
                         _ => bad("A chunk is malformed."),
                     })?;
-                    let head = if buf.prepend(out) { Vec::new() } else { out.clone() };
+                    let head =
+                        if !compressed && buf.prepend(out) { Vec::new() } else { out.clone() };
                     Ok((Judged::Final(body, !surplus.is_empty()), head))
                 }
             }
@@ -376,6 +396,13 @@ impl Attempt<'_> {
             pace: None,
             passed: Some(&self.trail.to_client),
         };
+        if let Some(encoder) = content::encoder(self.client, self.trail) {
+            // Without one, what was announced cannot be sent: memory is short.
+            let encoder = encoder.map_err(|_| Failed::CutShort)?;
+            let sent = &self.trail.to_client;
+            let done = compress::forward(&flow, &mut body, encoder, head, buf, sent);
+            return Box::pin(done).await.map_err(Failed::from);
+        }
         // Whatever ends the connection before the body has ended must not look like its end.
         let until_close = body.lasts_until_close();
         if until_close {
@@ -390,12 +417,7 @@ impl Attempt<'_> {
             }
             Ok(())
         };
-        done.await.map_err(|broken| match broken {
-            Broken::Sink | Broken::SinkTimeout | Broken::ClientGone => Failed::ClientGone,
-            Broken::CutShort | Broken::Source(_) | Broken::SourceTimeout | Broken::SourceSlow => {
-                Failed::CutShort
-            }
-        })
+        done.await.map_err(|broken: Broken| broken.into())
     }
 
     async fn send_head(&self, head: Vec<u8>) -> Result<(), Failed> {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Service;
 use super::access_log::Capture;
+use super::content::Visit;
 use crate::plan::ServerPlan;
 use crate::ring::Tick;
 use crate::telemetry::{End, Record};
@@ -17,6 +18,8 @@ pub struct Trail {
     pub captured: Cell<Option<Box<Capture>>>,
     /// Bytes of the response's body that went to the client so far.
     pub to_client: Cell<u64>,
+    /// Where the route does more than answer.
+    pub visit: RefCell<Option<Box<Visit>>>,
     record: RefCell<Record>,
 }
 
@@ -26,7 +29,8 @@ impl Trail {
         let mut record = Record::default();
         record.phases.started = now;
         let (captured, to_client) = (Cell::new(None), Cell::new(0));
-        Trail { service, captured, to_client, record: RefCell::new(record) }
+        let (visit, record) = (RefCell::default(), RefCell::new(record));
+        Trail { service, captured, to_client, visit, record }
     }
 
     /// Takes note of something.

@@ -129,7 +129,7 @@ impl File {
         const RAMFS: i64 = 0x8584_58f6;
         *self.in_memory.get_or_init(|| {
             let found = rustix::fs::fstatfs(self);
-            found.is_ok_and(|found| matches!(found.f_type as i64, TMPFS | RAMFS))
+            found.is_ok_and(|found| matches!(found.f_type, TMPFS | RAMFS))
         })
     }
 

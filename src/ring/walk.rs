@@ -132,9 +132,10 @@ mod tests {
         stage
     }
 
+    type Found = core::result::Result<&'static str, Errno>;
+
     /// Paths, and what is found with links that stay inside, and with none.
-    const TABLE: [(&str, core::result::Result<&str, Errno>, core::result::Result<&str, Errno>);
-        20] = [
+    const TABLE: [(&str, Found, Found); 20] = [
         ("file", Ok("file"), Ok("file")),
         ("a/b/deep", Ok("deep"), Ok("deep")),
         ("./a//b/./deep", Ok("deep"), Ok("deep")),

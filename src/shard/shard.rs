@@ -13,7 +13,7 @@ use super::herald::Herald;
 use super::listeners::Listeners;
 use super::message::{Command, Event, Notices, Socket};
 use crate::plan::Plan;
-use crate::proxy::{Context, Service};
+use crate::proxy::{Context, Inquiry, Service};
 use crate::ring::{Mailbox, Ring, Tier, Unavailable};
 
 /// glommio's own rings serve nothing here; these are its smallest.
@@ -47,6 +47,8 @@ pub struct Setup {
     pub commons: Commons,
     /// Where goes what it finds out about servers.
     pub notices: Notices,
+    /// Where passwords are checked.
+    pub desk: mpsc::SyncSender<Inquiry>,
     /// Differs from shard to shard and from start to start.
     pub seed: u64,
 }
@@ -113,13 +115,13 @@ fn why_no_executor(error: GlommioError<()>) -> String {
 
 /// A shard's main task.
 async fn run(setup: Setup) -> Result<crate::telemetry::Report, String> {
-    let Setup { number, plan, tier, mailbox, events, mut commons, notices, seed } = setup;
+    let Setup { number, plan, tier, mailbox, events, mut commons, notices, desk, seed } = setup;
     let shards = &plan.shards;
     let ring = Ring::new(tier, shards.ring.entries, shards.ring.buffers as usize)
         .map_err(|error| Unavailable::from_error(error).to_string())?;
     let service = Service::new(plan.clone(), number, seed, commons.rates(&plan));
     let loads = commons.loads();
-    let context = Context::new(ring.clone(), service, seed, commons.turnstile(), loads);
+    let context = Context::new(ring.clone(), service, seed, commons.turnstile(), loads, desk);
     let herald = Rc::new(Herald { number, notices });
     let listeners = Listeners::new(commons.handover(number));
     let last = events.clone();

@@ -23,6 +23,7 @@ const MODULES: [&str; 37] = [
     "control::admin",
     "control::discovery",
     "control::health",
+    "control::maintenance",
     "control::observe",
     "control::privileges",
     "control::recent",

@@ -1,7 +1,8 @@
 //! `[[route]]` as written.
 
 use super::{
-    AccessTable, FilesTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table,
+    AccessTable, ContentTable, FilesTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE,
+    TimeoutsTable, rate, table,
 };
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
@@ -24,6 +25,7 @@ pub(in crate::config) struct RouteTable {
     pub limits: LimitsTable,
     pub retry: RetryTable,
     pub access: AccessTable,
+    pub content: ContentTable,
     /// The names of rates.
     pub rates: Vec<Located<String>>,
     pub access_log: Option<Located<bool>>,
@@ -73,6 +75,7 @@ impl RouteTable {
             limits: table(fields.get("limits"), "`limits` of a route", LimitsTable::read_of_route),
             retry: table(fields.get("retry"), "`retry` of a route", RetryTable::read_of_route),
             access: AccessTable::read(&mut fields),
+            content: ContentTable::read(&mut fields),
             rates: fields.get("rate").map(rate::read_names).unwrap_or_default(),
             access_log: fields.get("access_log").and_then(|field| field.placed(Field::flag)),
         };

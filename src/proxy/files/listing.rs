@@ -118,7 +118,7 @@ fn read(root: BorrowedFd<'_>, path: &[u8], symlinks: Symlinks) -> Result<Vec<Ent
                 name: name.to_vec(),
                 is_folder: kind.is_dir(),
                 size: stat.st_size as u64,
-                modified: stat.st_mtime as i64,
+                modified: stat.st_mtime,
             });
         }
         if entries.len() == ENTRIES_MAX {

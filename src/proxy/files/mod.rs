@@ -15,7 +15,7 @@ use super::reply::{self, Failure, Manner, Reply};
 use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
-use crate::plan::{Action, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
+use crate::plan::{Action, ContentPlan, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
 use crate::route::{decode_file_path, encode_file_path, normalise};
 
 use find::{Found, Search};
@@ -216,8 +216,12 @@ fn follow(
 ) -> Result<(), FileFault> {
     let service = &trail.service;
     let route = service.table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?;
-    let access = service.plan.routes.get(route).and_then(|route| route.access.as_ref());
-    if access.is_some_and(|access| !access.allows(client.ip())) {
+    let next = service.plan.routes.get(route).ok_or(FileFault::NotFound)?;
+    let shut_out = next.access.as_ref().is_some_and(|access| !access.allows(client.ip()));
+    // What is asked for there was not asked of this request.
+    let asks =
+        |content: &ContentPlan| content.basic_auth.is_some() || content.maintenance.is_some();
+    if shut_out || next.content.as_deref().is_some_and(asks) {
         return Err(FileFault::Forbidden);
     }
     trail.note(|record| record.route = Some(route as u32));

@@ -72,7 +72,7 @@ pub struct OpenFile {
 
 impl OpenFile {
     fn new(file: File, stat: &Stat) -> OpenFile {
-        let (size, modified) = (stat.st_size as u64, stat.st_mtime as i64);
+        let (size, modified) = (stat.st_size as u64, stat.st_mtime);
         OpenFile {
             file,
             size,
@@ -86,7 +86,7 @@ impl OpenFile {
     fn is_as_before(&self) -> bool {
         rustix::fs::fstat(&self.file).is_ok_and(|stat| {
             stat.st_size as u64 == self.size
-                && stat.st_mtime as i64 == self.validators.modified
+                && stat.st_mtime == self.validators.modified
                 && stat.st_mtime_nsec as i64 == self.nanoseconds
         })
     }
@@ -131,11 +131,6 @@ impl FileStore {
     /// What a thread holds for as long as it reads a directory.
     pub fn listings(&self) -> &Arc<()> {
         &self.listings
-    }
-
-    /// How much is kept.
-    pub fn len(&self) -> usize {
-        self.found.borrow().len() + self.folders.borrow().len()
     }
 
     /// The time of day in seconds since 1970, and as a date. The clock is asked once a second.
