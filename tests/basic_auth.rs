@@ -18,6 +18,7 @@ tiered! {
     a_check_holds_up_nobody_else,
     whoever_guesses_is_bounded,
     the_log_names_the_user,
+    files_want_it_too,
 }
 
 const FAST: &str = "ann:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n\
@@ -256,4 +257,27 @@ fn the_log_names_the_user(tier: Tier) {
     proxy.await_stdout("- 401");
     proxy.await_stdout("ann 200");
     proxy.await_stdout("ann 401");
+}
+
+/// One page for all paths is found by a detour, which ends where it began. Another route's detour
+/// leads nobody in.
+fn files_want_it_too(tier: Tier) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let users = folder.path().join("users");
+    let root = folder.path().join("root");
+    fs::create_dir_all(root.join("open")).expect("a folder");
+    fs::write(&users, FAST).expect("a file");
+    fs::write(root.join("index.html"), "the page").expect("a file");
+    let files = format!("files = {{ root = {root:?}, try = [\"$uri\", \"/index.html\"] }}");
+    let config = Config::new(tier)
+        .route(&format!("path = \"/\"\n{files}\nbasic_auth = {{ file = {users:?} }}"))
+        .route(&format!("path = \"/open\"\n{files}"));
+    let proxy = config.start();
+    let mut client = proxy.client();
+    for path in ["/index.html", "/somewhere"] {
+        assert_eq!(client.request(get(path, "")).status, 401, "{path}");
+        assert_eq!(client.request(get(path, ANN_OTHER)).status, 401, "{path}");
+        assert_eq!(client.request(get(path, ANN)).text(), "the page", "{path}");
+    }
+    assert_eq!(client.request(get("/open/somewhere", "")).status, 403);
 }

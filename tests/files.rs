@@ -20,6 +20,7 @@ tiered! {
     what_is_no_file_is_not_served,
     directories_have_an_index_or_a_listing,
     try_looks_here_and_there,
+    what_routes_do_about_content_holds_for_files,
     an_alias_stands_for_what_the_route_matches,
     codings_that_lie_ready_are_sent,
     freshness_is_told,
@@ -100,7 +101,6 @@ fn a_file_comes_with_its_fields(tier: Tier) {
     assert_eq!(page.field("accept-ranges"), Some("bytes"));
     assert!(page.field("date").is_some_and(|date| date.ends_with(" GMT")));
     assert_eq!(page.field("vary"), None);
-    // All on one connection.
     let script = get(&mut client, "/dir/app.js", "");
     assert_eq!((text(&script), script.field("content-type")), ("run()", Some("text/x-mine")));
     let empty = get(&mut client, "/empty", "");
@@ -199,17 +199,13 @@ fn ranges_are_sent(tier: Tier) {
     assert!(part.body == large[100_000..]);
     let several = get(&mut client, "/large", "Range: bytes=0-99999,200000-299999\r\n");
     assert_eq!(several.status, 206);
-    let at = find(&several.body, &large[..100]).expect("the first part");
+    let at = several.body.windows(100).position(|w| w == &large[..100]).expect("the first part");
     assert!(several.body[at..at + 100_000] == large[..100_000]);
     let end = several.body.windows(100).rposition(|w| w == &large[299_900..]).expect("the last");
     assert!(several.body[end + 100 - 100_000..end + 100] == large[200_000..]);
     assert_eq!(get(&mut client, "/a.txt", "").status, 200, "and the next request");
     let stale = get(&mut client, "/a.txt", "Range: bytes=0-0\r\nIf-Range: \"x\"\r\n");
     assert_eq!(stale.status, 200);
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 fn paths_do_not_lead_out(tier: Tier) {
@@ -361,6 +357,35 @@ fn try_looks_here_and_there(tier: Tier) {
     let shell = proxy.get("/nothing");
     assert_eq!((shell.status, text(&shell)), (200, "page"));
     assert_eq!(status(&proxy, "/circle"), 500);
+}
+
+/// Also behind `try`, which must not lead past a route's password.
+fn what_routes_do_about_content_holds_for_files(tier: Tier) {
+    let site = Site::new();
+    site.put("a.txt", "a".repeat(5000)).put("large.txt", "b".repeat(200_000)).put("in/x", "x");
+    let inner = format!(
+        "path = \"/in\"\nmaintenance = {{ body = \"later\" }}\n[route.files]\nroot = {:?}",
+        site.root()
+    );
+    let outer = format!(
+        "path = \"/\"\ncors = {{ origins = [\"https://a.example\"] }}\n\
+         compress = {{ algorithms = [\"gzip\"], types = [\"text/plain\"], min_bytes = \"1KiB\" }}\n\
+         [route.files]\nroot = {:?}\ntry = [\"$uri\", \"/in/x\"]",
+        site.root()
+    );
+    let proxy = Config::new(tier).endless().route(&outer).route(&inner).start();
+    let mut client = proxy.client();
+    let lines = "Origin: https://a.example\r\nAccept-Encoding: gzip\r\n";
+    for (path, coding) in [("/a.txt", Some("gzip")), ("/large.txt", None)] {
+        let response = get(&mut client, path, lines);
+        assert_eq!((response.status, response.field("content-encoding")), (200, coding), "{path}");
+        assert_eq!(response.field("access-control-allow-origin"), Some("https://a.example"));
+    }
+    assert_eq!(get(&mut client, "/large.txt", lines).body, "b".repeat(200_000).as_bytes());
+    assert_eq!(get(&mut client, "/a.txt", "").body, "a".repeat(5000).as_bytes());
+    for path in ["/in/x", "/nowhere"] {
+        assert_eq!(get(&mut client, path, "").status, 503, "{path}");
+    }
 }
 
 fn an_alias_stands_for_what_the_route_matches(tier: Tier) {
@@ -540,7 +565,6 @@ fn a_slow_reader_holds_nobody_up(tier: Tier) {
     steady.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
     let head = steady.response_head("GET").expect("a head");
     assert_eq!(steady.skip_body(head.framing), 32 << 20);
-    // One that leaves in the middle leaves nothing behind.
     let mut leaver = proxy.client();
     leaver.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
     leaver.some(1000).expect("a beginning");

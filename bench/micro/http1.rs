@@ -53,6 +53,8 @@ fn requests(c: &mut Criterion) {
         trusted: false,
         scheme: "http",
         edits: &edits,
+        target: None,
+        as_get: false,
         request_id: None,
         trace: None,
     };

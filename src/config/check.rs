@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod files;
 mod limits;
+mod names;
 mod rate;
 mod resolver;
 mod retry;
@@ -53,6 +54,8 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
     routes(&file.routes, complaints);
     files::check(file, complaints);
     references(file, complaints);
+    listener_names(file, complaints);
+    names::check(file, complaints);
     rate::check(file, complaints);
     for listener in &file.listeners {
         let address = listener.address.as_ref().map(|address| &address.value);
@@ -190,15 +193,23 @@ fn routes(routes: &[RouteTable], complaints: &Complaints) {
         let remedy = "add [[route]] with upstream = \"app\"";
         complaints.error(FILE, "there is no route", remedy);
     }
-    let conditions = routes.iter().flat_map(|route| {
+    let found = routes.iter().filter(|route| route.is_found_by_path());
+    let conditions = found.flat_map(|route| {
         let any = Located { value: HostPattern::Any, spot: route.path.spot };
         let hosts = if route.hosts.is_empty() { vec![any] } else { route.hosts.clone() };
         let path = route.path.pattern.as_ref().map(ToString::to_string);
-        let condition =
-            move |host: Located<HostPattern>| Some(((host.to_string(), path.clone()?), host.spot));
-        hosts.into_iter().filter_map(condition)
+        let listeners: Vec<String> = match route.listeners.is_empty() {
+            true => vec![String::new()],
+            false => route.listeners.iter().map(|name| name.value.clone()).collect(),
+        };
+        let condition = move |host: Located<HostPattern>| {
+            let path = path.clone()?;
+            let at = |by: &String| ((host.to_string(), path.clone(), by.clone()), host.spot);
+            Some(listeners.iter().map(at).collect::<Vec<_>>())
+        };
+        hosts.into_iter().filter_map(condition).flatten()
     });
-    duplicates(conditions, |(host, path), spot| {
+    duplicates(conditions, |(host, path, _), spot| {
         let what = match host.as_str() {
             "*" => format!("there is already a route for any host and {}", shown(path)),
             host => format!("there is already a route for {host} and {}", shown(path)),
@@ -212,6 +223,7 @@ fn shown(path: &str) -> String {
     match path.split_at_checked(1) {
         Some(("=", path)) => format!("exactly `{path}`"),
         Some(("~", regex)) => format!("the expression `{regex}`"),
+        Some(("^", path)) => format!("what begins with `{path}`"),
         _ => format!("`{path}`"),
     }
 }
@@ -222,6 +234,24 @@ fn references(file: &File, complaints: &Complaints) {
     let named = file.routes.iter().filter_map(RouteTable::upstream);
     let remedy = "add a route or remove it";
     all_named("upstream", upstreams, named, remedy, complaints);
+}
+
+/// Routes name listeners.
+fn listener_names(file: &File, complaints: &Complaints) {
+    let names = file.listeners.iter().filter_map(|listener| listener.name.as_ref());
+    duplicates(names.clone().map(|name| (name.value.clone(), name.spot)), |name, spot| {
+        let what = format!("there is already a listener `{name}`");
+        complaints.error(spot, what, "rename one");
+    });
+    let named = file.routes.iter().flat_map(|route| &route.listeners);
+    let names: Vec<&str> = names.map(|name| name.value.as_str()).collect();
+    for name in named.filter(|name| !names.contains(&name.value.as_str())) {
+        let remedy = match nearest(&name.value, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("add name = \"{}\" to a [[listener]]", name.value),
+        };
+        complaints.error(name.spot, format!("there is no listener `{}`", name.value), remedy);
+    }
 }
 
 /// Complains of what routes name that there is not, and warns of what none of them names. `noun`:

@@ -1,6 +1,8 @@
 //! Checked tables to a [`Plan`]. Nobody complained before and nothing can fail here: an entry
 //! that had a mistake would be left out, but then this is not reached.
 
+mod program;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +15,24 @@ use super::file::{
     ActionWritten, AdminTable, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable,
     ServerEntry, SpliceTable, StickyTable, UpstreamTable,
 };
+use super::names::Names;
 use crate::balance::PolicyKind;
 use crate::plan::{
-    Action, HashKey, Limits, ListenerPlan, Member, Plan, PoolPlan, QueuePlan, RetryPlan, RingPlan,
-    RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, Steering, TierChoice, Timeouts,
-    UpstreamPlan,
+    Action, HashKey, Limits, ListenerPlan, MapPlan, Member, Plan, PoolPlan, QueuePlan, RetryPlan,
+    RingPlan, RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, Steering, TierChoice,
+    Timeouts, UpstreamPlan,
 };
-use crate::route::{HostPattern, Table, TableBuilder};
+use crate::route::{HostPattern, PathPattern, Table, TableBuilder};
 
 /// The plan of a configuration without mistakes. Paths are relative to `folder`.
-pub(super) fn plan(file: &File, machine: &Machine, folder: &Path) -> Plan {
+pub(super) fn plan(file: &File, machine: &Machine, folder: &Path, names: &Names) -> Plan {
     let timeouts = file.timeouts.over(&Timeouts::default());
     let limits = file.limits.over(&Limits::default());
-    let compiled = file
-        .routes
-        .iter()
-        .filter_map(|written| route(written, file, &timeouts, &limits).map(|plan| (written, plan)));
+    let compiled = file.routes.iter().filter_map(|written| {
+        let mut plan = route(written, file, &timeouts, &limits)?;
+        plan.program = program::program(written, file, names);
+        Some((written, plan))
+    });
     let (written, routes): (Vec<&RouteTable>, Vec<RoutePlan>) = compiled.unzip();
     let access_log = file.access_log.as_ref();
     Plan {
@@ -43,7 +47,9 @@ pub(super) fn plan(file: &File, machine: &Machine, folder: &Path) -> Plan {
         telemetry: file.telemetry.plan(folder),
         file_cache: files::cache(file),
         rates: file.rates.iter().filter_map(RateTable::plan).collect(),
-        table: Arc::new(table(&written)),
+        maps: maps(file),
+        table: Arc::new(table(&written, None)),
+        tables: listener_tables(file, &written),
         routes: routes.into(),
         timeouts,
         limits,
@@ -104,6 +110,7 @@ fn splice(table: &SpliceTable) -> SplicePlan {
 
 fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
     Some(ListenerPlan {
+        name: table.name.as_ref().map(|name| name.value.clone()),
         address: table.address.as_ref()?.value.clone(),
         backlog: table.backlog.unwrap_or(ListenerPlan::BACKLOG),
         steering: table.steering.as_ref().map_or_else(Steering::default, |said| said.value),
@@ -205,6 +212,8 @@ fn route(
         name: table.name.clone().unwrap_or_else(|| route_name(table)),
         hosts: table.hosts.iter().map(|host| host.to_string()).collect(),
         path: table.path.text.clone(),
+        internal: table.internal,
+        program: None,
         action,
         request_fields: table.request_fields.clone(),
         response_fields: table.response_fields.clone(),
@@ -230,13 +239,39 @@ fn route_name(table: &RouteTable) -> String {
 }
 
 /// The table answers with an index into the routes of the plan, so it is built from exactly those.
-fn table(routes: &[&RouteTable]) -> Table {
+///
+/// `listener`: one that routes name; what they hold is for it too if they name none.
+fn table(routes: &[&RouteTable], listener: Option<&str>) -> Table {
     let mut builder = TableBuilder::new();
     for (index, route) in routes.iter().enumerate() {
+        if !route.is_for(listener) || !route.is_found_by_path() {
+            continue;
+        }
         let hosts: Vec<HostPattern> = route.hosts.iter().map(|host| host.value.clone()).collect();
         if let Some(path) = &route.path.pattern {
             builder.add(&hosts, path.clone(), index);
         }
+        if let (Some(PathPattern::Start { path, .. }), Some(_)) =
+            (&route.path.pattern, route.upstream())
+        {
+            builder.add_slash(&hosts, path, index);
+        }
     }
     builder.build()
+}
+
+fn maps(file: &File) -> Arc<[(u32, MapPlan)]> {
+    let named = file.maps.iter().filter_map(|map| Some((map.name.as_ref()?.1, map.plan.clone())));
+    let mut maps: Vec<(u32, MapPlan)> = named.collect();
+    maps.sort_by_key(|(number, _)| *number);
+    maps.into()
+}
+
+/// One for each listener that a route names.
+fn listener_tables(file: &File, routes: &[&RouteTable]) -> Arc<[(String, Table)]> {
+    let names = file.listeners.iter().filter_map(|listener| listener.name.as_ref());
+    let named = names.filter(|name| {
+        routes.iter().flat_map(|route| &route.listeners).any(|known| known.value == name.value)
+    });
+    named.map(|name| (name.value.clone(), table(routes, Some(&name.value)))).collect()
 }

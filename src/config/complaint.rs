@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use super::names::Names;
 use super::source::{Sources, Spot};
 
 /// One thing that is wrong.
@@ -43,6 +44,8 @@ pub(super) struct Complaints {
     errors: RefCell<Vec<Pending>>,
     warnings: RefCell<Vec<Pending>>,
     syntax_errors: RefCell<bool>,
+    /// What texts call things, some of which may turn out not to be there.
+    pub names: Names,
 }
 
 #[derive(Debug)]

@@ -43,13 +43,15 @@ fn read_pairs(table: &Fields<'_>, direction: Direction, setting: bool) -> Vec<(S
         // A wrong name is complained of at the name, a wrong value at the value.
         let at_name = field.at(key.spot);
         let name = field_name(&at_name, key.value, direction, setting);
-        let value = field_value(field).and_then(|_| field.template());
-        let (Some(name), Some(value)) = (name, value) else { continue };
+        let items = if setting { vec![field] } else { field.one_or_list() };
+        let values: Vec<Option<Template>> =
+            items.into_iter().map(|item| field_value(item).and_then(|_| item.template())).collect();
+        let Some(name) = name else { continue };
         if pairs.iter().any(|(known, _)| *known == name) {
             let what = format!("`{}` is there twice, in different letters", key.value);
             at_name.complain(what, "field names ignore case: keep one");
         }
-        pairs.push((name, value));
+        pairs.extend(values.into_iter().flatten().map(|value| (name.clone(), value)));
     }
     pairs
 }

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::complaint::{Complaints, suggest};
+use super::names::Names;
 use super::quantity;
 use super::source::{Located, Spot};
 
@@ -140,6 +141,11 @@ impl<'a> Field<'a> {
     /// Complains of this value.
     pub fn complain(&self, what: impl Into<String>, remedy: impl Into<String>) {
         self.complaints.error(self.spot, what, remedy);
+    }
+
+    /// The names that texts use.
+    pub fn names(&self) -> &'a Names {
+        &self.complaints.names
     }
 
     /// Complains of this value; always `None`, so that a reader can end with it.

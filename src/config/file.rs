@@ -15,11 +15,14 @@ mod health;
 mod limits;
 mod listener;
 mod log;
+mod map;
+mod program;
 mod rate;
 mod resolver;
 mod retry;
 mod route;
 mod source;
+mod steps;
 mod sticky;
 mod telemetry;
 mod upstream;
@@ -35,10 +38,13 @@ pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
 pub(super) use log::LogTable;
+pub(super) use map::MapTable;
+pub(super) use program::{ProgramTable, RedirectWritten};
 pub(super) use rate::RateTable;
 pub(super) use resolver::ResolverTable;
 pub(super) use retry::RetryTable;
 pub(super) use route::{ActionWritten, RouteTable};
+pub(super) use steps::{ErrorPageTable, PageWritten};
 pub(super) use sticky::StickyTable;
 pub(super) use telemetry::TelemetryTable;
 pub(super) use upstream::{FileServers, ServerEntry, UpstreamTable};
@@ -59,7 +65,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) enum Role {
     /// May hold everything.
     Main,
-    /// Adds listeners, upstreams, rates and routes.
+    /// Adds listeners, upstreams, rates, maps and routes.
     Included,
 }
 
@@ -107,6 +113,7 @@ pub(super) struct File {
     pub listeners: Vec<ListenerTable>,
     pub upstreams: Vec<UpstreamTable>,
     pub rates: Vec<RateTable>,
+    pub maps: Vec<MapTable>,
     pub routes: Vec<RouteTable>,
 }
 
@@ -146,6 +153,7 @@ impl File {
             listeners: tables(fields.get("listener"), "[[listener]]", ListenerTable::read),
             upstreams: tables(fields.get("upstream"), "[[upstream]]", UpstreamTable::read),
             rates: tables(fields.get("rate"), "[[rate]]", RateTable::read),
+            maps: tables(fields.get("map"), "[[map]]", MapTable::read),
             routes: tables(fields.get("route"), "[[route]]", RouteTable::read),
             ..File::default()
         };
@@ -187,6 +195,7 @@ impl File {
         self.listeners.extend(included.listeners);
         self.upstreams.extend(included.upstreams);
         self.rates.extend(included.rates);
+        self.maps.extend(included.maps);
         self.routes.extend(included.routes);
     }
 }

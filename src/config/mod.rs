@@ -15,6 +15,7 @@ mod fields;
 mod file;
 mod from_nginx;
 mod include;
+mod names;
 mod quantity;
 mod servers_file;
 mod source;
@@ -157,7 +158,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
     if !complaints.is_empty() {
         return Err(complaints.into_errors(&sources));
     }
-    let plan = compile::plan(&file, machine, folder_of(name));
+    let plan = compile::plan(&file, machine, folder_of(name), &complaints.names);
     Ok(Loaded {
         summary: compile::summary(&plan),
         plan,

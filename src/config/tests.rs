@@ -7,6 +7,7 @@ mod edge;
 mod files;
 mod guards;
 mod names;
+mod program;
 mod refused;
 mod retry;
 mod steering;
@@ -106,10 +107,14 @@ fn the_example_of_the_documentation() {
     let Action::Redirect(redirect) = &redirect.action else { panic!("a redirect") };
     let terms: Vec<&Term> = redirect.to.terms().collect();
     assert_eq!((redirect.status, terms), (308, vec![&Term::Host, &Term::IsArgs, &Term::Args]));
-    assert_eq!(plan.table.find(Some("www.akuma.xyz"), "/x"), Some(0));
-    assert_eq!(plan.table.find(Some("other.example"), "/old"), Some(1));
-    assert_eq!(plan.table.find(Some("other.example"), "/"), None);
+    assert_eq!(route_of(plan, Some("www.akuma.xyz"), "/x"), Some(0));
+    assert_eq!(route_of(plan, Some("other.example"), "/old"), Some(1));
+    assert_eq!(route_of(plan, Some("other.example"), "/"), None);
     assert_eq!(loaded.summary, "1 listener, 1 upstream (3 servers), 2 routes, 2 shards");
+}
+
+fn route_of(plan: &Plan, host: Option<&str>, path: &str) -> Option<usize> {
+    plan.table.find(host, path).map(|found| found.route)
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn fixed_answers_and_fields() {
     let edits = rest.request_fields.fixed().expect("without variables");
     assert_eq!(edits.set, [pair("host", "app.internal")]);
     assert_eq!(edits.add, [pair("via", "x")]);
-    assert_eq!(loaded.plan.table.find(None, "/a/b.php"), Some(0));
+    assert_eq!(route_of(&loaded.plan, None, "/a/b.php"), Some(0));
     assert_eq!(loaded.summary, "1 listener, 0 upstreams (0 servers), 2 routes, 4 shards");
 }
 

@@ -1,24 +1,31 @@
 //! Texts with variables, as written.
 
-use super::complaint::suggest;
 use super::fields::Field;
 use crate::plan::{Template, TemplateError, Term};
 
 impl Field<'_> {
     /// A text with variables.
     pub fn template(self) -> Option<Template> {
-        let text = self.text()?.value;
-        let error = match Template::parse(text, |_| None) {
-            Ok(template) => return Some(template),
+        self.template_of(self.text()?.value)
+    }
+
+    /// A part of this value, which is a text with variables.
+    pub fn template_of(self, text: &str) -> Option<Template> {
+        let names = self.names();
+        // Whether there is such a name shows when all has been read.
+        let error = match Template::parse(text, |name| Some(names.used(name, self.spot))) {
+            Ok(template) => {
+                if template.terms().any(|term| matches!(term, Term::Group(_))) {
+                    names.ask_for_groups();
+                }
+                return Some(template);
+            }
             Err(error) => error,
         };
         let remedy = match &error {
-            TemplateError::NoName => {
-                "write the name of a variable, such as `$host`, or `$$` for a dollar".to_owned()
-            }
-            TemplateError::Open => "write `${host}`".to_owned(),
-            TemplateError::Unknown(name) => {
-                suggest(name, Term::NAMES.iter().copied(), "there are, among others,")
+            TemplateError::Open => "write `${host}`",
+            TemplateError::NoName | TemplateError::Unknown(_) => {
+                "write the name of a variable, such as `$host`, or `$$` for a dollar"
             }
         };
         self.refuse(format!("`{}` is \"{text}\": {error}", self.key), remedy)

@@ -160,6 +160,7 @@ mod tests {
     #[test]
     fn a_program_comes_and_goes() {
         let plan = |steering| crate::plan::ListenerPlan {
+            name: None,
             address: Address::Ip("127.0.0.1:0".parse().unwrap()),
             backlog: 16,
             steering,

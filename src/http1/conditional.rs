@@ -284,7 +284,8 @@ mod tests {
             after in "(, ?\"[a-z]{0,3}\"){0,3}"
         ) {
             let before = before.replace('/', "").replace('W', "W/");
-            let separator = if before.is_empty() || before.ends_with([',', ' ']) { "" } else { "," };
+            let begins = before.is_empty() || before.ends_with([',', ' ']);
+            let separator = if begins { "" } else { "," };
             let list = format!("{before}{separator}{}{TAG}{after}", if weak { "W/" } else { "" });
             prop_assert!(matches_any(list.as_bytes(), &file(), Comparison::Weak), "{}", list);
             prop_assert_eq!(matches_any(list.as_bytes(), &file(), Comparison::Strong), !weak);

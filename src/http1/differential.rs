@@ -40,7 +40,16 @@ pub fn request_head(data: &[u8]) {
         let client_ip = Some([192, 0, 2, 1].into());
         let request_id = Some("id-1");
         let (scheme, edits, trace) = ("http", EDITS, None);
-        let how = RequestRewrite { client_ip, trusted, scheme, edits, request_id, trace };
+        let how = RequestRewrite {
+            client_ip,
+            trusted,
+            scheme,
+            edits,
+            target: None,
+            as_get: false,
+            request_id,
+            trace,
+        };
         write_request(&mut out, &head, &how);
         let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
         assert_eq!(forwarded.len, out.len());

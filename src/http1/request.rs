@@ -47,6 +47,19 @@ pub struct RequestFacts {
     pub idempotent: bool,
 }
 
+impl RequestFacts {
+    /// Those of the same request by GET, its body left out.
+    pub fn without_body(self) -> RequestFacts {
+        RequestFacts {
+            framing: RequestFraming::None,
+            expect_continue: false,
+            upgrade: false,
+            idempotent: true,
+            ..self
+        }
+    }
+}
+
 /// Parses a head that [`HeadScanner`](super::HeadScanner) delimited.
 pub fn parse_request<'b, 's>(
     head: &'b [u8],

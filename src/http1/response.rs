@@ -80,6 +80,11 @@ pub fn parse_response<'b, 's>(
 }
 
 impl<'b, 's> ResponseHead<'b, 's> {
+    /// The same head with another status; the reason is left out.
+    pub fn with_status(&self, status: u16) -> ResponseHead<'b, 's> {
+        ResponseHead { status, reason: "", ..*self }
+    }
+
     /// The first field with this name; any case.
     pub fn field(&self, lower_name: &str) -> Option<&'b [u8]> {
         head::find(self.fields, lower_name)

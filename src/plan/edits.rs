@@ -21,12 +21,17 @@ struct Made {
 }
 
 impl EditsPlan {
-    /// Names are in lower case, and values fit a field.
+    /// Names are in lower case, and values fit a field. One that is empty is not written: `set`
+    /// removes such a field, and `add` adds none.
     pub fn new(
         remove: Vec<String>,
         set: Vec<(String, Template)>,
         add: Vec<(String, Template)>,
     ) -> EditsPlan {
+        let is_empty = |(_, value): &(String, Template)| value.fixed() == Some("");
+        let (none, set): (Vec<_>, Vec<_>) = set.into_iter().partition(is_empty);
+        let add = add.into_iter().filter(|pair| !is_empty(pair)).collect();
+        let remove = remove.into_iter().chain(none.into_iter().map(|(name, _)| name)).collect();
         let mut made = Vec::new();
         let mut list = |adds: bool, pairs: Vec<(String, Template)>| {
             let value = |(index, (name, value)): (usize, (String, Template))| {
@@ -48,8 +53,7 @@ impl EditsPlan {
         self.made.is_empty().then_some(&self.edits)
     }
 
-    /// The edits for one request. What comes out empty is not written, as in nginx: `set` removes
-    /// such a field, and `add` adds none.
+    /// The edits for one request. What comes out empty is not written either, as in nginx.
     pub fn make(&self, scope: &dyn Scope) -> FieldEdits {
         let mut edits = self.edits.clone();
         let mut value = Vec::new();
@@ -95,10 +99,15 @@ mod tests {
 
     #[test]
     fn values_without_variables_are_made_once() {
-        let plan = EditsPlan::new(vec!["x".into()], pairs(&[("a", "$$1")]), pairs(&[("b", "2")]));
+        let (set, add) = (pairs(&[("n", ""), ("a", "$$1")]), pairs(&[("b", "2"), ("m", "")]));
+        let plan = EditsPlan::new(vec!["x".into()], set, add);
         let edits = plan.fixed().expect("fixed");
-        assert_eq!((&edits.set[0].1[..], &edits.add[0].1[..]), ("$1", "2"));
-        assert_eq!(edits.remove, ["x"]);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            (&edits.set[..], &edits.add[..]),
+            (&[pair("a", "$1")][..], &[pair("b", "2")][..])
+        );
+        assert_eq!(edits.remove, ["x", "n"]);
     }
 
     #[test]

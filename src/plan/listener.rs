@@ -53,6 +53,8 @@ pub enum Steering {
 /// One `[[listener]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerPlan {
+    /// What routes call it.
+    pub name: Option<String>,
     /// The address to bind.
     pub address: Address,
     /// Length of the accept queue of each shard's socket (listen(2)), connections.

@@ -12,12 +12,15 @@ mod edits;
 mod files;
 mod health;
 mod listener;
+mod map;
 mod members;
+mod program;
 mod rate;
 mod resolver;
 mod retry;
 mod route;
 mod shards;
+mod steps;
 mod sticky;
 mod telemetry;
 mod template;
@@ -45,12 +48,15 @@ pub use files::{
 };
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan, Steering};
+pub use map::MapPlan;
 pub use members::{Found, Member, ServerAddress, WEIGHT_MAX};
+pub use program::{Matcher, Program, RedirectFrom, RedirectRule, TargetPlan};
 pub use rate::{RateKey, RatePlan};
 pub use resolver::ResolverPlan;
 pub use retry::{RetryOn, RetryPlan};
 pub use route::{Action, BodyText, Redirect, RoutePlan};
 pub use shards::{RingPlan, ShardPlan, SplicePlan, TierChoice};
+pub use steps::{Condition, ErrorPage, PageAt, PageStatus, Return, Rewrite, Step, Test, Then};
 pub use sticky::{CookiePlan, SameSite, StickyPlan};
 pub use telemetry::{HistogramLogPlan, TelemetryPlan};
 pub use template::{Scope, Template, TemplateError, Term};
@@ -95,10 +101,23 @@ pub struct Plan {
     pub rates: Vec<RatePlan>,
     /// Routes in the order of the file; [`Table`] answers with an index into this.
     pub routes: Arc<[RoutePlan]>,
-    /// Host and path to route index.
+    /// Maps, by the numbers of their names; sorted by those.
+    pub maps: Arc<[(u32, MapPlan)]>,
+    /// Host and path to route index, of the routes for all listeners.
     pub table: Arc<Table>,
+    /// For the listeners that a route names, by their names: its routes and those for all.
+    pub tables: Arc<[(String, Table)]>,
+
     /// Timeouts before a route is known (head, keep-alive), and defaults for the rest.
     pub timeouts: Timeouts,
     /// Limits before a route is known (head), and defaults for the rest.
     pub limits: Limits,
+}
+
+impl Plan {
+    /// The map whose name has this number.
+    pub fn map(&self, number: u32) -> Option<&MapPlan> {
+        let at = self.maps.binary_search_by_key(&number, |(known, _)| *known).ok()?;
+        self.maps.get(at).map(|(_, map)| map)
+    }
 }

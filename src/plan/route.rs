@@ -1,6 +1,6 @@
 //! What to do with a request once its route is known.
 
-use super::{ContentPlan, EditsPlan, FilesPlan, Limits, RetryPlan, Template, Timeouts};
+use super::{ContentPlan, EditsPlan, FilesPlan, Limits, Program, RetryPlan, Template, Timeouts};
 use crate::guard::Access;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -12,6 +12,10 @@ pub struct RoutePlan {
     pub hosts: Vec<String>,
     /// Which paths, likewise.
     pub path: String,
+    /// Found only from inside: by name, or after its path was set here. Others get 404.
+    pub internal: bool,
+    /// What a request goes through before that.
+    pub program: Option<Box<Program>>,
     /// What answers.
     pub action: Action,
     /// Changes to the fields of the forwarded request.
@@ -33,6 +37,17 @@ pub struct RoutePlan {
     pub content: Option<Box<ContentPlan>>,
     /// Whether its requests are in the access log.
     pub access_log: bool,
+}
+
+impl RoutePlan {
+    /// Whether anything of it asks about a request when that has been sent.
+    pub fn asks_later(&self) -> bool {
+        let program = self.program.as_ref();
+        self.response_fields.fixed().is_none()
+            || program.is_some_and(|program| {
+                !program.redirects.is_empty() || !program.error_pages.is_empty()
+            })
+    }
 }
 
 /// What answers a request.

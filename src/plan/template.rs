@@ -20,8 +20,8 @@ macro_rules! terms {
             Cookie(String),
             /// `$1` to `$9`: what a group of the last expression matched.
             Group(u8),
-            /// What a map, `set` or a named group of an expression defines: its number in
-            /// [`Plan::named`](super::Plan::named).
+            /// What the configuration defines, such as a named group of an expression: the
+            /// number of the name.
             Named(u32),
         }
 

@@ -4,14 +4,18 @@ use super::client::Client;
 use super::connection::Next;
 use super::content;
 use super::files::{self, FileRequest};
+use super::passage::Passage;
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
 use super::response::Failed;
 use super::scope::Asked;
 use super::trail::Trail;
-use crate::http1::{FieldEdits, RequestFraming};
-use crate::plan::{BodyText, Page, Redirect, RoutePlan, Template};
+use crate::http1::{FieldEdits, RequestFacts, RequestFraming};
+use crate::plan::{BodyText, Page, Plan, Redirect, RoutePlan, Template};
 use crate::ring::Buf;
-use crate::route::put_target;
+use crate::route::{put_escaped, put_location, put_target};
+
+/// What the log says where a connection is closed without an answer, as nginx does.
+const CLOSED: u16 = 444;
 
 /// What answers a request in place of a server.
 pub enum Own<'p> {
@@ -30,6 +34,24 @@ pub enum Own<'p> {
     Redirect {
         route: &'p RoutePlan,
         redirect: &'p Redirect,
+    },
+    /// A status without a body.
+    Bare {
+        route: &'p RoutePlan,
+        status: u16,
+    },
+    /// The client is sent there.
+    Moved {
+        route: &'p RoutePlan,
+        status: u16,
+        /// ASCII, escaped.
+        location: Vec<u8>,
+    },
+    /// Nothing: the connection is closed.
+    Close,
+    /// To a path that lacks the slash that its route's ends in.
+    Slash {
+        route: &'p RoutePlan,
     },
     /// To an OPTIONS that goes no further, with what may be asked.
     Options {
@@ -53,6 +75,8 @@ enum Content {
     Failure(Failure),
     /// The whole response.
     Response(OwnResponse),
+    /// None at all.
+    Close,
     /// A file.
     File(Box<FileRequest>),
 }
@@ -61,11 +85,21 @@ impl<'p> Own<'p> {
     /// The route that it is the answer of.
     pub fn route(&self) -> Option<&'p RoutePlan> {
         match self {
-            Own::Failure(_) | Own::File(_) => None,
-            Own::Fixed { route, .. }
+            Own::Failure(_) | Own::Close | Own::File(_) => None,
+            Own::Bare { route, .. }
+            | Own::Moved { route, .. }
+            | Own::Fixed { route, .. }
             | Own::Page { route, .. }
             | Own::Redirect { route, .. }
+            | Own::Slash { route }
             | Own::Options { route, .. } => Some(route),
+        }
+    }
+
+    /// Keeps of the request what the answer may ask for later: `head`, and what became of it.
+    pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
+        if let Own::File(request) = self {
+            request.keep(plan, head, passage);
         }
     }
 
@@ -84,19 +118,35 @@ impl<'p> Own<'p> {
             };
             Content::Response(fill(Reply::new(status, edits, manner)))
         };
+        // An error page is answered with the status of the error.
+        let instead = asked.passage.and_then(|passage| passage.status);
         match self {
             Own::Failure(failure) => Content::Failure(failure),
             Own::File(request) => Content::File(request),
-            Own::Fixed { route, status, body } => answering(route, status, &|reply| {
-                let text = body.text.fill(asked);
-                Reply { content_type: &body.content_type, body: &text, ..reply }.to_response()
+            Own::Close => Content::Close,
+            Own::Bare { route, status } => {
+                answering(route, instead.unwrap_or(status), &|reply| reply.to_response())
+            }
+            Own::Moved { route, status, location } => answering(route, status, &|reply| {
+                let location = String::from_utf8_lossy(&location);
+                Reply { fields: &[("Location", &location)], ..reply }.to_response()
             }),
             Own::Page { route, status, page } => answering(route, status, &|reply| {
                 let Page { content_type, bytes: body } = page;
                 Reply { content_type, body, ..reply }.to_response()
             }),
+            Own::Fixed { route, status, body } => {
+                answering(route, instead.unwrap_or(status), &|reply| {
+                    let text = body.text.fill(asked);
+                    Reply { content_type: &body.content_type, body: &text, ..reply }.to_response()
+                })
+            }
             Own::Redirect { route, redirect } => answering(route, redirect.status, &|reply| {
                 let location = location(&redirect.to, asked);
+                Reply { fields: &[("Location", &location)], ..reply }.to_response()
+            }),
+            Own::Slash { route } => answering(route, 301, &|reply| {
+                let location = with_slash(asked);
                 Reply { fields: &[("Location", &location)], ..reply }.to_response()
             }),
             // RFC 9110 §9.3.7
@@ -110,58 +160,92 @@ impl<'p> Own<'p> {
 /// The `Location` of a redirect. What no URI may hold is escaped.
 fn location(to: &Template, asked: &Asked<'_>) -> String {
     let mut location = Vec::new();
-    put_target(&to.fill(asked), &mut location);
+    put_location(&to.fill(asked), &mut location);
     // It is ASCII.
     String::from_utf8_lossy(&location).into_owned()
 }
 
+/// The path with a slash behind it, and the query.
+fn with_slash(asked: &Asked<'_>) -> String {
+    let mut location = Vec::new();
+    put_escaped(&asked.uri(), &mut location);
+    location.push(b'/');
+    if !asked.args().is_empty() {
+        location.push(b'?');
+        put_target(asked.args(), &mut location);
+    }
+    String::from_utf8_lossy(&location).into_owned()
+}
+
 impl Answer {
-    /// To this request. The connection stays if the client wishes so, and if it is known where the
-    /// request's body ends, of which at most `body_here` bytes are here; but not after the last
-    /// request.
+    /// To this request, whose body may be there still; then the connection stays only if it is
+    /// known where that ends, of which at most `body_here` bytes are here.
     pub fn new(own: Own<'_>, asked: &Asked<'_>, body_here: usize) -> Answer {
         let facts = &asked.head.facts;
-        let body_len = match facts.framing {
-            RequestFraming::None => Some(0),
-            RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
-            RequestFraming::Chunked => None,
-        };
-        let keep_alive = facts.keep_alive && body_len.is_some() && !asked.client.is_last_request();
-        let version = asked.head.version;
-        let mut manner = Manner { version, to_head: facts.is_head, keep_alive };
+        let body_len = body_left(facts, body_here);
+        let keep_alive = facts.keep_alive && body_len.is_some();
+        Answer { body_len: body_len.unwrap_or(body_here), ..Answer::late(own, asked, keep_alive) }
+    }
+
+    /// To a request of which nothing is left. The connection does not stay after the last one.
+    pub fn late(own: Own<'_>, asked: &Asked<'_>, keep_alive: bool) -> Answer {
+        let (version, to_head) = (asked.head.version, asked.head.facts.is_head);
+        let keep_alive = keep_alive && !asked.client.is_last_request();
+        let mut manner = Manner { version, to_head, keep_alive };
         if let Own::Failure(failure) = &own {
             manner.keep_alive &= !failure.is_in_body();
         }
         let content = own.respond(asked, manner);
-        Answer { content, manner, body_len: body_len.unwrap_or(body_here) }
+        Answer { content, manner, body_len: 0 }
+    }
+
+    /// Gives it to a client of whose request nothing is left.
+    pub async fn send(self, client: &Client, trail: &Trail) -> Next {
+        let Answer { content, manner, .. } = self;
+        let content = match content::settle(client, trail).await {
+            Ok(()) => content,
+            Err(Failed::Answer(failure)) => Content::Failure(failure),
+            Err(_) => {
+                trail.client_left();
+                return Next::Close;
+            }
+        };
+        match content {
+            Content::Response(response) => {
+                reply::send(client, trail, response, manner.keep_alive).await
+            }
+            Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
+            // Boxed: few requests need room for this.
+            Content::File(request) => Box::pin(files::serve(client, trail, *request, manner)).await,
+            Content::Close => {
+                trail.note(|record| {
+                    record.own = true;
+                    record.status = CLOSED;
+                });
+                Next::Close
+            }
+        }
+    }
+}
+
+/// How many bytes of a request's body are here, if that is all of it.
+pub fn body_left(facts: &RequestFacts, body_here: usize) -> Option<usize> {
+    match facts.framing {
+        RequestFraming::None => Some(0),
+        RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
+        RequestFraming::Chunked => None,
     }
 }
 
 /// Gives an answer to the request whose body begins in `buf`.
 pub async fn give(client: &Client, trail: &Trail, answer: Answer, mut buf: Buf) -> Next {
-    let Answer { content, manner, body_len } = answer;
-    let body_len = body_len.min(buf.len());
+    let body_len = answer.body_len.min(buf.len());
     trail.note(|record| record.from_client = body_len as u64);
     buf.advance(body_len);
-    if manner.keep_alive && !buf.is_empty() {
+    if answer.manner.keep_alive && !buf.is_empty() {
         client.stream.put_back(buf);
     } else {
         drop(buf);
     }
-    let content = match content::settle(client, trail).await {
-        Ok(()) => content,
-        Err(Failed::Answer(failure)) => Content::Failure(failure),
-        Err(_) => {
-            trail.client_left();
-            return Next::Close;
-        }
-    };
-    match content {
-        Content::Response(response) => {
-            reply::send(client, trail, response, manner.keep_alive).await
-        }
-        Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
-        // Boxed: few requests need room for this.
-        Content::File(request) => Box::pin(files::serve(client, trail, *request, manner)).await,
-    }
+    answer.send(client, trail).await
 }

@@ -14,7 +14,7 @@ use super::files::FileStore;
 use super::journal::Journal;
 use super::meter::{Measured, Meter};
 use super::trail::Trail;
-use super::{Rates, Turnstile};
+use super::{Listener, Rates, Turnstile};
 use crate::balance::Rng;
 use crate::guard::Loads;
 use crate::http1::TraceContext;
@@ -29,7 +29,9 @@ pub struct Service {
     /// The plan.
     pub plan: Arc<Plan>,
     /// The plan's routing table; a copy, since regular expressions share scratch memory.
-    pub table: Rc<Table>,
+    table: Rc<Table>,
+    /// Those of listeners that routes name; copies as well.
+    tables: Rc<[(String, Table)]>,
     /// One for each of the plan's upstreams.
     pub groups: Vec<Rc<Group>>,
     /// How often requests come.
@@ -47,8 +49,8 @@ impl Service {
         let shards = plan.shards.cpus.len();
         let site = Site { shard, shards, seed, news: Rc::default() };
         let groups = plan.upstreams.iter().map(|plan| Group::new(plan, &site)).collect();
-        let table = Rc::new((*plan.table).clone());
-        Service::assemble(plan, table, groups, rates, Rc::new(site))
+        let tables = (Rc::new((*plan.table).clone()), plan.tables.iter().cloned().collect());
+        Service::assemble(plan, tables, groups, rates, Rc::new(site))
     }
 
     /// State for a new `plan`: upstreams and servers that the present one has too keep theirs.
@@ -64,18 +66,18 @@ impl Service {
         let groups = plan.upstreams.iter().map(group).collect();
         known.into_values().for_each(|(_, group)| group.remove());
         let rates = self.rates.succeed(&self.plan.rates, &plan.rates);
-        let table = match Arc::ptr_eq(&self.plan.table, &plan.table) {
-            true => self.table.clone(),
-            false => Rc::new((*plan.table).clone()),
+        let tables = match Arc::ptr_eq(&self.plan.table, &plan.table) {
+            true => (self.table.clone(), self.tables.clone()),
+            false => (Rc::new((*plan.table).clone()), plan.tables.iter().cloned().collect()),
         };
-        let service = Service::assemble(plan, table, groups, rates, self.site.clone());
+        let service = Service::assemble(plan, tables, groups, rates, self.site.clone());
         service.groups.iter().for_each(|group| group.look_again());
         service
     }
 
     fn assemble(
         plan: Arc<Plan>,
-        table: Rc<Table>,
+        (table, tables): (Rc<Table>, Rc<[(String, Table)]>),
         groups: Vec<Rc<Group>>,
         rates: Rates,
         site: Rc<Site>,
@@ -85,7 +87,18 @@ impl Service {
             servers.map(move |(index, server)| (server.id(), (upstream, index)))
         });
         let (places, meter) = (servers.collect(), Meter::new(&plan));
-        Rc::new(Service { plan, table, groups, rates, meter, places, site })
+        Rc::new(Service { plan, table, tables, groups, rates, meter, places, site })
+    }
+
+    /// The routes for requests that come by this listener. One that the plan does not know any more
+    /// has those that are for all.
+    pub fn table(&self, listener: &Listener) -> &Table {
+        if self.tables.is_empty() {
+            return &self.table;
+        }
+        let plan = listener.plan();
+        let own = self.tables.iter().find(|(name, _)| plan.name.as_ref() == Some(name));
+        own.map_or(&self.table, |(_, table)| table)
     }
 
     /// What this shard found out about servers and has not told yet.

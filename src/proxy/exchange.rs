@@ -11,12 +11,13 @@ use super::content;
 use super::course::{Course, Reached};
 use super::hold::hold;
 use super::reply::{self, Failure, Manner};
-use super::request::{self, Request};
+use super::request::{self, Instead, Request};
 use super::response::{Answer, Failed, Finished};
 use super::retry::{self, Again, Cause};
 use super::sending::Try;
 use super::trail::Trail;
 use super::tunnel::Tunnel;
+use crate::http1::RequestFraming;
 use crate::ring::{Buf, Sent, Traffic};
 use crate::telemetry::End;
 use crate::transport::Stream;
@@ -53,39 +54,63 @@ async fn until_cut_off(
 async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
     // Even if the last one was an upload that was spliced.
     client.stream.expect(Traffic::Messages);
-    let (request, head, mut body) = match request::receive(client, first, trail).await {
+    let (mut request, mut head, mut body) = match request::receive(client, first, trail).await {
         Ok(received) => received,
         Err(next) => return next,
     };
-    let whole = body.ended();
-    let forwarded = match content::settle(client, trail).await {
-        Ok(()) => forward(client, &request, head, &mut body, trail).await,
-        Err(failed) => Err(failed),
+    let mut whole = body.ended();
+    // Round again for the page of an error, which may be another server's.
+    let (failure, keep_alive) = loop {
+        let forwarded = match content::settle(client, trail).await {
+            Ok(()) => forward(client, &request, head, &mut body, trail).await,
+            Err(failed) => Err(failed),
+        };
+        trail.note(|record| record.from_client += body.passed());
+        let failure = match failed(client, trail, forwarded) {
+            Ok(failure) => failure,
+            Err(next) => return next,
+        };
+        // After a body under way, what came behind it may be lost with the upload.
+        let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
+        // Its own descriptor is one that is wanted.
+        let keep_alive = keep_alive && !matches!(failure, Failure::Short);
+        match request.instead(client, trail, failure, keep_alive) {
+            Instead::Failure(failure) => break (failure, keep_alive),
+            Instead::Answer(answer) => return answer.send(client, trail).await,
+            Instead::Forward(another, its_head) => {
+                (request, head, whole) = (another, its_head, true);
+                body = Body::of_request(RequestFraming::None, Vec::new(), None);
+            }
+        }
     };
-    trail.note(|record| record.from_client = body.passed());
-    let failure = match forwarded {
-        Ok(next) => return next,
-        Err(Failed::Answer(failure)) => failure,
+    let (version, to_head) = (request.version, request.facts.is_head);
+    let manner = Manner { version, to_head, keep_alive };
+    reply::fail(client, trail, &failure, manner).await
+}
+
+/// What is to be answered where nothing was, or what follows.
+fn failed(
+    client: &Client,
+    trail: &Trail,
+    forwarded: Result<Next, Failed>,
+) -> Result<Failure, Next> {
+    match forwarded {
+        Ok(next) => Err(next),
+        Err(Failed::Answer(failure)) => Ok(failure),
         Err(Failed::NoByte) => {
-            Failure::BadResponse("The server closed the connection without an answer.")
+            let reason = "The server closed the connection without an answer.";
+            Ok(Failure::BadResponse(reason))
         }
         Err(Failed::ClientGone) => {
             client.context.count(|counters| counters.aborted += 1);
             trail.client_left();
-            return Next::Close;
+            Err(Next::Close)
         }
         Err(Failed::CutShort) => {
             trail.note(|record| record.end = End::CutShort);
-            return Next::Close;
+            Err(Next::Close)
         }
-    };
-    // After a body under way, what came behind it may be lost with the upload.
-    let keep_alive = request.facts.keep_alive && whole && !failure.is_in_body();
-    // Its own descriptor is one that is wanted.
-    let keep_alive = keep_alive && !matches!(failure, Failure::Short);
-    let (version, to_head) = (request.version, request.facts.is_head);
-    let manner = Manner { version, to_head, keep_alive };
-    reply::fail(client, trail, &failure, manner).await
+    }
 }
 
 async fn forward(
@@ -153,10 +178,11 @@ async fn forward(
         }
         match tried.ended {
             Ok(Answer::Given(mut finished)) => {
-                if let Finished::Response(ending) = &mut finished {
+                if let Finished::Response(ending) | Finished::Intercepted(ending, _) = &mut finished
+                {
                     ending.sending |= cut_before;
                 }
-                return Ok(finish(client, request, Place { lease, _live: live }, server, finished));
+                return finish(client, request, Place { lease, _live: live }, server, finished);
             }
             Ok(Answer::Unwanted(_)) => {
                 cut_before = tried.cut;
@@ -235,9 +261,15 @@ fn finish(
     place: Place,
     server: Stream,
     finished: Finished,
-) -> Next {
+) -> Result<Next, Failed> {
     let context = &client.context;
-    match finished {
+    Ok(match finished {
+        Finished::Intercepted(ending, status) => {
+            if ending.server_stays(&server) {
+                place.lease.keep(server, request.announcement(), context.ring.now());
+            }
+            return Err(Failed::Answer(Failure::Intercepted(status)));
+        }
         Finished::Tunnel => {
             context.count(|counters| counters.tunnels += 1);
             let idle = request.route().timeouts.tunnel_idle;
@@ -253,5 +285,5 @@ fn finish(
                 (false, false) => Next::Linger,
             }
         }
-    }
+    })
 }

@@ -35,6 +35,16 @@ pub enum Failure {
     BodyMiscounted,
     /// No route matches.
     NoRoute,
+    /// A route's step answers with this status.
+    Returned(u16),
+    /// A server answered with this status, and its route has a page for that.
+    Intercepted(u16),
+    /// Its path was changed too often.
+    Circle,
+    /// Nothing is left of its path.
+    EmptyPath,
+    /// Its path, decoded, does not begin as that of its route does.
+    OtherPath,
     /// The client's address is kept out here.
     Forbidden,
     /// It brings no password, or a wrong one; what it is asked for.
@@ -73,13 +83,17 @@ impl From<BodyError> for Failure {
 }
 
 impl Failure {
-    fn status(&self) -> u16 {
+    /// The status that it is answered with.
+    pub fn status(&self) -> u16 {
         match self {
             Failure::Refused(refusal) => refusal.status(),
             Failure::HeadTimeout | Failure::BodyTimeout | Failure::BodySlow => 408,
             Failure::BodyTooLarge => 413,
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
+            Failure::OtherPath => 400,
+            Failure::Returned(status) | Failure::Intercepted(status) => *status,
+            Failure::Circle | Failure::EmptyPath => 500,
             Failure::Forbidden => 403,
             Failure::Unauthorized(_) => 401,
             Failure::Unverified => 503,
@@ -156,6 +170,11 @@ impl Failure {
             Failure::BodySlow => "The request's body came too slowly.",
             Failure::BodyTooLarge => "The request's body is larger than allowed here.",
             Failure::BodyMiscounted => "The proxy miscounted a body.",
+            Failure::Returned(_) => "This is what the configuration answers here.",
+            Failure::Intercepted(_) => "This is what the server answered.",
+            Failure::Circle => "The path was rewritten again and again.",
+            Failure::EmptyPath => "Nothing was left of the path.",
+            Failure::OtherPath => "The path means another one once it is decoded.",
             Failure::NoRoute => "No route matches this host and path.",
             Failure::TooMany(_) => "There have been too many requests.",
             Failure::Forbidden => "Requests from this address are not answered here.",
@@ -282,8 +301,8 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Answers with a small page for `failure`.
-pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Manner) -> Next {
+/// Counts a failure, and names it in the log.
+pub fn take_note(client: &Client, trail: &Trail, failure: &Failure) {
     let context = &client.context;
     let (status, id) = (failure.status(), client.request_id());
     context.count(|counters| failure.count(counters));
@@ -296,6 +315,12 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     } else {
         tracing::debug!(status, id, trace, client = told, "{}", failure.reason());
     }
+}
+
+/// Answers with a small page for `failure`.
+pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Manner) -> Next {
+    take_note(client, trail, failure);
+    let (status, id) = (failure.status(), client.request_id());
     let keep_alive = manner.keep_alive && !client.is_last_request() && !client.finished.get();
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());

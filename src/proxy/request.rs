@@ -3,24 +3,25 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::Service;
 use super::answer::{self, Answer, Own};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
-use super::content::{self, Stop};
-use super::files::{self, FileRequest};
 use super::kept::Kept;
+use super::passage::{self, Passage};
+use super::redirects;
 use super::reply::{self, Failure, Manner};
+use super::routing::{Traveller, Way};
 use super::scope::Asked;
 use super::trail::Trail;
-use super::{Service, admission};
 use crate::balance::hash_key;
 use crate::guard::Pace;
 use crate::http1::{
     FieldEdits, FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming,
-    RequestHead, RequestRewrite, Version, parse_request, write_request,
+    RequestHead, RequestRewrite, ResponseHead, TraceContext, Version, parse_request, write_request,
 };
-use crate::plan::{Action, HashKey, Limits, RoutePlan, UpstreamPlan};
+use crate::plan::{HashKey, Limits, Program, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -48,22 +49,52 @@ impl Request {
         &self.service.plan.routes[self.route]
     }
 
+    fn program(&self) -> Option<&Program> {
+        self.route().program.as_deref()
+    }
+
+    /// Whether the route has a page for what a server answered with this status.
+    pub fn intercepts(&self, status: u16) -> bool {
+        let page = self.program().and_then(|program| program.error_page(status, true));
+        page.is_some() && !self.passage().is_some_and(|passage| passage.in_error_page)
+    }
+
+    /// The status that it is answered with, if not the server's.
+    pub fn status_instead(&self) -> Option<u16> {
+        self.passage().and_then(|passage| passage.status)
+    }
+
+    fn passage(&self) -> Option<&Passage> {
+        self.kept.as_ref()?.passage.as_deref()
+    }
+
     /// What connections to its servers begin with; empty if nothing.
     pub fn announcement(&self) -> &[u8] {
         self.announcement.as_deref().unwrap_or_default()
     }
 
-    /// What the route changes in the head of a response with this status.
-    pub fn response_edits(&self, client: &Client, status: u16) -> Cow<'_, FieldEdits> {
+    /// What the route changes in the head of this response.
+    pub fn response_edits(
+        &self,
+        client: &Client,
+        response: &ResponseHead<'_, '_>,
+    ) -> Cow<'_, FieldEdits> {
         let (plan, route) = (&self.service.plan, self.route());
-        if let Some(edits) = route.response_fields.fixed() {
-            return Cow::Borrowed(edits);
+        let edits = route.response_fields.fixed().map(Cow::Borrowed);
+        let rules = route.program.as_ref().map_or(&[][..], |program| &program.redirects);
+        if let (Some(edits), true) = (&edits, rules.is_empty()) {
+            return edits.clone();
         }
         let make = |head: &RequestHead<'_, '_>| {
-            let asked = Asked { client, plan, head, route: Some(route), status: Some(status) };
-            route.response_fields.make(&asked)
+            let passage = self.passage();
+            let (route, status) = (Some(route), Some(response.status));
+            let asked = Asked { client, plan, head, route, passage, status };
+            let fields = &self.route().response_fields;
+            let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked)));
+            redirects::add_to(&mut edits, rules, &asked, response);
+            edits
         };
-        Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
+        self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
     }
 
     /// How slowly its body may come.
@@ -115,28 +146,22 @@ pub async fn receive(
         }
         Ok(Decision::Answer(answer)) => Err(answer::give(client, trail, answer, buf).await),
         Ok(Decision::Forward(destination)) => {
-            let Destination { facts, hop_trailers, version, route, group, wish, kept } =
-                destination;
-            let (head_len, limit) = (out.len(), service.plan.routes[route].limits.body_bytes);
+            let (request, hop_trailers, left_out) = destination.request(client, trail, out.len());
+            let (facts, limit) = (request.facts, request.route().limits.body_bytes);
             let mut body = Body::of_request(facts.framing, hop_trailers, limit);
+            if let Some(len) = left_out {
+                // What follows the body can be told from it only if all of that is here.
+                buf.advance(len.min(buf.len()));
+                if !facts.keep_alive {
+                    buf.truncate(0);
+                }
+            }
             if let Err(error) = take_body(client, &mut body, buf, &mut out) {
-                let manner = Manner { version, to_head: facts.is_head, keep_alive: false };
+                let manner =
+                    Manner { version: request.version, to_head: facts.is_head, keep_alive: false };
                 trail.note(|record| record.from_client = body.passed());
                 return Err(reply::fail(client, trail, &error.into(), manner).await);
             }
-            let announced = service.plan.upstreams[group].proxy_protocol;
-            let announcement = announced.map(|version| client.announcement(version));
-            let request = Request {
-                service,
-                facts,
-                version,
-                head_len,
-                route,
-                group,
-                wish,
-                announcement,
-                kept,
-            };
             Ok((request, out, body))
         }
     }
@@ -225,6 +250,8 @@ struct Destination {
     group: usize,
     wish: Wish,
     kept: Option<Box<Kept>>,
+    /// How much of its body is here and left out, where it is forwarded without.
+    left_out: Option<usize>,
 }
 
 /// Parses and routes a head, `body_here` bytes being behind it. For a request to forward, the head
@@ -244,82 +271,174 @@ fn decide(
     trail.note(|record| record.method = Method::of(head.method));
     let trusted = client.identify(&head);
     let trace = client.trace_request(&head, &plan.tracing);
-    let (route, group) = match find(client, trail, &head) {
-        Ok(found) => found,
+    let mut passage = None;
+    let found = Traveller { client, trail, head: &head }.find(&mut passage);
+    let sending = Sending { client, trail, head: &head, bytes, trusted, trace };
+    match found.and_then(|way| sending.prepare(way, &mut passage, body_here, out)) {
+        Ok(destination) => Ok(Decision::Forward(destination)),
         Err(mut own) => {
-            if let Own::File(request) = &mut own {
-                request.keep(plan, bytes);
-            }
-            let asked = Asked { client, plan, head: &head, route: own.route(), status: None };
-            return Ok(Decision::Answer(Answer::new(own, &asked, body_here)));
+            own.keep(plan, bytes, passage.as_deref());
+            let (route, passage) = (own.route(), passage.as_deref());
+            let asked = Asked { client, plan, head: &head, route, passage, status: None };
+            Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
         }
-    };
-    let edits = &plan.routes[route].request_fields;
-    let made;
-    let edits = match edits.fixed() {
-        Some(edits) => edits,
-        None => {
-            let route = Some(&plan.routes[route]);
-            made = edits.make(&Asked { client, plan, head: &head, route, status: None });
-            &made
-        }
-    };
-    let how = RequestRewrite {
-        client_ip: client.peer.get(),
-        trusted,
-        scheme: "http",
-        edits,
-        request_id: None,
-        trace,
-    };
-    write_request(out, &head, &how);
-    let wish = wish(&plan.upstreams[group], &head, client);
-    let (facts, hop_trailers, version) = (head.facts, head.hop_trailers(), head.version);
-    let varies = plan.routes[route].response_fields.fixed().is_none();
-    let kept = varies.then(|| Box::new(Kept::new(bytes)));
-    Ok(Decision::Forward(Destination { facts, hop_trailers, version, route, group, wish, kept }))
+    }
 }
 
-/// The route of a request to forward and its upstream, or what answers it here.
-fn find<'p>(
-    client: &Client,
-    trail: &'p Trail,
-    head: &RequestHead<'_, '_>,
-) -> Result<(usize, usize), Own<'p>> {
-    let service = &*trail.service;
-    admission::to_listener(client).map_err(Own::Failure)?;
-    let index = service.table.find(head.host, head.path());
-    let index = index.ok_or(Own::Failure(Failure::NoRoute))?;
-    trail.note(|record| record.route = Some(index as u32));
-    let route = &service.plan.routes[index];
-    admission::to_route(client, service, route, head).map_err(Own::Failure)?;
-    if let Some(content) = &route.content {
-        content::enter(client, trail, content, head).map_err(|stop| match stop {
-            Stop::Failure(failure) => Own::Failure(failure),
-            Stop::Page { status, page } => Own::Page { route, status, page },
-        })?;
-    }
-    if let (RequestFraming::Length(n), Some(limit)) = (head.facts.framing, route.limits.body_bytes)
-        && n > limit
-    {
-        return Err(Own::Failure(Failure::BodyTooLarge));
-    }
-    match &route.action {
-        // As nginx does: a server's answer would show what proxies have added to the request.
-        Action::Upstream(_) if head.method == "TRACE" => Err(Own::Failure(Failure::Trace)),
-        Action::Upstream(_) if head.max_forwards() == Some(0) => {
-            Err(Own::Options { route, allow: reply::ALLOW })
+/// A request that is about to be forwarded.
+struct Sending<'a> {
+    client: &'a Client,
+    trail: &'a Trail,
+    head: &'a RequestHead<'a, 'a>,
+    bytes: &'a [u8],
+    trusted: bool,
+    trace: Option<TraceContext>,
+}
+
+impl Sending<'_> {
+    /// Writes the head for the server to `out`.
+    ///
+    /// # Errors
+    /// What answers instead.
+    fn prepare<'p>(
+        &self,
+        way: Way,
+        passage: &mut Option<Box<Passage>>,
+        body_here: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Destination, Own<'p>> {
+        let (plan, client, head) = (&self.trail.service.plan, self.client, self.head);
+        let Way { route: index, group } = way;
+        let route = &plan.routes[index];
+        let passed = passage.as_deref();
+        let asked = Asked { client, plan, head, route: Some(route), passage: passed, status: None };
+        let target = match route.program.is_some() || passed.is_some() {
+            true => passage::target(&asked).map_err(Own::Failure)?,
+            false => None,
+        };
+        let as_get = passed.is_some_and(|passage| passage.to_get);
+        let made;
+        let edits = match route.request_fields.fixed() {
+            Some(edits) => edits,
+            None => {
+                made = route.request_fields.make(&asked);
+                &made
+            }
+        };
+        let how = RequestRewrite {
+            client_ip: client.peer.get(),
+            trusted: self.trusted,
+            scheme: "http",
+            edits,
+            target: target.as_deref(),
+            as_get,
+            request_id: None,
+            trace: self.trace,
+        };
+        write_request(out, head, &how);
+        let wish = wish(&plan.upstreams[group], head, client);
+        let (mut facts, hop_trailers, version) = (head.facts, head.hop_trailers(), head.version);
+        let mut left_out = None;
+        if as_get {
+            let left = answer::body_left(&facts, body_here);
+            left_out = Some(left.unwrap_or(body_here));
+            facts = facts.without_body();
+            facts.keep_alive &= left.is_some();
         }
-        Action::Upstream(group) => Ok((index, *group)),
-        Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
-        Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
-        Action::Files(_) if head.method == "OPTIONS" => {
-            Err(Own::Options { route, allow: files::ALLOW })
+        let again = passed.is_some_and(|passage| passage.status.is_some());
+        let keeps = route.asks_later() || again;
+        let kept = keeps.then(|| Box::new(Kept::new(self.bytes, passage.take())));
+        let route = index;
+        Ok(Destination { facts, hop_trailers, version, route, group, wish, kept, left_out })
+    }
+}
+
+/// What follows where a request could not be answered as its route says.
+pub enum Instead {
+    /// It goes somewhere else: its head for there.
+    Forward(Request, Vec<u8>),
+    /// It is answered so.
+    Answer(Answer),
+    /// It has failed.
+    Failure(Failure),
+}
+
+impl Request {
+    /// What is answered in place of a failure, once what there was of the request has been sent or
+    /// thrown away. `keep_alive`: nothing of it is left to come.
+    pub fn instead(
+        &self,
+        client: &Client,
+        trail: &Trail,
+        failure: Failure,
+        keep_alive: bool,
+    ) -> Instead {
+        let pages = |program: &Program| !program.error_pages.is_empty();
+        let Some(kept) = self.kept.as_ref().filter(|_| self.program().is_some_and(pages)) else {
+            return Instead::Failure(failure);
+        };
+        let mut failure = Some(failure);
+        let look = |head: &RequestHead<'_, '_>| {
+            let failure = failure.take()?;
+            let mut passage = kept.passage.clone();
+            if head.facts.framing != RequestFraming::None {
+                // Its body is gone.
+                passage.get_or_insert_default().to_get = true;
+            }
+            let traveller = Traveller { client, trail, head };
+            let found = traveller.answer_error(failure, self.route, &mut passage);
+            Some(self.sent_on(traveller, found, passage, kept, keep_alive))
+        };
+        let found = kept.look(look).flatten();
+        found.unwrap_or_else(|| Instead::Failure(failure.unwrap_or(Failure::Circle)))
+    }
+
+    fn sent_on(
+        &self,
+        traveller: Traveller<'_, '_>,
+        found: Result<Way, Own<'_>>,
+        mut passage: Option<Box<Passage>>,
+        kept: &Kept,
+        keep_alive: bool,
+    ) -> Instead {
+        let Traveller { client, trail, head } = traveller;
+        let trusted = client.trusts_peer();
+        let trace = client.trace().filter(|_| head.trace().is_none());
+        let sending = Sending { client, trail, head, bytes: kept.head(), trusted, trace };
+        let mut out = Vec::new();
+        match found.and_then(|way| sending.prepare(way, &mut passage, 0, &mut out)) {
+            Ok(mut destination) => {
+                destination.facts.keep_alive = keep_alive;
+                let (request, _, _) = destination.request(client, trail, out.len());
+                Instead::Forward(request, out)
+            }
+            Err(Own::Failure(failure)) => Instead::Failure(failure),
+            Err(mut own) => {
+                own.keep(&trail.service.plan, kept.head(), passage.as_deref());
+                let (plan, route) = (&trail.service.plan, own.route());
+                let passage = passage.as_deref();
+                let asked = Asked { client, plan, head, route, passage, status: None };
+                Instead::Answer(Answer::late(own, &asked, keep_alive))
+            }
         }
-        Action::Files(_) => Err(match FileRequest::new(head, index) {
-            Ok(request) => Own::File(request),
-            Err(fault) => Own::Failure(Failure::File(fault)),
-        }),
+    }
+}
+
+impl Destination {
+    /// The request, the names of trailers that stay behind, and how much of its body is left out.
+    fn request(
+        self,
+        client: &Client,
+        trail: &Trail,
+        head_len: usize,
+    ) -> (Request, Vec<Box<str>>, Option<usize>) {
+        let Destination { facts, hop_trailers, version, route, group, wish, kept, left_out } = self;
+        let service = trail.service.clone();
+        let announced = service.plan.upstreams[group].proxy_protocol;
+        let announcement = announced.map(|version| client.announcement(version));
+        let request =
+            Request { service, facts, version, head_len, route, group, wish, announcement, kept };
+        (request, hop_trailers, left_out)
     }
 }
 

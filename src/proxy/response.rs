@@ -98,6 +98,8 @@ pub enum Finished {
     Response(Ending),
     /// The connections are a tunnel now.
     Tunnel,
+    /// Nothing of it went to the client, who gets the page for this status.
+    Intercepted(Ending, u16),
 }
 
 /// A complete response, and what it means for the two connections.
@@ -168,6 +170,11 @@ enum Judged {
     Tunnel,
     /// The body, and whether the server sent bytes after its end.
     Final(Body, bool),
+    /// It is for a page of the route's. Whether all of its body was here, and nothing behind it.
+    Intercepted {
+        status: u16,
+        whole: bool,
+    },
 }
 
 impl Attempt<'_> {
@@ -195,6 +202,17 @@ impl Attempt<'_> {
                 Judged::Unwanted(status) => {
                     self.server.put_back(buf);
                     return Ok(Answer::Unwanted(status));
+                }
+                Judged::Intercepted { status, whole } => {
+                    (self.answered)();
+                    if whole {
+                        exchange.response_body_ended();
+                    }
+                    if self.progress.complete.get() {
+                        exchange.request_body_ended();
+                    }
+                    let ending = Ending { exchange, surplus: !whole, sending: false };
+                    return Ok(Answer::Given(Finished::Intercepted(ending, status)));
                 }
                 Judged::Interim => {
                     self.progress.interim.set(true);
@@ -333,14 +351,27 @@ impl Attempt<'_> {
                     if self.progress.sent_at.get().is_none() {
                         return Err(bad("The server switched protocols before the request's end."));
                     }
-                    let edits = self.request.response_edits(self.client, head.facts.status);
+                    let edits = self.request.response_edits(self.client, &head);
                     write_switching(out, &head, &edits, self.set_cookie);
                     buf.advance(len);
                     Ok((Judged::Tunnel, out.clone()))
                 }
                 ResponseStep::Final { body_in, body_out, keep_alive } => {
-                    self.mark_first_byte(head.facts.status);
-                    let edits = self.request.response_edits(self.client, head.facts.status);
+                    let status = head.facts.status;
+                    if self.request.intercepts(status) && !self.progress.interim.get() {
+                        self.client.context.count(|counters| counters.responses += 1);
+                        buf.advance(len);
+                        let mut body = Body::of_response(body_in, Vec::new(), BodyOut::None);
+                        let whole = body.frame(buf).is_ok_and(|surplus| surplus.is_empty());
+                        let judged = Judged::Intercepted { status, whole: whole && body.ended() };
+                        return Ok((judged, Vec::new()));
+                    }
+                    let head = match self.request.status_instead() {
+                        Some(status) => head.with_status(status),
+                        None => head,
+                    };
+                    self.mark_first_byte(head.status);
+                    let edits = self.request.response_edits(self.client, &head);
                     let shape = content::shape(self.client, self.trail, &head, to_head, &edits);
                     let compressed = shape.as_ref().is_some_and(|shape| shape.compressed);
                     let how = ResponseRewrite {

@@ -1,8 +1,10 @@
 //! What a request has to say for the variables of texts.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::client::Client;
+use super::passage::Passage;
 use crate::http1::{RequestHead, Target, put_address, put_decimal};
 use crate::plan::{Action, Plan, RoutePlan, Scope, Term};
 use crate::route;
@@ -15,6 +17,8 @@ pub struct Asked<'a> {
     pub head: &'a RequestHead<'a, 'a>,
     /// The route that it is at, once there is one.
     pub route: Option<&'a RoutePlan>,
+    /// What has become of it on its way there.
+    pub passage: Option<&'a Passage>,
     /// The status of the answer, once there is one.
     pub status: Option<u16>,
 }
@@ -24,10 +28,10 @@ impl Scope for Asked<'_> {
         let head = self.head;
         match term {
             Term::Host => self.put_host(out),
-            Term::Uri => out.extend_from_slice(&route::decoded(head.path())),
+            Term::Uri => out.extend_from_slice(&self.uri()),
             Term::RequestUri => put_target(head, out),
-            Term::Args => out.extend_from_slice(self.query()),
-            Term::IsArgs if !self.query().is_empty() => out.push(b'?'),
+            Term::Args => out.extend_from_slice(self.args()),
+            Term::IsArgs if !self.args().is_empty() => out.push(b'?'),
             Term::IsArgs | Term::Https => {}
             Term::Scheme => out.extend_from_slice(b"http"),
             Term::Request => {
@@ -37,7 +41,7 @@ impl Scope for Asked<'_> {
                 out.push(b' ');
                 self.put(&Term::ServerProtocol, out);
             }
-            Term::RequestMethod => out.extend_from_slice(head.method.as_bytes()),
+            Term::RequestMethod => out.extend_from_slice(self.method().as_bytes()),
             Term::ServerProtocol => {
                 out.extend_from_slice(b"HTTP/");
                 out.extend_from_slice(head.version.digits().as_bytes());
@@ -77,17 +81,34 @@ impl Scope for Asked<'_> {
             Term::Field(name) if name == "cookie" => self.put_fields(name, b"; ", out),
             Term::Field(name) => self.put_fields(name, b", ", out),
             Term::Argument(name) => {
-                out.extend_from_slice(argument(self.query(), name).unwrap_or_default());
+                out.extend_from_slice(argument(self.args(), name).unwrap_or_default());
             }
             Term::Cookie(name) => out.extend_from_slice(cookie(head, name).unwrap_or_default()),
-            Term::Group(_) | Term::Named(_) => {}
+            Term::Group(number) => {
+                let passage = self.passage;
+                out.extend_from_slice(passage.map_or(b"", |passage| passage.group(*number)));
+            }
+            Term::Named(number) => self.put_named(*number, out),
         }
     }
 }
 
 impl Asked<'_> {
-    fn query(&self) -> &[u8] {
-        self.head.query().unwrap_or_default().as_bytes()
+    fn method(&self) -> &str {
+        match self.passage.is_some_and(|passage| passage.to_get) && !self.head.facts.is_head {
+            true => "GET",
+            false => self.head.method,
+        }
+    }
+
+    /// The path, decoded and as far as it was rewritten.
+    pub fn uri(&self) -> Cow<'_, [u8]> {
+        Passage::uri(self.passage, self.head)
+    }
+
+    /// The query, as far as it was rewritten.
+    pub fn args(&self) -> &[u8] {
+        Passage::args(self.passage, self.head)
     }
 
     fn server_name(&self) -> &str {

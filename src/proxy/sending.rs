@@ -77,7 +77,10 @@ impl Try<'_> {
             // wake for each request. What went wrong shows in the response, or in its absence.
             let mut ended = attempt.run().await;
             let cut = sending.as_ref().is_some_and(|sending| !sending.is_done());
-            if let Ok(Answer::Given(Finished::Response(ending))) = &mut ended {
+            if let Ok(Answer::Given(
+                Finished::Response(ending) | Finished::Intercepted(ending, _),
+            )) = &mut ended
+            {
                 ending.sending = cut;
             }
             let sent = match (&ended, sending) {

@@ -43,10 +43,15 @@ pub fn put_escaped(path: &[u8], out: &mut Vec<u8>) {
     put_with(path, out, |byte| !byte.is_ascii_graphic() || b"\"#%<>?\\^`{|}".contains(&byte));
 }
 
-/// Appends a target or a location that is made of parts, some of which are escaped already: only
-/// what no target may hold is escaped.
+/// Appends a target that is made of parts, some of which are escaped already: only what no target
+/// may hold is escaped.
 pub fn put_target(target: &[u8], out: &mut Vec<u8>) {
-    put_with(target, out, |byte| !byte.is_ascii_graphic());
+    put_with(target, out, |byte| !byte.is_ascii_graphic() || byte == b'#');
+}
+
+/// Appends a location likewise; that may have a fragment.
+pub fn put_location(location: &[u8], out: &mut Vec<u8>) {
+    put_with(location, out, |byte| !byte.is_ascii_graphic());
 }
 
 fn put_with(bytes: &[u8], out: &mut Vec<u8>, escaped: impl Fn(u8) -> bool) {
@@ -102,7 +107,8 @@ mod tests {
         assert_eq!(escaped(plain.as_bytes()), plain);
         let mut out = Vec::new();
         put_target(b"/a%20b?c d\r\n", &mut out);
-        assert_eq!(out, b"/a%20b?c%20d%0D%0A");
+        put_location(b"/e#\xFF", &mut out);
+        assert_eq!(out, b"/a%20b?c%20d%0D%0A/e#%FF");
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Expression;
+
 /// Longest host name that can match; DNS allows 253 bytes.
 pub(super) const HOST_BYTES_MAX: usize = 255;
 
@@ -13,12 +15,16 @@ pub enum HostPattern {
     /// Any name that ends in `.` and this, in lower case: `example.com` for `*.example.com`.
     /// One label or more may stand for the star; the name itself does not match.
     Wildcard(String),
+    /// Any name that begins with this and `.`, in lower case: `www.example` for `www.example.*`.
+    Tail(String),
+    /// Any host in which the expression is found, in any case: `~^(www\.)?example\.com$`.
+    Regex(Expression),
     /// Every host, and requests without one.
     Any,
 }
 
 /// Why a text is no host pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostPatternError {
     /// There is nothing in it.
     Empty,
@@ -26,8 +32,10 @@ pub enum HostPatternError {
     Port,
     /// A scheme, path or other part of a URL.
     Url,
-    /// A star elsewhere than in front as `*.`.
+    /// A star elsewhere than in front as `*.` or behind as `.*`.
     Star,
+    /// The regular expression is not understood.
+    Regex(String),
     /// Characters beyond ASCII: host names travel in their `xn--` form.
     NotAscii,
     /// A character or an empty label that no host name has, or too long a name.
@@ -37,10 +45,11 @@ pub enum HostPatternError {
 impl fmt::Display for HostPatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            HostPatternError::Regex(what) => return write!(f, "bad regular expression: {what}"),
             HostPatternError::Empty => "a host may not be empty",
             HostPatternError::Port => "a route's host has no port",
             HostPatternError::Url => "a route's host is a name, not a URL",
-            HostPatternError::Star => "a star may only stand in front, as in `*.example.com`",
+            HostPatternError::Star => "a star stands for what is in front or behind",
             HostPatternError::NotAscii => "a host name beyond ASCII is sent in its `xn--` form",
             HostPatternError::NotAName => "this is not a host name",
         })
@@ -50,13 +59,17 @@ impl fmt::Display for HostPatternError {
 impl std::error::Error for HostPatternError {}
 
 impl HostPattern {
-    /// Reads `name`, `*.name`, `*` or an IP address (IPv6 in brackets).
+    /// Reads `name`, `*.name`, `name.*`, `~expression`, `*` or an IP address (IPv6 in brackets).
     pub fn parse(text: &str) -> Result<HostPattern, HostPatternError> {
         if text.is_empty() {
             return Err(HostPatternError::Empty);
         }
         if text == "*" {
             return Ok(HostPattern::Any);
+        }
+        if let Some(expression) = text.strip_prefix('~') {
+            let read = Expression::any_case(expression);
+            return read.map(HostPattern::Regex).map_err(HostPatternError::Regex);
         }
         if !text.is_ascii() {
             return Err(HostPatternError::NotAscii);
@@ -68,6 +81,12 @@ impl HostPattern {
             return Err(HostPatternError::Port);
         }
         let text = bare_host(text).to_ascii_lowercase();
+        if let Some(prefix) = text.strip_suffix(".*") {
+            return match is_name(prefix) {
+                true => Ok(HostPattern::Tail(prefix.to_owned())),
+                false => Err(HostPatternError::Star),
+            };
+        }
         match text.strip_prefix("*.") {
             Some(suffix) if suffix.contains('*') => Err(HostPatternError::Star),
             Some(suffix) => is_name(suffix)
@@ -85,6 +104,8 @@ impl fmt::Display for HostPattern {
         match self {
             HostPattern::Exact(name) => f.write_str(name),
             HostPattern::Wildcard(suffix) => write!(f, "*.{suffix}"),
+            HostPattern::Tail(prefix) => write!(f, "{prefix}.*"),
+            HostPattern::Regex(regex) => write!(f, "~{}", regex.as_str()),
             HostPattern::Any => f.write_str("*"),
         }
     }
@@ -174,6 +195,9 @@ mod tests {
             ("[2001:DB8::1]", exact("[2001:db8::1]")),
             ("*.akuma.xyz", Ok(HostPattern::Wildcard("akuma.xyz".to_owned()))),
             ("*", Ok(HostPattern::Any)),
+            ("WWW.example.*", Ok(HostPattern::Tail("www.example".to_owned()))),
+            ("*.example.*", Err(HostPatternError::Star)),
+            ("~(", Err(HostPatternError::Regex("unclosed group".to_owned()))),
             ("", Err(HostPatternError::Empty)),
             ("example.com:80", Err(HostPatternError::Port)),
             ("[::1]:80", Err(HostPatternError::Port)),
@@ -197,7 +221,7 @@ mod tests {
 
     #[test]
     fn patterns_print_as_they_are_written() {
-        for text in ["example.com", "*.example.com", "*", "[::1]"] {
+        for text in ["example.com", "*.example.com", "www.*", "~^a", "*", "[::1]"] {
             assert_eq!(HostPattern::parse(text).unwrap().to_string(), text);
         }
     }

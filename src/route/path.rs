@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use regex::Regex;
+use super::Expression;
 
 /// What the path of a request must be. Patterns are compared with the path as [`normalise`] gives
-/// it; the path that is forwarded stays as the client sent it.
+/// it, expressions with it as [`decoded`](super::decoded) does; the path that is forwarded stays as
+/// the client sent it.
 #[derive(Clone, Debug)]
 pub enum PathPattern {
     /// This path and nothing below.
@@ -14,8 +15,15 @@ pub enum PathPattern {
     /// This path and everything below: `/api` matches `/api` and `/api/x` but not `/apix`,
     /// `/api/` only what begins with it.
     Prefix(String),
-    /// Any path in which the expression is found; anchor it with `^` and `$` as needed.
-    Regex(Regex),
+    /// This and whatever begins with it, as nginx's: `/api` matches `/apix` too.
+    Start {
+        /// What paths begin with.
+        path: String,
+        /// Expressions are not asked if this is the longest (nginx's `^~`).
+        first: bool,
+    },
+    /// Any path in which the expression is found, decoded; anchor it with `^` and `$` as needed.
+    Regex(Expression),
 }
 
 /// Why a text is no path pattern.
@@ -62,12 +70,12 @@ impl PathPattern {
 
     /// A regular expression.
     pub fn regex(text: &str) -> Result<PathPattern, PathPatternError> {
-        Regex::new(text).map(PathPattern::Regex).map_err(|error| {
-            // The message is a drawing over several lines; its last line says what is wrong.
-            let message = error.to_string();
-            let last = message.lines().last().unwrap_or_default();
-            PathPatternError::Regex(last.trim_start_matches("error: ").to_owned())
-        })
+        Expression::new(text).map(PathPattern::Regex).map_err(PathPatternError::Regex)
+    }
+
+    /// What paths begin with; `first`: before any expression.
+    pub fn start(text: &str, first: bool) -> Result<PathPattern, PathPatternError> {
+        Ok(PathPattern::Start { path: checked(text)?, first })
     }
 }
 
@@ -76,7 +84,8 @@ impl fmt::Display for PathPattern {
         match self {
             PathPattern::Exact(path) => write!(f, "={path}"),
             PathPattern::Prefix(path) => f.write_str(path),
-            PathPattern::Regex(regex) => write!(f, "~{regex}"),
+            PathPattern::Start { path, .. } => write!(f, "^{path}"),
+            PathPattern::Regex(regex) => write!(f, "~{}", regex.as_str()),
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The routing table: built once, searched for every request without allocating.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use super::host::LowerHost;
 use super::path::normalise;
-use super::{HostPattern, PathPattern};
-use regex::Regex;
+use super::paths::{Found, Paths};
+use super::{Expression, HostPattern, PathPattern, decoded};
 
 /// Collects routes in the order of the file.
 #[derive(Debug, Default)]
 pub struct TableBuilder {
     exact: Vec<(Box<[u8]>, Paths)>,
     wildcard: Vec<(Box<[u8]>, Paths)>,
+    tail: Vec<(Box<[u8]>, Paths)>,
+    regexes: Vec<(Expression, Paths)>,
     any: Paths,
 }
 
@@ -23,17 +28,27 @@ impl TableBuilder {
     ///
     /// Where two routes have the same host and the same path, the first stays.
     pub fn add(&mut self, hosts: &[HostPattern], path: PathPattern, route: usize) {
+        self.each(hosts, |paths| paths.add(path.clone(), route));
+    }
+
+    /// Sends those to the route number `route` with a slash who leave out the one that its `path`
+    /// ends in, unless they have a route of their own.
+    pub fn add_slash(&mut self, hosts: &[HostPattern], path: &str, route: usize) {
+        self.each(hosts, |paths| paths.add_slash(path, route));
+    }
+
+    fn each(&mut self, hosts: &[HostPattern], mut change: impl FnMut(&mut Paths)) {
         if hosts.is_empty() {
-            self.any.add(path, route);
-            return;
+            return change(&mut self.any);
         }
         for host in hosts {
-            let paths = match host {
+            change(match host {
                 HostPattern::Exact(name) => paths_of(&mut self.exact, name),
                 HostPattern::Wildcard(suffix) => paths_of(&mut self.wildcard, suffix),
+                HostPattern::Tail(prefix) => paths_of(&mut self.tail, prefix),
+                HostPattern::Regex(regex) => paths_of_expression(&mut self.regexes, regex),
                 HostPattern::Any => &mut self.any,
-            };
-            paths.add(path.clone(), route);
+            });
         }
     }
 
@@ -41,15 +56,18 @@ impl TableBuilder {
     pub fn build(mut self) -> Table {
         self.exact.sort_by(|a, b| a.0.cmp(&b.0));
         self.wildcard.sort_by(|a, b| a.0.cmp(&b.0));
-        for (_, paths) in self.exact.iter_mut().chain(&mut self.wildcard) {
-            paths.seal();
-        }
+        self.tail.sort_by(|a, b| a.0.cmp(&b.0));
+        let named = self.exact.iter_mut().chain(&mut self.wildcard).chain(&mut self.tail);
+        named.for_each(|(_, paths)| paths.seal());
+        self.regexes.iter_mut().for_each(|(_, paths)| paths.seal());
         self.any.seal();
         let wildcard_bytes_max = self.wildcard.iter().map(|(suffix, _)| suffix.len()).max();
         Table {
             exact: self.exact,
             wildcard: self.wildcard,
             wildcard_bytes_max: wildcard_bytes_max.unwrap_or(0),
+            tail: self.tail,
+            regexes: self.regexes,
             any: self.any,
         }
     }
@@ -60,6 +78,19 @@ fn paths_of<'a>(hosts: &'a mut Vec<(Box<[u8]>, Paths)>, name: &str) -> &'a mut P
     let found = hosts.iter().position(|(known, _)| **known == *name.as_bytes());
     let at = found.unwrap_or_else(|| {
         hosts.push((name.as_bytes().into(), Paths::default()));
+        hosts.len() - 1
+    });
+    &mut hosts[at].1
+}
+
+/// Those of an expression: the first in the order of the file come first.
+fn paths_of_expression<'a>(
+    hosts: &'a mut Vec<(Expression, Paths)>,
+    expression: &Expression,
+) -> &'a mut Paths {
+    let found = hosts.iter().position(|(known, _)| known == expression);
+    let at = found.unwrap_or_else(|| {
+        hosts.push((expression.clone(), Paths::default()));
         hosts.len() - 1
     });
     &mut hosts[at].1
@@ -79,6 +110,10 @@ pub struct Table {
     /// Length of the longest suffix: a host with a hundred labels is not looked up a hundred
     /// times.
     wildcard_bytes_max: usize,
+    /// Prefixes without their `.*`, sorted.
+    tail: Vec<(Box<[u8]>, Paths)>,
+    /// In the order of the file.
+    regexes: Vec<(Expression, Paths)>,
     any: Paths,
 }
 
@@ -87,32 +122,71 @@ impl Table {
     ///
     /// `host` is as in the `Host` field: it may carry a port, any case and a final dot. `path` is
     /// as sent, without the query.
-    pub fn find(&self, host: Option<&str>, path: &str) -> Option<usize> {
-        let path = normalise(path);
-        if !self.exact.is_empty() || !self.wildcard.is_empty() {
+    pub fn find(&self, host: Option<&str>, path: &str) -> Option<Found> {
+        let normal = normalise(path);
+        let meant = OnceCell::new();
+        let asked = Asked { path: &normal, sent: path, decoded: &meant };
+        if self.has_hosts() {
             let host = host.and_then(LowerHost::new);
-            if let Some(route) = host.and_then(|host| self.find_by_host(host.bytes(), &path)) {
-                return Some(route);
+            if let Some(found) = host.and_then(|host| self.find_by_host(host.bytes(), asked)) {
+                return Some(found);
             }
         }
-        self.any.find(&path)
+        asked.among(&self.any)
     }
 
-    fn find_by_host(&self, host: &[u8], path: &str) -> Option<usize> {
-        let exact = look_up(&self.exact, host).and_then(|paths| paths.find(path));
-        if exact.is_some() || self.wildcard.is_empty() {
-            return exact;
-        }
-        self.find_by_wildcard(host, path)
+    fn has_hosts(&self) -> bool {
+        let named = [&self.exact, &self.wildcard, &self.tail];
+        named.iter().any(|hosts| !hosts.is_empty()) || !self.regexes.is_empty()
+    }
+
+    /// Names first, then the longest suffix, the longest prefix, and the first expression.
+    fn find_by_host(&self, host: &[u8], asked: Asked<'_>) -> Option<Found> {
+        let exact = look_up(&self.exact, host).and_then(|paths| asked.among(paths));
+        exact
+            .or_else(|| self.find_by_wildcard(host, asked))
+            .or_else(|| self.find_by_tail(host, asked))
+            .or_else(|| {
+                let matching = self.regexes.iter().filter(|(regex, _)| regex.is_match(host));
+                matching.map(|(_, paths)| paths).find_map(|paths| asked.among(paths))
+            })
     }
 
     /// Tries the suffixes of `host` from the longest.
-    fn find_by_wildcard(&self, host: &[u8], path: &str) -> Option<usize> {
+    fn find_by_wildcard(&self, host: &[u8], asked: Asked<'_>) -> Option<Found> {
+        if self.wildcard.is_empty() {
+            return None;
+        }
         let dots = host.iter().enumerate().filter(|&(i, &byte)| byte == b'.' && i > 0);
         dots.map(|(dot, _)| &host[dot + 1..])
             .filter(|suffix| suffix.len() <= self.wildcard_bytes_max)
             .filter_map(|suffix| look_up(&self.wildcard, suffix))
-            .find_map(|paths| paths.find(path))
+            .find_map(|paths| asked.among(paths))
+    }
+
+    /// Tries the prefixes of `host` from the longest.
+    fn find_by_tail(&self, host: &[u8], asked: Asked<'_>) -> Option<Found> {
+        if self.tail.is_empty() {
+            return None;
+        }
+        let dots = host.iter().enumerate().rev();
+        dots.filter(|&(dot, &byte)| byte == b'.' && dot + 1 < host.len())
+            .filter_map(|(dot, _)| look_up(&self.tail, &host[..dot]))
+            .find_map(|paths| asked.among(paths))
+    }
+}
+
+/// A path that is looked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    path: &'a str,
+    sent: &'a str,
+    decoded: &'a OnceCell<Cow<'a, [u8]>>,
+}
+
+impl Asked<'_> {
+    fn among(self, paths: &Paths) -> Option<Found> {
+        paths.find(self.path, || self.decoded.get_or_init(|| decoded(self.sent)))
     }
 }
 
@@ -121,100 +195,14 @@ fn look_up<'a>(hosts: &'a [(Box<[u8]>, Paths)], name: &[u8]) -> Option<&'a Paths
     Some(&hosts[at].1)
 }
 
-/// Up to this many prefixes are quicker compared one by one than looked up.
-const PREFIXES_FEW: usize = 8;
-
-/// The paths of one host.
-#[derive(Clone, Debug, Default)]
-struct Paths {
-    /// Sorted.
-    exact: Vec<(Box<str>, usize)>,
-    /// In the order of the file: the first that is found wins.
-    regexes: Vec<(Regex, usize)>,
-    /// Sorted.
-    prefixes: Vec<(Box<str>, usize)>,
-    /// Length of the longest prefix: only so much of a path can matter.
-    prefix_bytes_max: usize,
-}
-
-impl Paths {
-    fn add(&mut self, path: PathPattern, route: usize) {
-        match path {
-            PathPattern::Exact(path) => self.exact.push((path.into(), route)),
-            PathPattern::Prefix(path) => self.prefixes.push((path.into(), route)),
-            PathPattern::Regex(regex) => self.regexes.push((regex, route)),
-        }
-    }
-
-    fn seal(&mut self) {
-        for paths in [&mut self.exact, &mut self.prefixes] {
-            // The sort is stable, so of equals the first added is the one that stays.
-            paths.sort_by(|a, b| a.0.cmp(&b.0));
-            paths.dedup_by(|later, first| later.0 == first.0);
-        }
-        self.prefix_bytes_max = self.prefixes.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
-    }
-
-    fn find(&self, path: &str) -> Option<usize> {
-        route_at(&self.exact, path)
-            .or_else(|| self.regexes.iter().find(|(r, _)| r.is_match(path)).map(|&(_, i)| i))
-            .or_else(|| self.find_prefix(path))
-    }
-
-    fn find_prefix(&self, path: &str) -> Option<usize> {
-        match self.prefixes.len() {
-            ..=PREFIXES_FEW => self.longest_of_few(path),
-            _ => self.longest_of_many(path),
-        }
-    }
-
-    /// Compares the path with every prefix.
-    fn longest_of_few(&self, path: &str) -> Option<usize> {
-        let mut longest: Option<(usize, usize)> = None;
-        for (prefix, route) in &self.prefixes {
-            let longer = longest.is_none_or(|(length, _)| prefix.len() > length);
-            if longer && is_below(path.as_bytes(), prefix.as_bytes()) {
-                longest = Some((prefix.len(), *route));
-            }
-        }
-        longest.map(|(_, route)| route)
-    }
-
-    /// Walks back from the end of what could match, and looks up every stretch that ends at
-    /// a segment boundary: the whole path, then up to and including each slash, and up to just
-    /// before it.
-    fn longest_of_many(&self, path: &str) -> Option<usize> {
-        // The boundary itself may lie one byte past the longest prefix.
-        let reach = path.len().min(self.prefix_bytes_max + 1);
-        if reach == path.len()
-            && let Some(route) = route_at(&self.prefixes, path)
-        {
-            return Some(route);
-        }
-        let bytes = path.as_bytes();
-        (0..reach).rev().filter(|&i| bytes[i] == b'/').find_map(|slash| {
-            // Slashes are ASCII, so both cuts fall between characters.
-            route_at(&self.prefixes, &path[..=slash])
-                .or_else(|| route_at(&self.prefixes, &path[..slash]))
-        })
-    }
-}
-
-/// Whether `path` is `prefix` or lies below it.
-fn is_below(path: &[u8], prefix: &[u8]) -> bool {
-    path.starts_with(prefix)
-        && (prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/')))
-}
-
-fn route_at(paths: &[(Box<str>, usize)], path: &str) -> Option<usize> {
-    let at = paths.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
-    Some(paths[at].1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn at(table: &Table, host: Option<&str>, path: &str) -> Option<usize> {
+        table.find(host, path).map(|found| found.route)
+    }
 
     fn hosts(list: &[&str]) -> Vec<HostPattern> {
         list.iter().map(|text| HostPattern::parse(text).unwrap()).collect()
@@ -256,10 +244,10 @@ mod tests {
             (None, 0),
         ];
         for (host, route) in cases {
-            assert_eq!(table.find(host, "/"), Some(route), "{host:?}");
+            assert_eq!(at(&table, host, "/"), Some(route), "{host:?}");
         }
         let long = "a.".repeat(2_000) + "akuma.xyz";
-        assert_eq!(table.find(Some(&long), "/"), Some(0));
+        assert_eq!(at(&table, Some(&long), "/"), Some(0));
     }
 
     #[test]
@@ -269,16 +257,16 @@ mod tests {
             (&["*.example.com"], "/static"),
             (&[], "/health"),
         ]);
-        assert_eq!(table.find(Some("api.example.com"), "/v1/users"), Some(0));
-        assert_eq!(table.find(Some("api.example.com"), "/static/x.css"), Some(1));
-        assert_eq!(table.find(Some("api.example.com"), "/health"), Some(2));
-        assert_eq!(table.find(Some("api.example.com"), "/"), None);
+        assert_eq!(at(&table, Some("api.example.com"), "/v1/users"), Some(0));
+        assert_eq!(at(&table, Some("api.example.com"), "/static/x.css"), Some(1));
+        assert_eq!(at(&table, Some("api.example.com"), "/health"), Some(2));
+        assert_eq!(at(&table, Some("api.example.com"), "/"), None);
     }
 
     #[test]
     fn a_specific_host_wins_over_a_specific_path() {
         let table = table(&[(&["example.com"], "/"), (&[], "/admin")]);
-        assert_eq!(table.find(Some("example.com"), "/admin"), Some(0));
+        assert_eq!(at(&table, Some("example.com"), "/admin"), Some(0));
     }
 
     #[test]
@@ -303,7 +291,7 @@ mod tests {
             ("/%61pi/x", Some(0)),
         ];
         for (path, route) in cases {
-            assert_eq!(table.find(None, path), route, "{path}");
+            assert_eq!(at(&table, None, path), route, "{path}");
         }
     }
 
@@ -324,14 +312,14 @@ mod tests {
             ("/other", None),
         ];
         for (path, route) in cases {
-            assert_eq!(table.find(None, path), route, "{path}");
+            assert_eq!(at(&table, None, path), route, "{path}");
         }
     }
 
     #[test]
     fn the_first_of_equals_stays() {
         let table = table(&[(&[], "/a"), (&[], "/a"), (&["*"], "/a")]);
-        assert_eq!(table.find(None, "/a"), Some(0));
+        assert_eq!(at(&table, None, "/a"), Some(0));
     }
 
     #[test]
@@ -351,6 +339,91 @@ mod tests {
         matching.rev().max_by_key(|&i| prefixes[i].len())
     }
 
+    /// nginx's own examples (ngx_http_core_module, `location` and `server_name`).
+    #[test]
+    fn precedence_is_as_in_nginx() {
+        let mut builder = TableBuilder::new();
+        let start = |path, first| PathPattern::start(path, first).unwrap();
+        let regex = |text| PathPattern::regex(text).unwrap();
+        builder.add(&[], PathPattern::exact("/").unwrap(), 0);
+        builder.add(&[], start("/", false), 1);
+        builder.add(&[], start("/documents/", false), 2);
+        builder.add(&[], start("/images/", true), 3);
+        builder.add(&[], regex(r"(?i)\.(gif|jpg|jpeg)$"), 4);
+        builder.add(&[], start("/images/old/", false), 5);
+        builder.add(&[], prefix("/documents/new"), 6);
+        builder.add(&[], start("/doc", false), 7);
+        for (list, route) in [
+            (&["example.org"][..], 10),
+            (&["*.example.org"], 11),
+            (&["www.example.*"], 12),
+            (&[r"~^www\d+\.example\.net$"], 13),
+            (&["mail.*", "*.mail.example.org"], 14),
+            (&["~."], 15),
+        ] {
+            builder.add(&hosts(list), PathPattern::exact("/host").unwrap(), route);
+        }
+        let table = builder.build();
+        for (path, route) in [
+            ("/", 0),
+            ("/index.html", 1),
+            ("/documents/document.html", 2),
+            ("/images/1.gif", 3),
+            ("/documents/1.jpg", 4),
+            ("/images/old/1.gif", 4),
+            ("/images/old/1.html", 5),
+            ("/documents/new/1.html", 6),
+            ("/documents/newer", 2),
+            ("/docx", 7),
+            ("/do", 1),
+            ("/documents/1%2Ejpg", 4),
+            ("/caf%C3%A9.GIF", 4),
+        ] {
+            assert_eq!(at(&table, None, path), Some(route), "{path}");
+        }
+        for (host, route) in [
+            ("example.org", 10),
+            ("www.example.org", 11),
+            ("a.mail.example.org", 14),
+            ("www.example.net", 12),
+            ("www.example.co.uk", 12),
+            ("WWW7.example.NET:80", 13),
+            ("mail.example.com", 14),
+            ("else.example", 15),
+        ] {
+            assert_eq!(at(&table, Some(host), "/host"), Some(route), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_slash_is_asked_for_where_nobody_else_answers() {
+        let start = |path| PathPattern::start(path, false).unwrap();
+        let mut builder = TableBuilder::new();
+        let add = |builder: &mut TableBuilder, path, route| {
+            builder.add(&[], start(path), route);
+            builder.add_slash(&[], path, route);
+        };
+        add(&mut builder, "/", 0);
+        add(&mut builder, "/a/", 1);
+        add(&mut builder, "/b/", 2);
+        builder.add(&[], PathPattern::exact("/b").unwrap(), 3);
+        add(&mut builder, "/c/", 4);
+        add(&mut builder, "/c", 5);
+        builder.add(&[], PathPattern::regex("^/a$").unwrap(), 6);
+        let table = builder.build();
+        let found = |route, slash| Some(Found { route, slash });
+        for (path, expected) in [
+            ("/a", found(1, true)),
+            ("/a/", found(1, false)),
+            ("/ab", found(0, false)),
+            ("/b", found(3, false)),
+            ("/c", found(5, false)),
+            ("/", found(0, false)),
+        ] {
+            assert_eq!(table.find(None, path), expected, "{path}");
+        }
+    }
+
     proptest! {
         #[test]
         fn prefixes_match_their_definition(
@@ -367,7 +440,7 @@ mod tests {
             }
             let table = builder.build();
             for path in &paths {
-                prop_assert_eq!(table.find(None, path), longest_prefix(&prefixes, path));
+                prop_assert_eq!(at(&table, None, path), longest_prefix(&prefixes, path));
             }
         }
 

@@ -219,7 +219,15 @@ mod tests {
         let trusted_proxies = TrustedProxies::default();
         let (access, steering) = (None, Steering::Hash);
         let (backlog, proxy_protocol) = (16, false);
-        ListenerPlan { address, backlog, steering, proxy_protocol, trusted_proxies, access }
+        ListenerPlan {
+            name: None,
+            address,
+            backlog,
+            steering,
+            proxy_protocol,
+            trusted_proxies,
+            access,
+        }
     }
 
     #[test]

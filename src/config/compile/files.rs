@@ -47,7 +47,9 @@ fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {
             name: folder.file_name()?.to_str()?.to_owned(),
             folder: folder.parent()?.to_owned(),
         }),
-        PathPattern::Exact(matched) | PathPattern::Prefix(matched) => {
+        PathPattern::Exact(matched)
+        | PathPattern::Prefix(matched)
+        | PathPattern::Start { path: matched, .. } => {
             // What names no file matches no path either that does.
             let matched = decode_file_path(matched).ok()?;
             Some(Place::Alias { folder, matched })

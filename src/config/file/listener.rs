@@ -10,6 +10,7 @@ use crate::plan::{Address, Steering, TrustedProxies};
 /// One `[[listener]]`.
 #[derive(Debug)]
 pub(in crate::config) struct ListenerTable {
+    pub name: Option<Located<String>>,
     pub address: Option<Located<Address>>,
     pub backlog: Option<u32>,
     pub steering: Option<Located<Steering>>,
@@ -23,6 +24,7 @@ impl ListenerTable {
     pub(super) fn read(mut fields: Fields<'_>) -> ListenerTable {
         let address = fields.require("address", "address = \"0.0.0.0:8080\"");
         let table = ListenerTable {
+            name: fields.get("name").and_then(Field::name),
             address: address.and_then(read_address),
             backlog: fields.get("backlog").and_then(|field| field.whole32(1..=65_535)),
             steering: fields.get("steering").and_then(read_steering),

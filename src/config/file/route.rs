@@ -1,8 +1,9 @@
 //! `[[route]]` as written.
 
+use super::program::define_groups;
 use super::{
-    AccessTable, ContentTable, FilesTable, LimitsTable, RetryTable, TIMEOUTS_OF_ROUTE,
-    TimeoutsTable, rate, table,
+    AccessTable, ContentTable, FilesTable, LimitsTable, ProgramTable, RetryTable,
+    TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table,
 };
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
@@ -16,7 +17,11 @@ pub(in crate::config) struct RouteTable {
     pub name: Option<String>,
     /// Empty: any host.
     pub hosts: Vec<Located<HostPattern>>,
+    /// The names of listeners; empty: all.
+    pub listeners: Vec<Located<String>>,
     pub path: PathWritten,
+    pub internal: bool,
+    pub program: ProgramTable,
     /// `None` if there was none, or not exactly one.
     pub action: Option<ActionWritten>,
     pub request_fields: EditsPlan,
@@ -37,6 +42,8 @@ pub(in crate::config) struct PathWritten {
     pub spot: Spot,
     /// As typed, for the route's name.
     pub text: String,
+    /// Whether there was one.
+    pub given: bool,
     /// `None` if it was wrong.
     pub pattern: Option<PathPattern>,
 }
@@ -61,7 +68,10 @@ impl RouteTable {
         let route = RouteTable {
             name: fields.get("name").and_then(read_name),
             hosts: fields.get("host").map(read_hosts).unwrap_or_default(),
+            listeners: fields.get("listeners").map(read_listeners).unwrap_or_default(),
             path,
+            internal: fields.get("internal").and_then(Field::flag).unwrap_or(false),
+            program: ProgramTable::read(&mut fields),
             action,
             request_fields: table(fields.get("request_fields"), "`request_fields`", |fields| {
                 edits::read(fields, Direction::Request)
@@ -79,6 +89,19 @@ impl RouteTable {
             rates: fields.get("rate").map(rate::read_names).unwrap_or_default(),
             access_log: fields.get("access_log").and_then(|field| field.placed(Field::flag)),
         };
+        if let Some((key, spot)) = route.program.of_servers()
+            && route.action.is_some()
+            && route.upstream().is_none()
+        {
+            let what = format!("`{key}` is about servers, and this route has none");
+            fields.complain_at(spot, what, "remove it, or write `upstream`");
+        }
+        if let (Some(path), Some(PathPattern::Regex(_))) =
+            (&route.program.replace_path, &route.path.pattern)
+        {
+            let what = "`replace_path` does not go with `path_regex`: what it matched has no end";
+            fields.complain_at(path.spot, what, "use `send_path`, such as \"/x/$1$is_args$args\"");
+        }
         fields.finish();
         route
     }
@@ -89,6 +112,17 @@ impl RouteTable {
             Some(ActionWritten::Upstream(name)) => Some(name),
             _ => None,
         }
+    }
+
+    /// Whether requests by this listener may find it; `None`: by one that no route names.
+    pub fn is_for(&self, listener: Option<&str>) -> bool {
+        self.listeners.is_empty()
+            || self.listeners.iter().any(|name| Some(name.value.as_str()) == listener)
+    }
+
+    /// Whether it is found by host and path at all, and not only by its name.
+    pub fn is_found_by_path(&self) -> bool {
+        !self.internal || self.path.given
     }
 
     /// Whether it leads to the upstream of this name.
@@ -110,6 +144,14 @@ fn read_name(field: Field<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
+fn read_listeners(field: Field<'_>) -> Vec<Located<String>> {
+    let items = field.one_or_list();
+    if items.is_empty() {
+        field.complain("`listeners` is empty", "remove it to take what comes by any");
+    }
+    items.into_iter().filter_map(Field::name).collect()
+}
+
 fn read_hosts(field: Field<'_>) -> Vec<Located<HostPattern>> {
     let items = field.one_or_list();
     if items.is_empty() {
@@ -121,13 +163,21 @@ fn read_hosts(field: Field<'_>) -> Vec<Located<HostPattern>> {
 fn read_host(field: Field<'_>) -> Option<Located<HostPattern>> {
     let text = field.text()?.value;
     let error = match HostPattern::parse(text) {
-        Ok(pattern) => return Some(field.located(pattern)),
+        Ok(pattern) => {
+            if let HostPattern::Regex(expression) = &pattern {
+                define_groups(field, expression);
+            }
+            return Some(field.located(pattern));
+        }
         Err(error) => error,
     };
-    let remedy = match error {
+    let remedy = match &error {
         HostPatternError::Empty => "remove it to match any host".to_owned(),
         HostPatternError::Port | HostPatternError::Url => host_meant(text),
-        HostPatternError::Star => "write \"*.example.com\", or \"*\" for any host".to_owned(),
+        HostPatternError::Star => {
+            "write \"*.example.com\", \"www.example.*\", or \"*\" for any host".to_owned()
+        }
+        HostPatternError::Regex(_) => "see https://docs.rs/regex for the syntax".to_owned(),
         HostPatternError::NotAscii => "write it in that form".to_owned(),
         HostPatternError::NotAName => "write a name such as \"example.com\"".to_owned(),
     };
@@ -148,10 +198,12 @@ fn host_meant(text: &str) -> String {
 /// A constructor of a pattern from its text.
 type ReadPattern = fn(&str) -> Result<PathPattern, PathPatternError>;
 
-/// The three ways to write a path.
-const PATHS: [(&str, ReadPattern); 3] = [
+/// The ways to write a path.
+const PATHS: [(&str, ReadPattern); 5] = [
     ("path", PathPattern::prefix),
     ("path_exact", PathPattern::exact),
+    ("path_start", |text| PathPattern::start(text, false)),
+    ("path_start_first", |text| PathPattern::start(text, true)),
     ("path_regex", PathPattern::regex),
 ];
 
@@ -160,24 +212,31 @@ fn read_path(fields: &mut Fields<'_>) -> PathWritten {
     for (key, read) in PATHS {
         let Some(field) = fields.get(key) else { continue };
         if found.is_some() {
-            let what = "a route has one of `path`, `path_exact` and `path_regex`";
+            let what = "a route has one of `path`, `path_exact`, `path_start`, `path_start_first` and \
+                        `path_regex`";
             field.complain(what, "keep one, or write two routes");
         }
         let text = field.text();
         let pattern = text.as_ref().and_then(|text| match read(text.value) {
-            Ok(pattern) => Some(pattern),
+            Ok(pattern) => {
+                if let PathPattern::Regex(expression) = &pattern {
+                    define_groups(field, expression);
+                }
+                Some(pattern)
+            }
             Err(error) => field.refuse(
                 format!("`{key}` is \"{}\": {error}", text.value),
                 path_remedy(text.value, &error),
             ),
         });
         let text = text.map(|text| text.value.to_owned()).unwrap_or_default();
-        found = found.or(Some(PathWritten { spot: field.spot, text, pattern }));
+        found = found.or(Some(PathWritten { spot: field.spot, text, pattern, given: true }));
     }
     found.unwrap_or_else(|| PathWritten {
         spot: fields.spot,
         text: "/".to_owned(),
         pattern: Some(PathPattern::Prefix("/".to_owned())),
+        given: false,
     })
 }
 
@@ -201,7 +260,7 @@ fn path_remedy(text: &str, error: &PathPatternError) -> String {
     }
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(super) fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
@@ -245,10 +304,22 @@ fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
     let status = fields
         .require("status", "status = 200")
         .and_then(|field| field.whole32(200..=599).and_then(|status| u16::try_from(status).ok()));
-    let body = fields.get("body");
+    let (body, content_type) = (fields.get("body"), fields.get("content_type"));
+    let body = read_body(&fields, status, body, content_type);
+    fields.finish();
+    Some(ActionWritten::Respond { status: status?, body: body? })
+}
+
+/// A fixed body of an answer with this status.
+pub(super) fn read_body(
+    fields: &Fields<'_>,
+    status: Option<u16>,
+    body: Option<Field<'_>>,
+    content_type: Option<Field<'_>>,
+) -> Option<BodyText> {
     let written = body.and_then(|field| field.as_text());
     let text = body.and_then(Field::template);
-    let content_type = fields.get("content_type").and_then(field_value);
+    let content_type = content_type.and_then(field_value);
     if let (Some(status), Some(body)) = (status, &body)
         && [204, 205, 304].contains(&status)
         && written.is_some_and(|text| !text.is_empty())
@@ -256,12 +327,10 @@ fn read_respond(mut fields: Fields<'_>) -> Option<ActionWritten> {
         let what = format!("a response with status {status} has no body");
         fields.complain_at(body.spot, what, "remove `body` or use status 200");
     }
-    fields.finish();
-    let body = BodyText {
+    Some(BodyText {
         content_type: content_type.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
         text: text.unwrap_or_default(),
-    };
-    Some(ActionWritten::Respond { status: status?, body })
+    })
 }
 
 fn read_redirect(mut fields: Fields<'_>) -> Option<ActionWritten> {

@@ -113,10 +113,8 @@ fn wrong_sites() {
         ),
         (
             &credentials,
-            &[
-                "4:39: `credentials` with all origins would let every site act as the visitor; \
-                 list the `origins`, or remove `credentials`",
-            ],
+            &["4:39: `credentials` with all origins would let every site act as the visitor; \
+                 list the `origins`, or remove `credentials`"],
         ),
         (
             &expose,

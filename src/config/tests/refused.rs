@@ -426,8 +426,8 @@ fn hosts_and_paths() {
             &[
                 "8:8: `path` is \"/a*\": a path holds no wildcards; `path` matches everything \
                  below as it is: write \"/a\"",
-                "9:14: a route has one of `path`, `path_exact` and `path_regex`; keep one, or \
-                 write two routes",
+                "9:14: a route has one of `path`, `path_exact` and `path_regex`; keep one, \
+                 or write two routes",
                 "9:14: `path_exact` is \"api\": a path begins with `/`; did you mean \"/api\"?",
             ],
         ),
@@ -464,15 +464,14 @@ fn actions() {
         ("upstream = \"apq\"", &["7:12: there is no upstream `apq`; did you mean `app`?"]),
         (
             "path = \"/\"",
-            &[
-                "6:1: the route says not what answers; add `upstream`, `respond`, `redirect` or `files`",
-            ],
+            &["6:1: the route says not what answers; add `upstream`, `respond`, `redirect` or \
+                 `files`"],
         ),
         (
             "upstream = \"app\"\nrespond = { status = 204, body = \"x\" }",
             &[
-                "8:11: a route has one of `upstream`, `respond`, `redirect` and `files`; keep one, or write \
-                 two routes",
+                "8:11: a route has one of `upstream`, `respond`, `redirect` and `files`; keep one, \
+                 or write two routes",
                 "8:34: a response with status 204 has no body; remove `body` or use status 200",
             ],
         ),

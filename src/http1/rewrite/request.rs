@@ -21,6 +21,10 @@ pub struct RequestRewrite<'a> {
     pub scheme: &'a str,
     /// The route's changes; they win over everything but framing.
     pub edits: &'a FieldEdits,
+    /// What is asked for, in place of what the client asked for.
+    pub target: Option<&'a [u8]>,
+    /// Whether it is asked for by GET, whatever the client did, and without a body; a HEAD stays.
+    pub as_get: bool,
     /// X-Request-Id for a request that has none.
     pub request_id: Option<&'a str>,
     /// Takes the place of what the request says of its trace.
@@ -32,9 +36,10 @@ pub struct RequestRewrite<'a> {
 pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
     out.reserve(head.len + RESERVE);
     let mut sheet = Sheet::new(out, how.edits);
-    request_line(&mut sheet, head);
+    request_line(&mut sheet, head, how);
     host(&mut sheet, head);
-    let (upgrade, modern) = (head.facts.upgrade, head.version == Version::Http11);
+    let upgrade = head.facts.upgrade && !how.as_get;
+    let modern = head.version == Version::Http11 && !how.as_get;
     let (survey, trusted) = (&head.survey, how.trusted);
     let max_forwards = head.max_forwards();
     sheet.copy(head.lines(), head.survey.marks, |name| match name {
@@ -57,8 +62,10 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
         put_decimal(sheet.out, hops.saturating_sub(1));
         sheet.put(b"\r\n");
     }
-    framing(&mut sheet, head);
-    connection(&mut sheet, head);
+    if !how.as_get {
+        framing(&mut sheet, head);
+    }
+    connection(&mut sheet, head, upgrade);
     forwarded(&mut sheet, head, how);
     sheet.via(head.version);
     if let Some(id) = how.request_id
@@ -80,9 +87,15 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
 
 /// An absolute target goes on in origin form: the server is no proxy (RFC 9112 §3.2.1).
 #[inline]
-fn request_line(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
-    sheet.put(head.method.as_bytes());
+fn request_line(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
+    let method = if how.as_get && !head.facts.is_head { "GET" } else { head.method };
+    sheet.put(method.as_bytes());
     sheet.put(b" ");
+    if let Some(target) = how.target {
+        sheet.put(target);
+        sheet.put(b" HTTP/1.1\r\n");
+        return;
+    }
     match head.target {
         Target::Origin(target) | Target::Authority(target) => sheet.put(target.as_bytes()),
         Target::Asterisk => sheet.put(b"*"),
@@ -120,8 +133,8 @@ fn framing(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
 
 /// Whoever sends TE or Upgrade must name it in Connection (RFC 9110 §10.1.4, §7.8).
 #[inline]
-fn connection(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>) {
-    match (head.facts.upgrade, head.survey.te_trailers) {
+fn connection(sheet: &mut Sheet<'_, '_>, head: &RequestHead<'_, '_>, upgrade: bool) {
+    match (upgrade, head.survey.te_trailers) {
         (false, false) => {}
         (true, false) => sheet.put(b"Connection: upgrade\r\n"),
         (false, true) => sheet.put(b"Connection: TE\r\nTE: trailers\r\n"),

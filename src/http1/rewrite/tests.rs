@@ -29,7 +29,19 @@ fn request(input: &str) -> String {
 fn request_from(input: &str, trusted: bool) -> String {
     let client_ip = Some([192, 0, 2, 10].into());
     let (scheme, edits, request_id, trace) = ("http", &no_edits(), None, None);
-    request_with(input, &RequestRewrite { client_ip, trusted, scheme, edits, request_id, trace })
+    request_with(
+        input,
+        &RequestRewrite {
+            client_ip,
+            trusted,
+            scheme,
+            edits,
+            target: None,
+            as_get: false,
+            request_id,
+            trace,
+        },
+    )
 }
 
 /// What every request gets from this client.
@@ -137,6 +149,8 @@ fn clients_and_ids() {
         trusted: ip.is_none() || ip == Some("2001:db8::1"),
         scheme: "https",
         edits,
+        target: None,
+        as_get: false,
         request_id: Some("id"),
         trace: None,
     };
@@ -175,7 +189,16 @@ fn request_edits() {
                     X-Forwarded-Proto: http\nx-b: new\nx-forwarded-for: hidden\nx-b: more";
     let client_ip = Some([192, 0, 2, 10].into());
     let (scheme, request_id, trace) = ("http", None, None);
-    let how = RequestRewrite { client_ip, trusted: false, scheme, edits, request_id, trace };
+    let how = RequestRewrite {
+        client_ip,
+        trusted: false,
+        scheme,
+        edits,
+        target: None,
+        as_get: false,
+        request_id,
+        trace,
+    };
     assert_eq!(request_with(input, &how), expected);
 }
 
@@ -192,7 +215,16 @@ fn a_new_trace_takes_the_place_of_what_was_said() {
     let with = |edits: &FieldEdits| {
         let (client_ip, trace) = (Some([192, 0, 2, 10].into()), Some(context));
         let (trusted, scheme, request_id) = (false, "http", None);
-        let how = RequestRewrite { client_ip, trusted, scheme, edits, request_id, trace };
+        let how = RequestRewrite {
+            client_ip,
+            trusted,
+            scheme,
+            edits,
+            target: None,
+            as_get: false,
+            request_id,
+            trace,
+        };
         request_with(input, &how)
     };
     let start = format!("GET / HTTP/1.1\nHost: a\nX-A: 1\n{ADDED}");

@@ -10,13 +10,16 @@ use std::borrow::Cow;
 
 use super::client::Client;
 use super::connection::Next;
+use super::content::{self, Stop};
 use super::kept::Kept;
+use super::passage::Passage;
 use super::reply::{self, Failure, Manner, Reply};
+use super::response::Failed;
 use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
-use crate::plan::{Action, ContentPlan, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
-use crate::route::{decode_file_path, encode_file_path, normalise};
+use crate::plan::{Action, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
+use crate::route::{decode_file_path, encode_file_path, normalise, put_escaped, put_target};
 
 use find::{Found, Search};
 pub use store::FileStore;
@@ -96,6 +99,8 @@ pub struct FileRequest {
     host: Option<String>,
     accepted: Accepted,
     conditions: Option<Box<Conditions>>,
+    /// The status of the answer, if it is the page of an error.
+    status: Option<u16>,
     /// Listings as JSON rather than as pages.
     wants_json: bool,
     /// The head, if fields of the response are made of it.
@@ -103,28 +108,48 @@ pub struct FileRequest {
 }
 
 impl FileRequest {
-    /// By a request with this head, of this route.
+    /// By a request with this head, of this route, to which it came by this passage.
     ///
     /// # Errors
     /// [`FileFault::Method`].
-    pub fn new(head: &RequestHead<'_, '_>, route: usize) -> Result<Box<FileRequest>, FileFault> {
-        if !matches!(head.method, "GET" | "HEAD") {
+    pub fn new(
+        head: &RequestHead<'_, '_>,
+        route: usize,
+        passage: Option<&Passage>,
+    ) -> Result<Box<FileRequest>, FileFault> {
+        let to_get = passage.is_some_and(|passage| passage.to_get);
+        if !to_get && !matches!(head.method, "GET" | "HEAD") {
             return Err(FileFault::Method);
         }
+        let status = passage.and_then(|passage| passage.status);
+        let path = match passage.and_then(|passage| passage.uri.as_deref()) {
+            Some(uri) => {
+                let mut path = Vec::new();
+                put_escaped(uri, &mut path);
+                // It is ASCII.
+                normalise(&String::from_utf8_lossy(&path)).into_owned()
+            }
+            None => normalise(head.path()).into_owned(),
+        };
+        let mut query = Vec::new();
+        put_target(Passage::args(passage, head), &mut query);
+        let query = String::from_utf8_lossy(&query).into_owned();
         Ok(Box::new(FileRequest {
             route,
-            path: normalise(head.path()).into_owned(),
-            query: head.query().map(str::to_owned),
+            path,
+            query: (!query.is_empty()).then_some(query),
             host: head.host.map(str::to_owned),
             accepted: head.accepted_codings(),
-            conditions: Conditions::of(head),
+            // The page of an error is whole, whatever the client has of it.
+            conditions: Conditions::of(head).filter(|_| status.is_none()),
+            status,
             wants_json: head.field("accept").is_some_and(prefers_json),
             kept: None,
         }))
     }
 
     /// Keeps the head if fields of the response may be made of it.
-    pub fn keep(&mut self, plan: &Plan, head: &[u8]) {
+    pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
         let Some(route) = plan.routes.get(self.route) else { return };
         let leads_on = match &route.action {
             Action::Files(files) => {
@@ -133,7 +158,7 @@ impl FileRequest {
             _ => false,
         };
         if leads_on || route.response_fields.fixed().is_none() {
-            self.kept = Some(Kept::new(head));
+            self.kept = Some(Kept::new(head, passage.cloned().map(Box::new)));
         }
     }
 
@@ -150,7 +175,8 @@ impl FileRequest {
         }
         let make = |head: &RequestHead<'_, '_>| {
             let (at, status) = (Some(route), Some(status));
-            let asked = Asked { client, plan, head, route: at, status };
+            let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
+            let asked = Asked { client, plan, head, route: at, passage, status };
             route.response_fields.make(&asked)
         };
         Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
@@ -167,7 +193,17 @@ fn prefers_json(accept: &[u8]) -> bool {
 pub async fn serve(client: &Client, trail: &Trail, asked: FileRequest, manner: Manner) -> Next {
     match answer(client, trail, asked, manner).await {
         Ok(next) => next,
-        Err(fault) => reply::fail(client, trail, &Failure::File(fault), manner).await,
+        Err(Failed::Answer(failure)) => reply::fail(client, trail, &failure, manner).await,
+        Err(_) => {
+            trail.client_left();
+            Next::Close
+        }
+    }
+}
+
+impl From<FileFault> for Failed {
+    fn from(fault: FileFault) -> Failed {
+        Failed::Answer(Failure::File(fault))
     }
 }
 
@@ -176,7 +212,7 @@ async fn answer(
     trail: &Trail,
     mut asked: FileRequest,
     manner: Manner,
-) -> Result<Next, FileFault> {
+) -> Result<Next, Failed> {
     let (plan, context) = (&trail.service.plan, &client.context);
     let default = FileCachePlan::default();
     let cache = plan.file_cache.as_ref().unwrap_or(&default);
@@ -188,16 +224,17 @@ async fn answer(
             Found::File(hit) => {
                 let response =
                     response::Response { client, plan, route, files, asked: &asked, manner };
-                return send::run(client, trail, response.of_file(&hit)?, limit).await;
+                return Ok(send::run(client, trail, response.of_file(&hit)?, limit).await?);
             }
             Found::Listing(path) => {
-                return listing::answer(client, trail, &asked, manner, (route, files), path).await;
+                let listed = (route, files);
+                return Ok(listing::answer(client, trail, &asked, manner, listed, path).await?);
             }
             Found::Directory => return Ok(to_directory(client, trail, route, &asked, manner).await),
-            Found::Elsewhere(path) => follow(client, trail, &mut asked, &path)?,
+            Found::Elsewhere(path) => follow(client, trail, &mut asked, &path).await?,
         }
     }
-    Err(FileFault::Astray)
+    Err(FileFault::Astray.into())
 }
 
 fn place(routes: &[RoutePlan], route: usize) -> Result<(&RoutePlan, &FilesPlan), FileFault> {
@@ -207,26 +244,37 @@ fn place(routes: &[RoutePlan], route: usize) -> Result<(&RoutePlan, &FilesPlan),
     }
 }
 
-/// Goes on with another path, and the route for it.
-fn follow(
+/// Goes on with another path, and the route for it, which may want a password of its own.
+async fn follow(
     client: &Client,
     trail: &Trail,
     asked: &mut FileRequest,
     path: &str,
-) -> Result<(), FileFault> {
+) -> Result<(), Failed> {
     let service = &trail.service;
-    let route = service.table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?;
-    let next = service.plan.routes.get(route).ok_or(FileFault::NotFound)?;
-    let shut_out = next.access.as_ref().is_some_and(|access| !access.allows(client.ip()));
-    // What is asked for there was not asked of this request.
-    let asks =
-        |content: &ContentPlan| content.basic_auth.is_some() || content.maintenance.is_some();
-    if shut_out || next.content.as_deref().is_some_and(asks) {
-        return Err(FileFault::Forbidden);
+    let table = service.table(&client.listener);
+    let index = table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?.route;
+    let route = service.plan.routes.get(index).ok_or(FileFault::NotFound)?;
+    if route.access.as_ref().is_some_and(|access| !access.allows(client.ip())) {
+        return Err(FileFault::Forbidden.into());
     }
-    trail.note(|record| record.route = Some(route as u32));
-    (asked.route, asked.path) = (route, normalise(path).into_owned());
+    if let (Some(content), true) = (&route.content, index != asked.route) {
+        let enter = |head: &RequestHead<'_, '_>| content::enter(client, trail, content, head);
+        let kept = asked.kept.as_ref().ok_or(FileFault::Astray)?;
+        kept.look(|head| enter(head).map_err(stopped)).ok_or(FileFault::Astray)??;
+        content::settle(client, trail).await?;
+    }
+    trail.note(|record| record.route = Some(index as u32));
+    (asked.route, asked.path) = (index, normalise(path).into_owned());
     Ok(())
+}
+
+/// What a route that `try` leads to has against the request. It has no page of its own for it.
+fn stopped(stop: Stop<'_>) -> Failed {
+    match stop {
+        Stop::Failure(failure) => Failed::Answer(failure),
+        Stop::Page { status, .. } => FileFault::Said(status).into(),
+    }
 }
 
 /// A directory was asked for without its slash: relative links in its page would lead astray.

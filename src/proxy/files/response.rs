@@ -80,6 +80,9 @@ impl Response<'_> {
         if !matches!(parts, Parts::Whole) {
             status = 206;
         }
+        if let (Some(instead), 200) = (self.asked.status, status) {
+            status = instead;
+        }
         let (now, date) = self.client.context.files.date(self.client.context.ring.now());
         let expires = self.expires(now, file.validators.modified);
         let mut fields: Vec<(&str, &str)> = Vec::with_capacity(10);

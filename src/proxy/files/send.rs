@@ -16,6 +16,8 @@ use super::store::{OpenFile, fault};
 use crate::http1::ByteRange;
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
+use crate::proxy::content;
+use crate::proxy::reply::OwnResponse;
 use crate::proxy::trail::Trail;
 use crate::ring::SendOp;
 use crate::telemetry::End;
@@ -62,13 +64,18 @@ pub async fn run(
     };
     let sent = if total <= SMALL {
         let bytes = sender.collect(head, body).await?;
+        let response = OwnResponse { status, bytes, body_len: total };
+        let OwnResponse { bytes, body_len, .. } = content::dress(trail, response, keep_alive);
         client.context.count(|counters| counters.copied += total);
         told();
-        let sent = sender.finish(client.stream.socket.send_bytes(bytes), total).await;
+        let sent = sender.finish(client.stream.socket.send_bytes(bytes), body_len).await;
         sent.map_err(|()| Broken::Gone)
     } else {
         told();
-        sender.in_parts(head, body).await
+        // Its head alone: a body that goes from the file to the socket is not compressed.
+        let response = OwnResponse { status, bytes: head, body_len: 0 };
+        let dressed = content::dress(trail, response, keep_alive);
+        sender.in_parts(dressed.bytes, body).await
     };
     client.context.count(|counters| counters.files += 1);
     Ok(match sent {

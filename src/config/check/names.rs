@@ -1,0 +1,68 @@
+//! Names that texts and error pages use: maps, and routes that are found by name.
+
+use std::collections::HashMap;
+
+use super::{duplicates, nearest};
+use crate::config::complaint::Complaints;
+use crate::config::file::{File, MapTable, PageWritten};
+use crate::plan::Term;
+
+/// Complains of names that are there twice or not at all, and of maps that need themselves.
+pub(super) fn check(file: &File, complaints: &Complaints) {
+    complaints.names.check(complaints);
+    let names = file.maps.iter().filter_map(|map| map.name.as_ref());
+    duplicates(names.map(|(name, _)| (name.value.clone(), name.spot)), |name, spot| {
+        complaints.error(spot, format!("there is already a map `{name}`"), "rename one");
+    });
+    circles(&file.maps, complaints);
+    pages(file, complaints);
+}
+
+/// A map whose value needs that value.
+fn circles(maps: &[MapTable], complaints: &Complaints) {
+    let needs: HashMap<u32, Vec<u32>> = maps
+        .iter()
+        .filter_map(|map| {
+            let plan = &map.plan;
+            let texts = plan.texts.iter().chain([&plan.from, &plan.default]);
+            let numbers = texts.flat_map(|text| text.terms()).filter_map(|term| match term {
+                Term::Named(number) => Some(*number),
+                _ => None,
+            });
+            Some((map.name.as_ref()?.1, numbers.collect()))
+        })
+        .collect();
+    for (name, number) in maps.iter().filter_map(|map| map.name.as_ref()) {
+        let mut seen = vec![*number];
+        let mut next = 0;
+        while let Some(at) = seen.get(next).copied() {
+            next += 1;
+            let further = needs.get(&at).into_iter().flatten();
+            if further.clone().any(|needed| needed == number) {
+                let what = format!("the map `{}` needs its own value", name.value);
+                complaints.error(name.spot, what, "look it up by something else");
+                break;
+            }
+            let new: Vec<u32> = further.filter(|needed| !seen.contains(needed)).copied().collect();
+            seen.extend(new);
+        }
+    }
+}
+
+/// Error pages name internal routes.
+fn pages(file: &File, complaints: &Complaints) {
+    let internal = file.routes.iter().filter(|route| route.internal);
+    let names: Vec<&str> = internal.filter_map(|route| route.name.as_deref()).collect();
+    let pages = file.routes.iter().flat_map(|route| &route.program.error_pages);
+    for page in pages {
+        let Some(PageWritten::Route(name)) = &page.to else { continue };
+        if names.contains(&name.value.as_str()) {
+            continue;
+        }
+        let remedy = match nearest(&name.value, &names) {
+            Some(near) => format!("did you mean `@{near}`?"),
+            None => format!("add a [[route]] with name = \"{}\" and internal = true", name.value),
+        };
+        complaints.error(name.spot, format!("there is no internal route `{}`", name.value), remedy);
+    }
+}

@@ -1,0 +1,224 @@
+//! From a request's head to the route that answers it, by way of all that may stand between.
+
+use super::answer::Own;
+use super::client::Client;
+use super::content::{self, Stop};
+use super::files::{self, FileRequest};
+use super::passage::Passage;
+use super::reply::{self, Failure};
+use super::scope::Asked;
+use super::steps;
+use super::trail::Trail;
+use super::{Service, admission};
+use crate::http1::{RequestFraming, RequestHead};
+use crate::plan::{Action, ErrorPage, PageAt, PageStatus, RoutePlan};
+use crate::route::{Found, put_escaped, put_location};
+
+/// How often the path of one request may change, as in nginx.
+const CHANGES_MAX: u8 = 10;
+
+/// A request to forward.
+#[derive(Clone, Copy)]
+pub struct Way {
+    /// The route's number.
+    pub route: usize,
+    /// That of its upstream.
+    pub group: usize,
+}
+
+/// A request that looks for its route.
+#[derive(Clone, Copy)]
+pub struct Traveller<'p, 'a> {
+    pub client: &'a Client,
+    pub trail: &'p Trail,
+    pub head: &'a RequestHead<'a, 'a>,
+}
+
+impl<'p> Traveller<'p, '_> {
+    /// The route of a request to forward and its upstream, or what answers it here.
+    ///
+    /// # Errors
+    /// The answer.
+    pub fn find(self, passage: &mut Option<Box<Passage>>) -> Result<Way, Own<'p>> {
+        admission::to_listener(self.client).map_err(Own::Failure)?;
+        let table = self.service().table(&self.client.listener);
+        let found = table.find(self.head.host, self.head.path());
+        let found = found.ok_or(Own::Failure(Failure::NoRoute))?;
+        let mut at = found.route;
+        match self.visit(found, &mut at, passage) {
+            Err(Own::Failure(failure)) => self.answer_error(failure, at, passage),
+            outcome => outcome,
+        }
+    }
+
+    /// What answers in place of a failure at the route with this number.
+    ///
+    /// # Errors
+    /// The answer: that failure, if the route has no page for it.
+    pub fn answer_error(
+        self,
+        failure: Failure,
+        at: usize,
+        passage: &mut Option<Box<Passage>>,
+    ) -> Result<Way, Own<'p>> {
+        let route = &self.service().plan.routes[at];
+        let again = passage.as_ref().is_some_and(|passage| passage.in_error_page);
+        let Some(page) = route.error_page(&failure).filter(|_| !again) else {
+            return Err(Own::Failure(failure));
+        };
+        reply::take_note(self.client, self.trail, &failure);
+        let state = passage.get_or_insert_default();
+        (state.in_error_page, state.internal) = (true, true);
+        state.status = match page.status {
+            PageStatus::OfError => Some(failure.status()),
+            PageStatus::Is(status) => Some(status),
+            PageStatus::OfPage => None,
+        };
+        let found = self.page(route, page, passage)?;
+        let mut at = at;
+        self.visit(found, &mut at, passage)
+    }
+
+    /// Where an error page is.
+    fn page(
+        self,
+        route: &'p RoutePlan,
+        page: &'p ErrorPage,
+        passage: &mut Option<Box<Passage>>,
+    ) -> Result<Found, Own<'p>> {
+        let asked = Asked { route: Some(route), passage: passage.as_deref(), ..self.asked() };
+        match &page.to {
+            PageAt::Route(route) => Ok(Found { route: *route, slash: false }),
+            PageAt::Uri(uri) => {
+                let mut location = Vec::new();
+                put_location(&uri.fill(&asked), &mut location);
+                let status = match page.status {
+                    PageStatus::Is(status @ (301 | 302 | 303 | 307 | 308)) => status,
+                    _ => 302,
+                };
+                Err(Own::Moved { route, status, location })
+            }
+            PageAt::Path(path) => {
+                let path = path.fill(&asked).into_owned();
+                let (uri, args) = match memchr::memchr(b'?', &path) {
+                    Some(at) => (&path[..at], &path[at + 1..]),
+                    None => (&path[..], &b""[..]),
+                };
+                let state = passage.get_or_insert_default();
+                state.uri = Some(uri.to_vec());
+                state.args = Some(args.to_vec());
+                state.to_get = true;
+                self.look_again(state)
+            }
+        }
+    }
+
+    /// Goes from route to route as their steps lead. `at`: the last one.
+    fn visit(
+        self,
+        mut found: Found,
+        at: &mut usize,
+        passage: &mut Option<Box<Passage>>,
+    ) -> Result<Way, Own<'p>> {
+        loop {
+            *at = found.route;
+            self.trail.note(|record| record.route = Some(found.route as u32));
+            let route = &self.service().plan.routes[found.route];
+            let inside = passage.as_ref().is_some_and(|passage| passage.internal);
+            if route.internal && !inside {
+                return Err(Own::Failure(Failure::NoRoute));
+            }
+            if found.slash {
+                return Err(Own::Slash { route });
+            }
+            if let Some(program) = &route.program {
+                Passage::enter(passage, program, self.head);
+                let asked = Asked { route: Some(route), ..self.asked() };
+                steps::take(route, &program.steps, &asked, passage)?;
+                if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
+                    found = self.look_again(passage)?;
+                    continue;
+                }
+            }
+            return self.settle(found.route, passage.as_deref());
+        }
+    }
+
+    /// The route for the path as it is now.
+    fn look_again(self, passage: &mut Passage) -> Result<Found, Own<'p>> {
+        passage.changes += 1;
+        if passage.changes > CHANGES_MAX {
+            return Err(Own::Failure(Failure::Circle));
+        }
+        (passage.internal, passage.look_again) = (true, false);
+        let mut path = Vec::new();
+        put_escaped(&Passage::uri(Some(passage), self.head), &mut path);
+        // It is ASCII.
+        let path = String::from_utf8_lossy(&path);
+        let table = self.service().table(&self.client.listener);
+        table.find(self.head.host, &path).ok_or(Own::Failure(Failure::NoRoute))
+    }
+
+    /// What the route with this number does with the request.
+    fn settle(self, index: usize, passage: Option<&Passage>) -> Result<Way, Own<'p>> {
+        let service = self.service();
+        let (head, route) = (self.head, &service.plan.routes[index]);
+        admission::to_route(self.client, service, route, head).map_err(Own::Failure)?;
+        match &route.content {
+            Some(plan) => {
+                content::enter(self.client, self.trail, plan, head).map_err(|stop| match stop {
+                    Stop::Failure(failure) => Own::Failure(failure),
+                    Stop::Page { status, page } => Own::Page { route, status, page },
+                })?;
+            }
+            // What the route before it wanted of the answer is not this one's affair.
+            None if passage.is_some() => drop(self.trail.visit.replace(None)),
+            None => {}
+        }
+        let to_get = passage.is_some_and(|passage| passage.to_get);
+        if let (RequestFraming::Length(n), Some(limit)) =
+            (head.facts.framing, route.limits.body_bytes)
+            && n > limit
+            && !to_get
+        {
+            return Err(Own::Failure(Failure::BodyTooLarge));
+        }
+        match &route.action {
+            // As nginx does: a server's answer would show what proxies have added to the request.
+            Action::Upstream(_) if head.method == "TRACE" && !to_get => {
+                Err(Own::Failure(Failure::Trace))
+            }
+            Action::Upstream(_) if head.max_forwards() == Some(0) && !to_get => {
+                Err(Own::Options { route, allow: reply::ALLOW })
+            }
+            Action::Upstream(group) => Ok(Way { route: index, group: *group }),
+            Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
+            Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
+            Action::Files(_) if head.method == "OPTIONS" && !to_get => {
+                Err(Own::Options { route, allow: files::ALLOW })
+            }
+            Action::Files(_) => Err(match FileRequest::new(head, index, passage) {
+                Ok(request) => Own::File(request),
+                Err(fault) => Own::Failure(Failure::File(fault)),
+            }),
+        }
+    }
+
+    fn service(&self) -> &'p Service {
+        &self.trail.service
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let plan = &self.trail.service.plan;
+        let (client, head) = (self.client, self.head);
+        Asked { client, plan, head, route: None, passage: None, status: None }
+    }
+}
+
+impl RoutePlan {
+    /// The page for a failure here.
+    fn error_page(&self, failure: &Failure) -> Option<&ErrorPage> {
+        let of_server = matches!(failure, Failure::Intercepted(_));
+        self.program.as_ref()?.error_page(failure.status(), of_server)
+    }
+}
