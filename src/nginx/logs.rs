@@ -203,6 +203,7 @@ pub(super) fn map(directive: &Directive, work: &Work<'_>) -> Option<Table> {
     table.text("name", &variable.to_ascii_lowercase());
     table.text("from", &work.names.text(from, work.complaints)?);
     let mut values = Vec::new();
+    let hostnames = directive.children().iter().any(|line| line.is("hostnames"));
     for line in directive.children() {
         match (line.name.text.as_str(), line.arguments.as_slice()) {
             ("hostnames", []) => table.put("hostnames", true),
@@ -214,6 +215,11 @@ pub(super) fn map(directive: &Directive, work: &Work<'_>) -> Option<Table> {
             }
             (key, [value]) => {
                 let value = work.names.text(value, work.complaints)?;
+                if let (true, Some(parent)) = (hostnames, key.strip_prefix('.')) {
+                    values.push(toml::list([parent, &value]));
+                    values.push(toml::list([&format!("*.{parent}"), &value]));
+                    continue;
+                }
                 let key = match (key.strip_prefix("~*"), key.strip_prefix('~')) {
                     (Some(text), _) => {
                         texts::expression(&line.name, text, true, work.complaints)?;

@@ -42,7 +42,12 @@ impl Named {
 }
 
 /// `error_pages`, as items of a TOML list.
-pub(super) fn of_errors(scope: &Scope<'_>, named: &Named, work: &Work<'_>) -> Vec<String> {
+pub(super) fn of_errors(
+    scope: &Scope<'_>,
+    named: &Named,
+    has_files: bool,
+    work: &Work<'_>,
+) -> Vec<String> {
     let servers = match scope.is_on("proxy_intercept_errors") {
         true => ", servers = true",
         false => "",
@@ -51,6 +56,11 @@ pub(super) fn of_errors(scope: &Scope<'_>, named: &Named, work: &Work<'_>) -> Ve
     let mut pages = Vec::new();
     for directive in scope.nearest(&["error_page"]) {
         let Some(page) = read_page(directive, named, work) else { continue };
+        if has_files && page.on.iter().any(|status| [403, 404, 405, 416].contains(status)) {
+            let why = "what becomes of a file that is not there has a built-in page";
+            work.refuse(directive, why, "write it into the locations that ask servers");
+            continue;
+        }
         // Of several pages for a status the first counts.
         let on: Vec<u16> = page.on.into_iter().filter(|status| !seen.contains(status)).collect();
         if on.is_empty() {
@@ -208,17 +218,35 @@ fn tries(directive: &Directive, named: &Named, work: &Work<'_>) -> Option<Vec<St
     let (last, words) = directive.arguments.split_last()?;
     let mut items = Vec::new();
     for word in words {
-        items.push(work.names.text(word, work.complaints)?);
+        if word.text.replace("${uri}", "").replace("$uri", "").contains('$') {
+            let what = format!("`{}` in `try_files` is not honoured", word.text);
+            work.complaints.error(word.place, what, "only `$uri` may vary");
+            return None;
+        }
+        items.push(word.text.clone());
     }
-    let text = work.names.text(last, work.complaints)?;
-    if let Some(status) = text.strip_prefix('=')
-        && !status.parse::<u16>().is_ok_and(is_status)
-    {
-        let what = format!("`{text}` is no status");
-        work.complaints.error(last.place, what, "write such as `=404`");
-        return None;
+    let text = last.text.as_str();
+    let refuse = |what: String, remedy: &str| {
+        work.complaints.error(last.place, what, remedy);
+        None
+    };
+    match text.strip_prefix('=') {
+        Some(status) if status.parse::<u16>().is_ok_and(|code| (400..600).contains(&code)) => {}
+        Some(_) => {
+            return refuse(format!("`{text}` is no status of an error"), "write such as `=404`");
+        }
+        None if text.starts_with('@') => {
+            let text = named.lead(last, text.to_owned(), work)?;
+            let remedy = "give the files a location of their own, such as `/assets/`";
+            return refuse(format!("`{text}` in `try_files` is not honoured yet"), remedy);
+        }
+        None if !text.starts_with('/') || text.contains(['$', '?']) => {
+            let remedy = "end with a path such as `/index.html`, or with a status";
+            return refuse(format!("`{text}` at the end of `try_files` is not honoured"), remedy);
+        }
+        None => {}
     }
-    items.push(named.lead(last, text, work)?);
+    items.push(text.to_owned());
     Some(items)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn returned(
     table.text("path", "/");
     let steps = Vec::new();
     return_or_steps(scope, steps, Level::Server, entrance, &mut table, work);
-    finish(scope, named, &mut table, work);
+    finish(scope, named, false, &mut table, work);
     table
 }
 
@@ -77,7 +77,8 @@ pub(super) fn of_location(
             action(location, entrance, named, Vec::new(), &mut table, work);
         }
     }
-    finish(scope, named, &mut table, work);
+    let has_files = table.has("route.files");
+    finish(scope, named, has_files, &mut table, work);
     table
 }
 
@@ -113,8 +114,9 @@ fn return_or_steps(
     let media = steps::media(scope);
     steps.extend(steps::all(before, level, &entrance.origin, media, work));
     let answer = end.and_then(|end| steps::read_return(end, &entrance.origin, work));
-    if let Some(Return::Status(444)) = answer {
-        steps.push("{ return = 444 }".to_owned());
+    // Only as a step it goes through `error_pages`, or closes the connection.
+    if let Some(Return::Status(status @ 300..)) = answer {
+        steps.push(format!("{{ return = {status} }}"));
     }
     if !steps.is_empty() {
         table.rows("steps", &steps);
@@ -133,9 +135,13 @@ fn return_or_steps(
             ];
             table.put("respond", toml::inline(&pairs));
         }
+        Some(Return::Status(status @ (204 | 205))) => {
+            table.put("respond", format!("{{ status = {status} }}"));
+        }
         Some(Return::Status(status)) => {
             let status = if status == 444 { 404 } else { status };
-            table.put("respond", format!("{{ status = {status} }}"));
+            let media = toml::text(steps::media(scope));
+            table.put("respond", format!("{{ status = {status}, content_type = {media} }}"));
         }
         None => {}
     }
@@ -244,7 +250,7 @@ fn timeouts(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
 }
 
 /// What every kind of route has.
-fn finish(scope: &Scope<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
+fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, work: &Work<'_>) {
     access::addresses(scope, table, work);
     let limited = work.rates.of_route(scope, work);
     if !limited.is_empty() {
@@ -258,7 +264,7 @@ fn finish(scope: &Scope<'_>, named: &Named, table: &mut Table, work: &Work<'_>) 
     if logs::of_scope(scope, work).is_none() && scope.one("access_log").is_some() {
         table.put("access_log", false);
     }
-    let errors = pages::of_errors(scope, named, work);
+    let errors = pages::of_errors(scope, named, has_files, work);
     if !errors.is_empty() {
         table.rows("error_pages", &errors);
     }

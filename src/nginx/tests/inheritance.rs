@@ -30,7 +30,7 @@ fn fields_for_clients_are_taken_all_or_none() {
 #[test]
 fn lists_and_values_of_outer_blocks_hold_until_they_are_replaced() {
     let text = accept(
-        "root /outer; index a.html; error_page 404 /404.html; client_max_body_size 2m;
+        "root /outer; index a.html; error_page 503 /503.html; client_max_body_size 2m;
          allow 10.0.0.0/8; deny all;
          server { listen 80;
            location /taken { }
@@ -40,7 +40,7 @@ fn lists_and_values_of_outer_blocks_hold_until_they_are_replaced() {
     );
     assert_has(&text, "body = \"2MiB\"");
     let (taken, own) = (part(&text, "/taken"), part(&text, "/own"));
-    for line in ["root = \"/outer\"", "index = [\"a.html\"]", "on = [404]", "allow = [\"10."] {
+    for line in ["root = \"/outer\"", "index = [\"a.html\"]", "on = [503]", "allow = [\"10."] {
         assert!(taken.contains(line), "{line}\n{taken}");
         assert!(!own.contains(line), "{line}\n{own}");
     }

@@ -141,7 +141,11 @@ fn a_return_ends_it() {
             "return 200 'it is $host';",
             r#"respond = { status = 200, body = "it is $host", content_type = "text/plain" }"#,
         ),
-        ("return 404;", "respond = { status = 404 }"),
+        (
+            "return 404;",
+            "{ return = 404 },\n]\nrespond = { status = 404, content_type = \"text/plain\" }",
+        ),
+        ("return 204;", "respond = { status = 204 }"),
     ];
     for (line, expected) in table {
         assert_has(&accept_server(line), expected);
@@ -167,7 +171,8 @@ fn servers_share_addresses_by_name() {
         ("host = \"c.*\"", 203),
         (r"host = '~(?i)^(?<sub>.+)\.d$'", 204),
     ] {
-        let path = format!("{host}\npath = \"/\"\nrespond = {{ status = {status} }}");
+        let media = if status == 204 { "" } else { ", content_type = \"text/plain\"" };
+        let path = format!("{host}\npath = \"/\"\nrespond = {{ status = {status}{media} }}");
         assert_has(&text, &path);
     }
     assert!(!text.contains("listeners"), "all servers are behind the only address:\n{text}");
@@ -182,7 +187,11 @@ fn servers_on_different_addresses_are_told_apart() {
          server { listen 82; server_name a.example; return 203; }",
     );
     assert_has(&text, "name = \"0.0.0.0-82\"\naddress = \"0.0.0.0:82\"");
-    assert_has(&text, "listeners = [\"0.0.0.0-81\"]\npath = \"/\"\nrespond = { status = 201 }");
+    assert_has(
+        &text,
+        "listeners = [\"0.0.0.0-81\"]\npath = \"/\"\nrespond = { status = 201, \
+         content_type",
+    );
     assert_has(&text, "listeners = [\"0.0.0.0-82\", \"unix-run-x.sock\"]\npath = \"/\"");
     assert_has(&text, "listeners = [\"0.0.0.0-82\"]\nhost = \"a.example\"");
 }
@@ -218,10 +227,11 @@ fn files_and_pages() {
     let text = accept(
         "types { text/html html htm; text/css css; } default_type application/octet-stream;
          server { listen 80; root /var/www; index index.html index.htm;
-           error_page 500 502 /50x.html; error_page 404 = @app; error_page 403 =200 /ok;
-           proxy_intercept_errors on;
+
            location / { try_files $uri $uri/ /index.html; autoindex on; }
            location /static/ { alias /srv/static/; expires 30d; }
+           location /app { proxy_pass http://a; proxy_intercept_errors on;
+             error_page 500 502 /50x.html; error_page 404 = @app; error_page 403 =200 /ok; }
            location @app { proxy_pass http://a; } }",
     );
     assert_has(
@@ -252,7 +262,7 @@ fn files_and_pages() {
 fn maps_keep_their_keys() {
     let text = accept(
         "map $http_upgrade $connection_upgrade { default upgrade; '' close; }
-         map $host $kind { hostnames; *.example.com x; ~*^a(.)$ b$1; \\default y; }
+         map $host $kind { hostnames; *.example.com x; .both y; ~*^a(.)$ b$1; \\default y; }
          server { listen 80; return 200 $kind$connection_upgrade; }",
     );
     assert_has(
@@ -269,6 +279,8 @@ fn maps_keep_their_keys() {
         r#"hostnames = true
            values = [
            ["*.example.com", "x"],
+           ["both", "y"],
+           ["*.both", "y"],
            ["~*^a(.)$", "b$1"],
            ["default", "y"],
            ]"#,
