@@ -116,7 +116,9 @@ fn clients_are_sent_elsewhere(tier: Tier) {
           { rewrite = "^/p/(.*)$", to = "/q/$1?new=1", then = "permanent" },
           { rewrite = "^/out/(.*)$", to = "https://out.example/$1" },
           { rewrite = "^/scheme$", to = "$scheme://$host/x?" },
-          { if = "$uri", is = "/moved", then = [{ return = 308, to = "https://$host$request_uri" }] },
+          { if = "$uri", is = "/moved", then = [
+            { return = 308, to = "https://$host$request_uri" },
+          ] },
           { if = "$uri", is = "/text", then = [{ return = 200, body = "hi $arg_n" }] },
         ]
         "#,
@@ -150,8 +152,12 @@ fn conditions_decide(tier: Tier) {
           { if = "$arg_set", then = [{ set = "seen", to = "$seen set" }] },
           { if = "$arg_is", is = "$arg_same", then = [{ set = "seen", to = "$seen is" }] },
           { if = "$arg_is_not", is_not = "", then = [{ set = "seen", to = "$seen is_not" }] },
-          { if = "$http_user_agent", matches = "*MSIE (\\d)", then = [{ set = "seen", to = "$seen IE$1" }] },
-          { if = "$http_user_agent", matches_not = "Mo", then = [{ set = "seen", to = "$seen other" }] },
+          { if = "$http_user_agent", matches = "*MSIE (\\d)", then = [
+            { set = "seen", to = "$seen IE$1" },
+          ] },
+          { if = "$http_user_agent", matches_not = "Mo", then = [
+            { set = "seen", to = "$seen other" },
+          ] },
           { file = "HERE/Cargo.toml", then = [{ set = "seen", to = "$seen file" }] },
           { file = "HERE/src", then = [{ set = "seen", to = "$seen wrong" }] },
           { directory = "HERE$arg_dir", then = [{ set = "seen", to = "$seen directory" }] },
@@ -225,7 +231,9 @@ fn maps_give_values(tier: Tier) {
         from = "$host"
         hostnames = true
         default = "$default_site"
-        values = [["a.example", "A"], ["*.example", "star"], ['~^(?<who>\w+)\.users$', "of $who $1"]]
+        values = [
+          ["a.example", "A"], ["*.example", "star"], ['~^(?<who>\w+)\.users$', "of $who $1"],
+        ]
         [[map]]
         name = "default_site"
         from = "$connection_upgrade"

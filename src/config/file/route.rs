@@ -212,8 +212,8 @@ fn read_path(fields: &mut Fields<'_>) -> PathWritten {
     for (key, read) in PATHS {
         let Some(field) = fields.get(key) else { continue };
         if found.is_some() {
-            let what = "a route has one of `path`, `path_exact`, `path_start`, `path_start_first` and \
-                        `path_regex`";
+            let what = "a route has one of `path`, `path_exact`, `path_start`, \
+                        `path_start_first` and `path_regex`";
             field.complain(what, "keep one, or write two routes");
         }
         let text = field.text();

@@ -59,8 +59,8 @@ impl HistogramLog {
         interval.routes().for_each(|(_, route)| self.latency.merge(&route.latency));
     }
 
-    /// Ends an interval that has lasted long enough at `now`, which counts from `epoch`, a time since
-    /// 1970.
+    /// Ends an interval that has lasted long enough at `now`, which counts from `epoch`, a time
+    /// since 1970.
     pub fn write_if_due(&mut self, now: Duration, epoch: Duration) {
         if now.saturating_sub(self.from) >= self.interval {
             self.write(now, epoch);
