@@ -10,6 +10,7 @@
 //! | 1 | [`balance`] | server states to choice |
 //! | 1 | [`guard`] | who may come in, how many, how often |
 //! | 1 | [`telemetry`] | counters and latency histograms |
+//! | 1 | [`nginx`] | nginx.conf to TOML |
 //! | 1 | [`ring`] | the kernel; all `unsafe` in `ring::sys` |
 //! | 2 | [`plan`] | validated, immutable configuration |
 //! | 2 | [`transport`] | a byte stream to a peer |
@@ -28,6 +29,7 @@ pub mod config;
 pub mod control;
 pub mod guard;
 pub mod http1;
+pub mod nginx;
 pub mod plan;
 pub mod proxy;
 pub mod ring;

@@ -9,17 +9,18 @@ use std::path::Path;
 
 /// Each room and what it may import: no room with an equal or larger number, so the table is in
 /// layers and knows no circles.
-const ROOMS: [Room; 14] = [
+const ROOMS: [Room; 15] = [
     room("http1", 1, Imports::Only(&[])),
     room("route", 1, Imports::Only(&[])),
     room("balance", 1, Imports::Only(&[])),
     room("guard", 1, Imports::Only(&[])),
     room("telemetry", 1, Imports::Only(&[])),
+    room("nginx", 1, Imports::Only(&[])),
     room("ring", 1, Imports::Only(&[])),
     // `http1` for the field edits that a route makes.
     room("plan", 2, Imports::Only(&["http1", "route", "balance", "guard"])),
     room("transport", 2, Imports::Only(&["ring"])),
-    room("config", 3, Imports::Only(&["plan", "route", "balance", "guard"])),
+    room("config", 3, Imports::Only(&["plan", "route", "balance", "guard", "nginx"])),
     room("upstream", 3, Imports::Only(&["plan", "balance", "transport", "ring", "telemetry"])),
     room("proxy", 4, Imports::LowerBut("config")),
     room("shard", 5, Imports::LowerBut("config")),

@@ -1,27 +1,28 @@
 //! `corelane check`: says whether a configuration would be accepted, as `nginx -t` does.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, Complaint, Machine};
+use crate::config::{self, Complaint, Machine, Origin};
 
-/// Loads the configuration at `path` as a start on `machine` would.
+/// Loads a configuration as a start on `machine` would.
 ///
 /// One line on standard output and success if it is accepted; else every complaint on standard
 /// error, then their number.
-pub fn check(path: &Path, machine: &Machine) -> ExitCode {
-    let name = path.display();
+pub fn check(origin: &Origin, machine: &Machine) -> ExitCode {
     // What cannot be written because the reader has gone is not worth a panic: the exit code
     // still tells.
     let mut stderr = io::stderr().lock();
-    match config::load(path, machine) {
+    match config::load(origin, machine) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                let _ = writeln!(stderr, "{}", warning_line(warning));
+                let _ = writeln!(stderr, "{}", marked("warning", warning));
+            }
+            for note in &loaded.notes {
+                let _ = writeln!(stderr, "{}", marked("note", note));
             }
             let summary = &loaded.summary;
-            let _ = writeln!(io::stdout(), "configuration file {name} is ok: {summary}");
+            let _ = writeln!(io::stdout(), "configuration file {origin} is ok: {summary}");
             ExitCode::SUCCESS
         }
         Err(complaints) => {
@@ -30,15 +31,15 @@ pub fn check(path: &Path, machine: &Machine) -> ExitCode {
             }
             let count = complaints.len();
             let errors = if count == 1 { "error" } else { "errors" };
-            let _ = writeln!(stderr, "configuration file {name} is refused: {count} {errors}");
+            let _ = writeln!(stderr, "configuration file {origin} is refused: {count} {errors}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// A warning, marked so that nobody takes it for the reason of a failure.
-fn warning_line(warning: &Complaint) -> String {
-    let mut marked = warning.clone();
-    marked.what = format!("warning: {}", warning.what);
+/// A remark, marked so that nobody takes it for the reason of a failure.
+fn marked(mark: &str, remark: &Complaint) -> String {
+    let mut marked = remark.clone();
+    marked.what = format!("{mark}: {}", remark.what);
     marked.to_string()
 }

@@ -4,6 +4,7 @@ mod check;
 mod ctl;
 mod demo;
 mod doctor;
+mod import;
 mod logging;
 mod origin;
 mod run;
@@ -13,6 +14,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Origin;
 
 /// A reverse proxy and load balancer for Linux: one executor per core, io_uring, splice.
 #[derive(Parser)]
@@ -30,6 +33,8 @@ enum Command {
     Run(ConfigFile),
     /// Check a configuration as `nginx -t` does: exit 0, or every error and exit 1.
     Check(ConfigFile),
+    /// Write what an nginx.conf says as a configuration of our own, with comments.
+    Import(import::Options),
     /// Ask a running proxy, and change it, at its admin address.
     Ctl(ctl::Options),
     /// Have a running proxy read its configuration again; exit 1 and the errors if it is refused.
@@ -47,6 +52,18 @@ struct ConfigFile {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", default_value = "config.toml")]
     config: PathBuf,
+    /// An nginx.conf to read in its place.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    nginx: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn origin(self) -> Origin {
+        match self.nginx {
+            Some(path) => Origin::Nginx(path),
+            None => Origin::Toml(self.config),
+        }
+    }
 }
 
 /// Reads the command line, runs the command and says how it went: 0, or 1 after one clear sentence
@@ -58,8 +75,9 @@ pub fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or(Command::Run(arguments.run)) {
-        Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => return check::check(&file.config, &crate::control::machine()),
+        Command::Run(file) => run::run(&file.origin()),
+        Command::Check(file) => return check::check(&file.origin(), &crate::control::machine()),
+        Command::Import(options) => return import::import(&options, &crate::control::machine()),
         Command::Ctl(options) => return ctl::ctl(&options),
         Command::Reload(options) => return ctl::reload(&options),
         Command::Top(options) => return top::top(&options),

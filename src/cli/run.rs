@@ -1,29 +1,27 @@
 //! `corelane run`.
 
-use std::path::Path;
-
 use super::logging;
-use crate::config;
+use crate::config::{self, Origin};
 use crate::control;
 use crate::plan::Plan;
 
-/// Serves what `path` describes until a signal asks to stop.
+/// Serves what a configuration describes until a signal asks to stop.
 ///
 /// # Errors
 /// What is wrong and how to mend it.
-pub fn run(path: &Path) -> Result<(), String> {
-    let mut loaded = config::load(path, &control::machine()).map_err(|complaints| {
+pub fn run(origin: &Origin) -> Result<(), String> {
+    let mut loaded = config::load(origin, &control::machine()).map_err(|complaints| {
         for complaint in &complaints {
             eprintln!("{complaint}");
         }
-        format!("{} is refused: {} error(s)", path.display(), complaints.len())
+        format!("{origin} is refused: {} error(s)", complaints.len())
     })?;
     let (log, written_log) = logging::start(&loaded.log)?;
     let written = std::mem::take(&mut loaded.written);
     let plan = accept(loaded);
-    let path = path.to_owned();
+    let origin = origin.clone();
     let again = move || {
-        let loaded = config::load(&path, &control::machine());
+        let loaded = config::load(&origin, &control::machine());
         let lines = |complaints: Vec<config::Complaint>| {
             complaints.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
@@ -44,6 +42,10 @@ pub fn run(path: &Path) -> Result<(), String> {
 fn accept(loaded: config::Loaded) -> Plan {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    if !loaded.notes.is_empty() {
+        let notes = loaded.notes.len();
+        tracing::info!(notes, "`corelane check --nginx` lists what of nginx.conf is not needed");
     }
     loaded.plan
 }

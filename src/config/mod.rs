@@ -13,6 +13,7 @@ mod content_files;
 mod edits;
 mod fields;
 mod file;
+mod from_nginx;
 mod include;
 mod names;
 mod quantity;
@@ -25,10 +26,12 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use complaint::Complaint;
+pub use from_nginx::translated;
 pub use servers_file::servers_from_text;
 pub use written::{Written, WrittenFile};
 
@@ -50,6 +53,32 @@ pub struct Loaded {
     pub written: Written,
     /// What is allowed but hardly meant, such as an upstream that no route uses.
     pub warnings: Vec<Complaint>,
+    /// Of an nginx.conf: what is not needed, or differs without harm, and why.
+    pub notes: Vec<Complaint>,
+}
+
+/// Where a configuration is read from, at a start and at each reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file of our own.
+    Toml(PathBuf),
+    /// An nginx.conf.
+    Nginx(PathBuf),
+}
+
+impl Origin {
+    /// The main file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Origin::Toml(path) | Origin::Nginx(path) => path,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path().display())
+    }
 }
 
 /// `[log]`.
@@ -86,7 +115,11 @@ impl Machine {
 }
 
 /// Reads a configuration file and the files it includes.
-pub fn load(path: &Path, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
+pub fn load(origin: &Origin, machine: &Machine) -> Result<Loaded, Vec<Complaint>> {
+    let path = match origin {
+        Origin::Toml(path) => path,
+        Origin::Nginx(path) => return from_nginx::load(path, machine),
+    };
     let name = path.display().to_string();
     match fs::read_to_string(path) {
         Ok(text) => from_text(&text, &name, machine),
@@ -132,6 +165,7 @@ pub fn from_text(text: &str, name: &str, machine: &Machine) -> Result<Loaded, Ve
         log: LogSettings { level: file.log.level.unwrap_or("info"), levels: file.log.levels },
         written: sources.written(read_so_far),
         warnings: complaints.into_warnings(&sources),
+        notes: Vec::new(),
     })
 }
 

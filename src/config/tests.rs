@@ -258,7 +258,8 @@ fn included_files_add_to_the_main_one() {
         ("sites/.hidden.toml", "not TOML"),
         ("sites/folder.toml/x", "not TOML"),
     ]);
-    let loaded = load(&folder.path().join("main.toml"), &machine()).expect("accepted");
+    let loaded =
+        load(&Origin::Toml(folder.path().join("main.toml")), &machine()).expect("accepted");
     let names: Vec<&str> = loaded.plan.routes.iter().map(|route| &route.name[..]).collect();
     assert_eq!(names, ["a", "b"]);
 }
@@ -269,7 +270,8 @@ fn mistakes_in_included_files_are_found_there() {
         ("main.toml", &format!("include = [\"a.toml\", \"*.none\", \"m*.toml\"]\n{LISTENER}")),
         ("a.toml", "[timeouts]\n[[route]]\nupstream = \"app\"\nhots = \"a\"\n"),
     ]);
-    let complaints = load(&folder.path().join("main.toml"), &machine()).expect_err("refused");
+    let complaints =
+        load(&Origin::Toml(folder.path().join("main.toml")), &machine()).expect_err("refused");
     let name = |complaint: &Complaint| {
         let folder = format!("{}/", folder.path().display());
         complaint.to_string().replace(&folder, "")
@@ -289,7 +291,8 @@ fn mistakes_in_included_files_are_found_there() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let complaints = load(Path::new("/nowhere/x.toml"), &machine()).expect_err("refused");
+    let complaints =
+        load(&Origin::Toml("/nowhere/x.toml".into()), &machine()).expect_err("refused");
     assert_eq!(complaints.len(), 1);
     let line = complaints[0].to_string();
     assert!(line.starts_with("/nowhere/x.toml: the file cannot be read: "), "{line}");

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::refused::check_parts;
 use super::{LISTENER, ROUTE, UPSTREAM, accept, machine};
+use crate::config::Origin;
 use crate::config::{admin, load};
 use crate::plan::{Address, AdminPlan};
 
@@ -99,7 +100,7 @@ fn a_tokens_file_is_beside_the_configuration() {
     std::fs::write(&token, format!("{TOKEN}\n")).expect("a file");
     let loaded = |mode| {
         std::fs::set_permissions(&token, PermissionsExt::from_mode(mode)).expect("its owner");
-        load(&file, &machine()).expect("accepted")
+        load(&Origin::Toml(file.clone()), &machine()).expect("accepted")
     };
     let plan = loaded(0o600).plan.admin.expect("an admin address");
     assert_eq!(plan.token.expect("a token").reveal(), TOKEN);
@@ -107,7 +108,7 @@ fn a_tokens_file_is_beside_the_configuration() {
     let warning = loaded(0o644).warnings[0].to_string();
     assert!(warning.contains("every user of this machine may read"), "{warning}");
     std::fs::write(&token, "short\n").expect("a file");
-    let refused = load(&file, &machine()).expect_err("no token");
+    let refused = load(&Origin::Toml(file.clone()), &machine()).expect_err("no token");
     assert!(refused[0].to_string().contains("/token` holds no token; write 16"), "{}", refused[0]);
 }
 

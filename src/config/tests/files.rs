@@ -96,7 +96,8 @@ fn the_root_is_looked_at() {
                  [route.files]\nroot = \"nowhere\"\n[[route]]\npath = \"/c\"\n\
                  [route.files]\nroot = \"a.toml\"\n";
     let folder = folder(&[("main.toml", &main), ("sites/a.toml", route), ("sites/www/x", "")]);
-    let loaded = load(&folder.path().join("main.toml"), &machine()).expect("accepted");
+    let loaded =
+        load(&Origin::Toml(folder.path().join("main.toml")), &machine()).expect("accepted");
     let Action::Files(files) = &loaded.plan.routes[0].action else { panic!("no files") };
     assert_eq!(*files.place.folder(), folder.path().join("sites/www"));
     let lines: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();

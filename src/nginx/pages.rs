@@ -1,0 +1,367 @@
+//! `error_page`, files and how they are sent.
+
+use std::path::Path;
+
+use super::quantity::{milliseconds, size_text, time_text};
+use super::scope::Scope;
+use super::toml::{self, Table};
+use super::tree::{Directive, Word};
+use super::work::Work;
+
+/// Names of named locations in the text that comes out: nginx has them for each server, Corelane
+/// for all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    names: Vec<(String, String)>,
+}
+
+impl Named {
+    /// Adds `@name` as `name`.
+    pub fn add(&mut self, written: &str, name: String) {
+        self.names.push((written.to_owned(), name));
+    }
+
+    /// What `@name` is called.
+    pub fn name(&self, written: &str) -> Option<&str> {
+        let found = self.names.iter().find(|(known, _)| known == written);
+        found.map(|(_, name)| name.as_str())
+    }
+
+    /// A path or URL as it is, `@name` as it is called. Complains of one that is not there.
+    fn lead(&self, word: &Word, text: String, work: &Work<'_>) -> Option<String> {
+        if !text.starts_with('@') {
+            return Some(text);
+        }
+        if let Some(name) = self.name(&text) {
+            return Some(format!("@{name}"));
+        }
+        let what = format!("the server has no location `{text}`");
+        work.complaints.error(word.place, what, format!("add `location {text} {{ … }}`"));
+        None
+    }
+}
+
+/// `error_pages`, as items of a TOML list.
+pub(super) fn of_errors(
+    scope: &Scope<'_>,
+    named: &Named,
+    has_files: bool,
+    work: &Work<'_>,
+) -> Vec<String> {
+    let servers = match scope.is_on("proxy_intercept_errors") {
+        true => ", servers = true",
+        false => "",
+    };
+    let mut seen = Vec::new();
+    let mut pages = Vec::new();
+    for directive in scope.nearest(&["error_page"]) {
+        let Some(page) = read_page(directive, named, work) else { continue };
+        if has_files && page.on.iter().any(|status| [403, 404, 405, 416].contains(status)) {
+            let why = "what becomes of a file that is not there has a built-in page";
+            work.refuse(directive, why, "write it into the locations that ask servers");
+            continue;
+        }
+        // Of several pages for a status the first counts.
+        let on: Vec<u16> = page.on.into_iter().filter(|status| !seen.contains(status)).collect();
+        if on.is_empty() {
+            continue;
+        }
+        seen.extend(&on);
+        let on: Vec<String> = on.iter().map(u16::to_string).collect();
+        let (on, to) = (on.join(", "), toml::text(&page.to));
+        let status = page.status.map(|status| format!(", status = {status}")).unwrap_or_default();
+        pages.push(format!("{{ on = [{on}], to = {to}{status}{servers} }}"));
+    }
+    pages
+}
+
+struct Page {
+    on: Vec<u16>,
+    to: String,
+    /// Written as it is in TOML.
+    status: Option<String>,
+}
+
+fn read_page(directive: &Directive, named: &Named, work: &Work<'_>) -> Option<Page> {
+    let (last, words) = directive.arguments.split_last()?;
+    let mut page = Page { on: Vec::new(), to: String::new(), status: None };
+    for word in words {
+        match (word.text.strip_prefix('='), word.text.parse::<u16>()) {
+            (Some(""), _) => page.status = Some("\"from_page\"".to_owned()),
+            (Some(status), _) if status.parse::<u16>().is_ok_and(is_status) => {
+                page.status = Some(status.to_owned());
+            }
+            // About TLS, which is not spoken here.
+            (None, Ok(495..=497)) => {}
+            (None, Ok(494)) => page.on.push(400),
+            (None, Ok(status)) if (300..600).contains(&status) && status != 499 => {
+                page.on.push(status);
+            }
+            _ => {
+                let what = format!("`{}` is no status of an error", word.text);
+                let remedy = "write such as `error_page 404 /404.html;`";
+                work.complaints.error(word.place, what, remedy);
+                return None;
+            }
+        }
+    }
+    let text = work.names.text(last, work.complaints)?;
+    page.to = named.lead(last, text, work)?;
+    Some(page)
+}
+
+fn is_status(status: u16) -> bool {
+    (200..600).contains(&status)
+}
+
+/// Whether anything says where files are.
+pub(super) fn has_root(scope: &Scope<'_>) -> bool {
+    scope.one("root").is_some() || scope.one("alias").is_some()
+}
+
+/// `[route.files]`, if it can be.
+pub(super) fn files(
+    scope: &Scope<'_>,
+    is_regex: bool,
+    named: &Named,
+    table: &mut Table,
+    work: &Work<'_>,
+) {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let Some((key, folder)) = folder(scope, is_regex, work) else { return };
+    lines.push((key.to_owned(), toml::text(&folder)));
+    let index = scope.nearest(&["index"]);
+    let names: Vec<&Word> = index.iter().flat_map(|directive| &directive.arguments).collect();
+    for word in &names {
+        if word.text.contains('$') || word.text.contains('/') {
+            let what = format!("the index `{}` is not honoured", word.text);
+            work.complaints.error(word.place, what, "write names of files, and use `try_files`");
+        }
+    }
+    match names.is_empty() {
+        true => lines.push(("index".to_owned(), toml::list(["index.html"]))),
+        false => {
+            let names = names.iter().map(|word| word.text.as_str());
+            lines.push(("index".to_owned(), toml::list(names)));
+        }
+    }
+    if let Some(tried) = scope.own("try_files").next() {
+        let Some(items) = tries(tried, named, work) else { return };
+        lines.push(("try".to_owned(), toml::list(items)));
+    }
+    if scope.is_on("autoindex") {
+        let format = scope.one("autoindex_format");
+        let listing = match format.map_or("html", |format| format.argument(0)) {
+            "html" => "true",
+            "json" => "\"json\"",
+            _ => {
+                if let Some(format) = format {
+                    let instead = "write `html` or `json`";
+                    work.refuse(format, "listings are HTML or JSON", instead);
+                }
+                "true"
+            }
+        };
+        lines.push(("listing".to_owned(), listing.to_owned()));
+    }
+    match scope.value("gzip_static") {
+        "" | "off" => {}
+        "on" => lines.push(("precompressed".to_owned(), toml::list(["gzip"]))),
+        _ => {
+            if let Some(directive) = scope.one("gzip_static") {
+                work.refuse(directive, "clients are asked what they understand", "write `on`");
+            }
+        }
+    }
+    if let Some(time) = expires(scope, work) {
+        lines.push(("expires".to_owned(), time));
+    }
+    if scope.value("etag") == "off" {
+        lines.push(("etag".to_owned(), "false".to_owned()));
+    }
+    symlinks(scope, &mut lines, work);
+    charset(scope, &mut lines, work);
+    // nginx serves files whose names begin with a dot.
+    lines.push(("hidden".to_owned(), "true".to_owned()));
+    let own = media(scope).into_iter().zip(media(&work.http));
+    lines.extend(own.filter(|(own, outer)| own != outer).map(|(own, _)| own));
+    table.below("route.files", &lines);
+}
+
+/// `root` or `alias` and the folder it names.
+fn folder(scope: &Scope<'_>, is_regex: bool, work: &Work<'_>) -> Option<(&'static str, String)> {
+    let directive = scope.nearest(&["root", "alias"]).first().copied()?;
+    let word = directive.arguments.first()?;
+    let key = if directive.is("alias") { "alias" } else { "root" };
+    if word.text.contains('$') {
+        let why = "a folder is opened once, not for each request";
+        work.refuse(directive, why, "write a server or a location for each");
+        return None;
+    }
+    if is_regex && key == "alias" {
+        let why = "an expression has no path that an alias could take the place of";
+        work.refuse(directive, why, "use `root`, or a location with a path");
+        return None;
+    }
+    let path = Path::new(&word.text);
+    let whole = work.surroundings.prefix.join(path);
+    if path.is_relative() {
+        let what = format!("`{}` is relative", word.text);
+        let why = format!("taken as {}, below nginx's prefix", whole.display());
+        work.complaints.note(word.place, what, why);
+    }
+    Some((key, whole.display().to_string()))
+}
+
+/// What `try_files` tries.
+fn tries(directive: &Directive, named: &Named, work: &Work<'_>) -> Option<Vec<String>> {
+    let (last, words) = directive.arguments.split_last()?;
+    let mut items = Vec::new();
+    for word in words {
+        if word.text.replace("${uri}", "").replace("$uri", "").contains('$') {
+            let what = format!("`{}` in `try_files` is not honoured", word.text);
+            work.complaints.error(word.place, what, "only `$uri` may vary");
+            return None;
+        }
+        items.push(word.text.clone());
+    }
+    let text = last.text.as_str();
+    let refuse = |what: String, remedy: &str| {
+        work.complaints.error(last.place, what, remedy);
+        None
+    };
+    match text.strip_prefix('=') {
+        Some(status) if status.parse::<u16>().is_ok_and(|code| (400..600).contains(&code)) => {}
+        Some(_) => {
+            return refuse(format!("`{text}` is no status of an error"), "write such as `=404`");
+        }
+        None if text.starts_with('@') => {
+            let text = named.lead(last, text.to_owned(), work)?;
+            let remedy = "give the files a location of their own, such as `/assets/`";
+            return refuse(format!("`{text}` in `try_files` is not honoured yet"), remedy);
+        }
+        None if !text.starts_with('/') || text.contains(['$', '?']) => {
+            let remedy = "end with a path such as `/index.html`, or with a status";
+            return refuse(format!("`{text}` at the end of `try_files` is not honoured"), remedy);
+        }
+        None => {}
+    }
+    items.push(text.to_owned());
+    Some(items)
+}
+
+fn symlinks(scope: &Scope<'_>, lines: &mut Vec<(String, String)>, work: &Work<'_>) {
+    let policy = match scope.value("disable_symlinks") {
+        "" | "off" => "anywhere",
+        "on" => "never",
+        _ => {
+            if let Some(directive) = scope.one("disable_symlinks") {
+                work.refuse(directive, "owners are not compared", "write `on` or `off`");
+            }
+            return;
+        }
+    };
+    lines.push(("symlinks".to_owned(), toml::text(policy)));
+}
+
+fn charset(scope: &Scope<'_>, lines: &mut Vec<(String, String)>, work: &Work<'_>) {
+    let Some(directive) = scope.one("charset") else { return };
+    match directive.argument(0) {
+        "off" => {}
+        name if name.contains('$') => {
+            work.refuse(directive, "a charset is fixed", "write its name");
+        }
+        name => lines.push(("charset".to_owned(), toml::text(name))),
+    }
+}
+
+/// `default_type` and `types`, which replace all that was known before.
+fn media(scope: &Scope<'_>) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for block in scope.nearest(&["types"]) {
+        for line in block.children() {
+            let kind = toml::text(&line.name.text);
+            for extension in &line.arguments {
+                let name = extension.text.trim_start_matches('.').to_ascii_lowercase();
+                pairs.retain(|(known, _)| *known != name);
+                pairs.push((name, kind.clone()));
+            }
+        }
+    }
+    if scope.nearest(&["types"]).is_empty() {
+        let known = [("html", "text/html"), ("gif", "image/gif"), ("jpg", "image/jpeg")];
+        pairs = known.map(|(name, kind)| (name.to_owned(), toml::text(kind))).to_vec();
+    }
+    vec![
+        ("default_type".to_owned(), toml::text(super::steps::media(scope))),
+        ("types".to_owned(), toml::inline(&pairs)),
+    ]
+}
+
+/// `[files]`: what is the same for all routes with files, if there are any.
+pub(super) fn of_all(servers: &[Scope<'_>], work: &Work<'_>) -> Option<Table> {
+    if !servers.iter().any(|server| says_root(server.block())) && work.http.one("root").is_none() {
+        return None;
+    }
+    let mut table = Table::new("[files]");
+    for (key, value) in media(&work.http) {
+        table.put(&key, value);
+    }
+    Some(table)
+}
+
+fn says_root(block: &[Directive]) -> bool {
+    let says = |one: &Directive| one.is("root") || one.is("alias") || says_root(one.children());
+    block.iter().any(says)
+}
+
+/// `gzip` and its settings.
+pub(super) fn compress(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    if !scope.is_on("gzip") {
+        return;
+    }
+    let said = scope.nearest(&["gzip_types"]);
+    let mut types = vec!["text/html"];
+    for word in said.iter().flat_map(|directive| &directive.arguments) {
+        if !types.contains(&word.text.as_str()) {
+            types.push(&word.text);
+        }
+    }
+    if types.contains(&"*") {
+        types = vec!["*"];
+    }
+    let least = scope.one("gzip_min_length").and_then(|said| said.arguments.first());
+    let least = least.and_then(|word| work.size(word)).unwrap_or(20);
+    let level = scope.value("gzip_comp_level").parse::<u8>().unwrap_or(1).clamp(1, 9);
+    table.below(
+        "route.compress",
+        &[
+            ("algorithms".to_owned(), toml::list(["gzip"])),
+            ("types".to_owned(), toml::list(types)),
+            ("min_bytes".to_owned(), toml::text(&size_text(least))),
+            ("level".to_owned(), format!("{{ gzip = {level} }}")),
+        ],
+    );
+}
+
+/// `expires`, written; `None` if there is none, or it cannot be.
+fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
+    let directive = scope.one("expires")?;
+    let time = |text: &str| milliseconds(text.trim_start_matches('+')).map(time_text);
+    let written = match (directive.argument(0), directive.arguments.get(1)) {
+        ("off", None) => return None,
+        ("epoch" | "max", None) => Some(toml::text(directive.argument(0))),
+        ("modified", Some(word)) => {
+            time(&word.text).map(|time| format!("{{ after_change = \"{time}\" }}"))
+        }
+        // What was fresh in the past is not.
+        (text, None) if text.starts_with('-') => Some(toml::text("epoch")),
+        (text, None) => time(text).map(|time| toml::text(&time)),
+        _ => None,
+    };
+    if written.is_none() {
+        let why = "times of the day and variables are not looked at";
+        work.refuse(directive, why, "write a time such as `30d`, `max`, `epoch` or `off`");
+    }
+    written
+}

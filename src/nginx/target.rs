@@ -1,0 +1,134 @@
+//! `proxy_pass`: which servers, and what they are asked for.
+
+use super::scope::Scope;
+use super::texts::{self, Piece, is_plain};
+use super::tree::{Directive, Word};
+use super::work::Work;
+
+/// Where a `proxy_pass` leads.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// The name of the upstream in the text that comes out.
+    pub upstream: String,
+    /// What `$proxy_host` is.
+    pub proxy_host: String,
+    /// What the servers are asked for.
+    pub path: PathSent,
+    /// The URL as written, for `proxy_redirect default`; `None`: it had variables.
+    pub url: Option<String>,
+}
+
+/// What becomes of a request's target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PathSent {
+    /// It goes on as it came.
+    AsCame,
+    /// This is put in the place of what the location matched.
+    Replaced(String),
+    /// It is this, with variables.
+    Whole(String),
+}
+
+/// Reads a `proxy_pass` in this scope. Complains of what cannot be.
+pub(super) fn read(directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) -> Option<Target> {
+    let word = directive.arguments.first()?;
+    let refuse = |what: String, remedy: &str| {
+        work.complaints.error(word.place, what, remedy);
+        None
+    };
+    let text = resolved(word, scope);
+    let Some(rest) = text.strip_prefix("http://") else {
+        if text.starts_with("https://") {
+            let what = format!("`{text}`: TLS to servers is not spoken yet");
+            return refuse(what, "name a port of theirs that speaks plain HTTP");
+        }
+        let what = format!("`{}` is not a URL of a server", word.text);
+        return refuse(what, "begin with `http://`");
+    };
+    let (authority, path) = split(rest);
+    if !is_plain(authority) {
+        let what = format!("`{}`: the server is only known when a request comes", word.text);
+        let remedy = "name an upstream; for several, write a location or a server for each";
+        return refuse(what, remedy);
+    }
+    let upstream = work.upstreams.named_or_implicit(authority, word, work.complaints)?;
+    let proxy_host = match authority.strip_prefix("unix:") {
+        Some(_) => "localhost".to_owned(),
+        None => authority.to_owned(),
+    };
+    let whole = !is_plain(&word.text);
+    let path = match path {
+        "" => PathSent::AsCame,
+        path if !whole => PathSent::Replaced(path.to_owned()),
+        path => {
+            let word = Word { text: path.to_owned(), ..word.clone() };
+            PathSent::Whole(work.names.text_with(&word, Some(&proxy_host), work.complaints)?)
+        }
+    };
+    let url = (!whole).then(|| text.clone());
+    Some(Target { upstream, proxy_host, path, url })
+}
+
+/// Authority and path. With `$request_uri` and the like right behind the name a path begins.
+fn split(rest: &str) -> (&str, &str) {
+    if let Some(socket) = rest.strip_prefix("unix:") {
+        return match socket.find(':') {
+            Some(at) => {
+                let (socket, path) = rest.split_at("unix:".len() + at);
+                (socket, &path[1..])
+            }
+            None => (rest, ""),
+        };
+    }
+    let paths = ["$request_uri", "${request_uri}", "$uri", "${uri}", "$document_uri"];
+    let variable = paths.iter().filter_map(|path| rest.find(path)).min();
+    let at = [rest.find('/'), rest.find('?'), variable].into_iter().flatten().min();
+    rest.split_at(at.unwrap_or(rest.len()))
+}
+
+/// The URL with those variables filled in that a plain `set` of this scope gives their only value:
+/// the way to have a name looked up again in nginx.
+fn resolved(word: &Word, scope: &Scope<'_>) -> String {
+    let mut out = String::new();
+    for piece in texts::pieces(&word.text) {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Dollar => out.push('$'),
+            Piece::Variable(name, written) => match only_value(name, scope) {
+                Some(value) => out.push_str(value),
+                None => out.push_str(written),
+            },
+        }
+    }
+    out
+}
+
+fn only_value<'t>(name: &str, scope: &Scope<'t>) -> Option<&'t str> {
+    let (plain, nested) = scope.sets(name);
+    match plain.as_slice() {
+        [set] if nested == 0 && is_plain(set.argument(1)) => Some(set.argument(1)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_have_an_authority_and_a_path() {
+        let table = [
+            ("app", ("app", "")),
+            ("app/", ("app", "/")),
+            ("127.0.0.1:3000/a/b?c", ("127.0.0.1:3000", "/a/b?c")),
+            ("app$request_uri", ("app", "$request_uri")),
+            ("app/x/$1", ("app", "/x/$1")),
+            ("$app/x", ("$app", "/x")),
+            ("unix:/run/app.sock", ("unix:/run/app.sock", "")),
+            ("unix:/run/app.sock:/x/", ("unix:/run/app.sock", "/x/")),
+        ];
+        for (text, expected) in table {
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+}

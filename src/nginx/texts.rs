@@ -1,0 +1,312 @@
+//! Texts with variables, and expressions.
+
+use std::collections::BTreeSet;
+
+use super::complaint::{Complaints, nearest};
+use super::tree::{Directive, Word};
+
+/// Variables that a request has here as it has in nginx.
+pub(super) const VARIABLES: [&str; 24] = [
+    "host",
+    "uri",
+    "document_uri",
+    "request_uri",
+    "args",
+    "query_string",
+    "is_args",
+    "scheme",
+    "https",
+    "request",
+    "request_method",
+    "server_protocol",
+    "remote_addr",
+    "remote_port",
+    "server_addr",
+    "server_port",
+    "server_name",
+    "proxy_host",
+    "proxy_add_x_forwarded_for",
+    "request_id",
+    "status",
+    "content_type",
+    "content_length",
+    "hostname",
+];
+
+/// The beginnings of names that stand for a field, an argument or a cookie.
+const FAMILIES: [&str; 3] = ["http_", "arg_", "cookie_"];
+
+/// Names that the configuration defines itself, in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    defined: BTreeSet<String>,
+}
+
+impl Names {
+    /// Those of `map`, `set` and of groups in expressions, wherever they stand.
+    pub fn of(directives: &[Directive]) -> Names {
+        let mut names = Names::default();
+        names.collect(directives);
+        names
+    }
+
+    fn collect(&mut self, directives: &[Directive]) {
+        for directive in directives {
+            let name = match directive.name.text.as_str() {
+                "set" => directive.argument(0),
+                "map" => directive.argument(1),
+                _ => "",
+            };
+            if let Some(name) = name.strip_prefix('$') {
+                self.defined.insert(name.to_ascii_lowercase());
+            }
+            if matches!(directive.name.text.as_str(), "server_name" | "location" | "rewrite" | "if")
+            {
+                for word in &directive.arguments {
+                    self.defined.extend(group_names(&word.text));
+                }
+            }
+            self.collect(directive.children());
+        }
+    }
+
+    /// The text of a word with variables, as Corelane takes it. Complains of variables that it does
+    /// not know.
+    pub fn text(&self, word: &Word, complaints: &Complaints) -> Option<String> {
+        self.text_with(word, None, complaints)
+    }
+
+    /// The same where `$proxy_host` is known.
+    pub fn text_with(
+        &self,
+        word: &Word,
+        proxy_host: Option<&str>,
+        complaints: &Complaints,
+    ) -> Option<String> {
+        let mut out = String::new();
+        let mut fine = true;
+        for piece in pieces(&word.text) {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Dollar => {
+                    let remedy = "name a variable; a dollar alone cannot be written";
+                    complaints.error(word.place, "a `$` has no name behind it", remedy);
+                    fine = false;
+                }
+                Piece::Variable(name, written) => match (name, proxy_host) {
+                    ("proxy_host", Some(host)) => out.push_str(host),
+                    ("proxy_port", Some(host)) => {
+                        out.push_str(host.rsplit_once(':').map_or("80", |(_, port)| port));
+                    }
+                    ("hostname", _) => out.push_str(&hostname()),
+                    ("nginx_version", _) => out.push_str("1.22.1"),
+                    _ => {
+                        fine &= self.check(name, word, complaints);
+                        out.push_str(written);
+                    }
+                },
+            }
+        }
+        fine.then_some(out)
+    }
+
+    fn check(&self, name: &str, word: &Word, complaints: &Complaints) -> bool {
+        let name = name.to_ascii_lowercase();
+        let is_group = name.len() == 1 && name.bytes().all(|byte| byte.is_ascii_digit());
+        if is_group
+            || self.defined.contains(&name)
+            || VARIABLES.contains(&name.as_str())
+            || FAMILIES.iter().any(|family| name.len() > family.len() && name.starts_with(family))
+        {
+            return true;
+        }
+        let known = VARIABLES.iter().copied().chain(self.defined.iter().map(String::as_str));
+        let (what, remedy) = match (is_nginxs(&name), nearest(&name, known)) {
+            (true, _) => (
+                format!("the variable `${name}` is not honoured"),
+                "remove it, or let the application find out".to_owned(),
+            ),
+            (false, Some(near)) => {
+                (format!("unknown variable `${name}`"), format!("did you mean `${near}`?"))
+            }
+            (false, None) => {
+                (format!("unknown variable `${name}`"), format!("add `set ${name} …;`"))
+            }
+        };
+        complaints.error(word.place, what, remedy);
+        false
+    }
+}
+
+/// Variables of nginx's that are not known here.
+fn is_nginxs(name: &str) -> bool {
+    let starts = ["upstream_", "ssl_", "tcpinfo_", "sent_", "proxy_protocol_", "geoip_", "limit_"];
+    let names = [
+        "binary_remote_addr",
+        "body_bytes_sent",
+        "bytes_sent",
+        "connection",
+        "connection_requests",
+        "connection_time",
+        "content_length",
+        "document_root",
+        "gzip_ratio",
+        "invalid_referer",
+        "limit_rate",
+        "msec",
+        "pid",
+        "pipe",
+        "proxy_port",
+        "realip_remote_addr",
+        "realip_remote_port",
+        "realpath_root",
+        "remote_user",
+        "request_body",
+        "request_body_file",
+        "request_completion",
+        "request_filename",
+        "request_length",
+        "request_time",
+        "time_iso8601",
+        "time_local",
+        "uid_got",
+        "uid_set",
+    ];
+    names.contains(&name) || starts.iter().any(|start| name.starts_with(start))
+}
+
+/// The name of this machine.
+pub(super) fn hostname() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().to_ascii_lowercase()
+}
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Text(&'a str),
+    /// Its name, and how it was written.
+    Variable(&'a str, &'a str),
+    /// A `$` without a name.
+    Dollar,
+}
+
+/// Cuts a text at its variables.
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        if at > 0 {
+            pieces.push(Piece::Text(&rest[..at]));
+        }
+        let behind = &rest[at + 1..];
+        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let (name, length) = match behind.as_bytes() {
+            [b'1'..=b'9', ..] => (&behind[..1], 1),
+            [b'{', inner @ ..] => {
+                let end = inner.iter().take_while(|byte| word(byte)).count();
+                let closed = inner.get(end) == Some(&b'}');
+                if closed { (&behind[1..=end], end + 2) } else { ("", 0) }
+            }
+            bytes => {
+                let end = bytes.iter().take_while(|byte| word(byte)).count();
+                (&behind[..end], end)
+            }
+        };
+        pieces.push(match name {
+            "" => Piece::Dollar,
+            name => Piece::Variable(name, &rest[at..at + 1 + length]),
+        });
+        rest = &behind[length..];
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    pieces
+}
+
+/// Whether a text has variables.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.contains('$')
+}
+
+/// The names of groups in an expression, in lower case.
+fn group_names(expression: &str) -> impl Iterator<Item = String> + '_ {
+    expression.match_indices("(?").filter_map(|(at, _)| {
+        let rest = expression[at + 2..].trim_start_matches('P');
+        let rest = rest.strip_prefix(['<', '\''])?;
+        let end = rest.find(['>', '\''])?;
+        let name = &rest[..end];
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        (!name.is_empty() && name.bytes().all(plain)).then(|| name.to_ascii_lowercase())
+    })
+}
+
+/// An expression as Corelane takes it. Complains of what it does not know.
+pub(super) fn expression(
+    word: &Word,
+    text: &str,
+    any_case: bool,
+    complaints: &Complaints,
+) -> Option<String> {
+    let mut converted = if any_case { "(?i)".to_owned() } else { String::new() };
+    let mut rest = text;
+    // `(?'name'…)` is the third way to write `(?<name>…)`.
+    while let Some((before, behind)) = rest.split_once("(?'") {
+        let (name, after) = behind.split_once('\'').unwrap_or((behind, ""));
+        converted.extend([before, "(?<", name, ">"]);
+        rest = after;
+    }
+    converted.push_str(rest);
+    match regex::Regex::new(&converted) {
+        Ok(_) => Some(converted),
+        Err(error) => {
+            let looks = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| text.contains(look));
+            let (why, remedy) = match &error {
+                _ if looks => (
+                    "looking ahead or behind is not honoured".to_owned(),
+                    "write a second location for the exception",
+                ),
+                regex::Error::Syntax(syntax) => (
+                    syntax.lines().last().unwrap_or_default().trim_start_matches("error: ").into(),
+                    "see https://docs.rs/regex for the syntax; braces need quotes around the word",
+                ),
+                _ => (error.to_string(), "write a shorter one"),
+            };
+            complaints.error(word.place, format!("the expression `{text}`: {why}"), remedy);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_their_variables() {
+        use Piece::{Dollar, Text, Variable};
+        let table: [(&str, &[Piece<'_>]); 7] = [
+            ("a", &[Text("a")]),
+            ("$host", &[Variable("host", "$host")]),
+            ("a${host}b", &[Text("a"), Variable("host", "${host}"), Text("b")]),
+            ("$10", &[Variable("1", "$1"), Text("0")]),
+            (
+                "/$1/$x-y",
+                &[Text("/"), Variable("1", "$1"), Text("/"), Variable("x", "$x"), Text("-y")],
+            ),
+            ("a$", &[Text("a"), Dollar]),
+            ("${a", &[Dollar, Text("{a")]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(pieces(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn groups_have_names() {
+        let names: Vec<String> =
+            group_names(r"^(?<sub>.+)\.(?P<top>x)(?'Third'y)(?:z)(?i)").collect();
+        assert_eq!(names, ["sub", "top", "third"]);
+    }
+}
