@@ -104,12 +104,12 @@ fn the_root_is_looked_at() {
     let sites = folder.path().join("sites");
     let expected = [
         format!(
-            "{0}/a.toml:6:8: `{0}/nowhere` cannot be looked at: No such file or directory (os \
+            "{0}/a.toml:7:8: `{0}/nowhere` cannot be looked at: No such file or directory (os \
              error 2); requests are answered 404 until it is there",
             sites.display()
         ),
         format!(
-            "{0}/a.toml:9:8: `{0}/a.toml` is a file, not a directory; name a directory",
+            "{0}/a.toml:11:8: `{0}/a.toml` is a file, not a directory; name a directory",
             sites.display()
         ),
     ];
@@ -130,7 +130,7 @@ fn mistakes_are_named() {
         ("root = \"/\"\nindex = [\"/a\"]", "\"/a\" is no file's name; write a name such as"),
         ("root = \"/\"\nindex = [\"../a\"]", "\"../a\" is no file's name; write a name such as"),
         ("root = \"/\"\nlisting = \"xml\"", "`listing` is not understood; write true, false or"),
-        ("root = \"/\"\nprecompressed = [\"gz\"]", "unknown `precompressed` \"gz\"; did you mean"),
+        ("root = \"/\"\nprecompressed = [\"gz\"]", "unknown `precompressed` \"gz\"; it may be"),
         ("root = \"/\"\nsymlinks = \"off\"", "unknown `symlinks` \"off\"; "),
         ("root = \"/\"\ntry = [\"$uri\"]", "`try` needs a path and what answers if it is not"),
         ("root = \"/\"\ntry = [\"=404\", \"/a\"]", "\"=404\" is not a path; only the last of"),

@@ -50,7 +50,7 @@ fn what_cannot_be_meant() {
         ),
         (
             "steps = [{ set = \"mine\", to = \"a\" }, { if = \"$mne\", then = [] }]",
-            "x:8:44: there is no variable `$mne`; did you mean `mine`?",
+            "x:8:45: there is no variable `$mne`; did you mean `mine`?",
         ),
         (
             "steps = [{ set = \"host\", to = \"a\" }]",
@@ -72,7 +72,7 @@ fn what_cannot_be_meant() {
         ),
         (
             "steps = [{ if = \"$uri\", is = \"a\", matches = \"b\", then = [] }]",
-            "x:8:17: a condition has one of `is`, `is_not`, `matches` and `matches_not`; write \
+            "x:8:45: a condition has one of `is`, `is_not`, `matches` and `matches_not`; write \
              one step for each",
         ),
         (

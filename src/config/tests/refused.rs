@@ -413,8 +413,8 @@ fn hosts_and_paths() {
                 "8:9: `host` is \"http://x.com/a\": a route's host is a name, not a URL; did you \
                  mean \"x.com\"?",
                 "8:27: `host` is \"a.com:80\": a route's host has no port; did you mean \"a.com\"?",
-                "8:39: `host` is \"*foo\": a star may only stand in front, as in \
-                 `*.example.com`; write \"*.example.com\", or \"*\" for any host",
+                "8:39: `host` is \"*foo\": a star stands for what is in front or behind; write \
+                 \"*.example.com\", \"www.example.*\", or \"*\" for any host",
                 "8:47: `host` is \"\": a host may not be empty; remove it to match any host",
                 "9:1: `host` is \"é.com\": a host name beyond ASCII is sent in its `xn--` form; \
                  write it in that form",
@@ -487,8 +487,7 @@ fn actions() {
         (
             "redirect = { to = \"https://$hots\", status = 200 }",
             &[
-                "7:19: `to` is \"https://$hots\": there is no variable `$hots`; did you mean \
-                 `host`?",
+                "7:19: there is no variable `$hots`; did you mean `host`?",
                 "7:45: status 200 is not a redirect; write 301, 302, 303, 307 or 308",
             ],
         ),
