@@ -379,7 +379,7 @@ fn tutorials_are_served_as_they_are() {
         process.await_stderr("ready");
         for _ in 0..6 {
             let mut client = process.client();
-            let answer = client.request("GET /x HTTP/1.1\r\nHost: akuma.xyz\r\n\r\n".to_owned());
+            let answer = client.request("GET /x HTTP/1.1\r\nHost: akuma.xyz\r\n\r\n");
             assert_eq!(answer.status, 200, "{name}");
         }
     }
