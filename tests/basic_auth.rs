@@ -279,5 +279,6 @@ fn files_want_it_too(tier: Tier) {
         assert_eq!(client.request(get(path, ANN_OTHER)).status, 401, "{path}");
         assert_eq!(client.request(get(path, ANN)).text(), "the page", "{path}");
     }
-    assert_eq!(client.request(get("/open/somewhere", "")).status, 403);
+    assert_eq!(client.request(get("/open/somewhere", "")).status, 401);
+    assert_eq!(client.request(get("/open/somewhere", ANN)).text(), "the page");
 }

@@ -107,10 +107,10 @@ find_corelane() {
 make_files() {
     local bytes
     mkdir -m 755 "$run/files"
-    for bytes in $(grep -v '^#' "$load_dir/rows.tsv" | awk -F'\t' '$2 == "file" { print $3 }'); do
+    while read -r bytes; do
         head -c "$bytes" /dev/zero | tr '\0' x >"$run/files/$bytes"
         chmod 644 "$run/files/$bytes"
-    done
+    done < <(grep -v '^#' "$load_dir/rows.tsv" | awk -F'\t' '$2 == "file" { print $3 }')
 }
 
 # A scratch directory with the origin built in it, and what the machine is like before the load.

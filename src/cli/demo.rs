@@ -41,11 +41,12 @@ pub fn demo(options: &Options) -> Result<(), String> {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             format!("the demo's configuration is refused: {}", errors.join("\n"))
         })?;
-    let (_, _written_log) = logging::start(&loaded.log)?;
+    let (_, written_log) = logging::start(&loaded.log);
     let origins = start_origins(listeners)?;
     let running = control::start(loaded.plan, loaded.written, None);
     let running = running.map_err(|error| error.to_string())?;
     run::announce(&running);
+    written_log.begin();
     if let Some(Address::Ip(address)) = running.addresses.first() {
         invite(*address);
     }

@@ -28,32 +28,30 @@ impl Log {
 pub struct Written(Lines);
 
 impl Written {
-    /// Waits until what was logged so far is written, as long as somebody takes it.
-    pub fn flush(&self) {
-        self.0.flush();
+    /// Has a thread write what is logged from now on. Threads have the user that begins them.
+    pub fn begin(&self) {
+        if let Err(error) = self.0.begin(io::stderr()) {
+            tracing::warn!(%error, "no thread can be started for the log; shards write it");
+        }
     }
 }
 
 impl Drop for Written {
     fn drop(&mut self) {
-        self.flush();
+        self.0.flush();
     }
 }
 
 /// Logs by these settings; the environment variable `CORELANE_LOG` (`corelane::proxy=debug,...`)
 /// overrides them.
-///
-/// # Errors
-/// A sentence, where there can be no thread to write it.
-pub fn start(settings: &LogSettings) -> Result<(Log, Written), String> {
-    let lines = Lines::to(io::stderr());
-    let lines = lines.map_err(|error| format!("no thread can be started for the log: {error}"))?;
+pub fn start(settings: &LogSettings) -> (Log, Written) {
+    let lines = Lines::default();
     let (filter, handle) = reload::Layer::new(filter(settings));
     let layer = fmt::layer()
         .with_writer(lines.clone())
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     let _ = tracing_subscriber::registry().with(filter).with(layer).with(Recent).try_init();
-    Ok((Log(handle), Written(lines)))
+    (Log(handle), Written(lines))
 }
 
 fn filter(settings: &LogSettings) -> EnvFilter {

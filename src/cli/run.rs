@@ -16,7 +16,7 @@ pub fn run(origin: &Origin) -> Result<(), String> {
         }
         format!("{origin} is refused: {} error(s)", complaints.len())
     })?;
-    let (log, written_log) = logging::start(&loaded.log)?;
+    let (log, written_log) = logging::start(&loaded.log);
     let written = std::mem::take(&mut loaded.written);
     let plan = accept(loaded);
     let origin = origin.clone();
@@ -33,8 +33,8 @@ pub fn run(origin: &Origin) -> Result<(), String> {
     };
     let running = control::start(plan, written, Some(Box::new(again)));
     let running = running.map_err(|error| error.to_string())?;
-    written_log.flush();
     announce(&running);
+    written_log.begin();
     running.wait()
 }
 

@@ -1,12 +1,13 @@
 //! Lines on their way to standard error.
 //!
 //! A thread writes them. Whoever reads them may stop reading: a pipe is full then, and a shard that
-//! wrote to it would serve nobody.
+//! wrote to it would serve nobody. Before there are shards, whoever has something to say writes it
+//! himself: a process that is to become another user must have one thread until it has.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -23,30 +24,36 @@ enum Piece {
 }
 
 /// Takes lines.
-#[derive(Clone)]
-pub struct Lines {
-    pieces: SyncSender<Piece>,
-    left_out: Arc<AtomicU64>,
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// On their way to the thread, once there is one.
+    pieces: OnceLock<SyncSender<Piece>>,
+    left_out: AtomicU64,
 }
 
 impl Lines {
-    /// Has lines written to `to`.
+    /// Has lines written to `to` by a thread from now on.
     ///
     /// # Errors
-    /// Why there is no thread to do it.
-    pub fn to(to: impl Write + Send + 'static) -> io::Result<Lines> {
+    /// Why there is none.
+    pub fn begin(&self, to: impl Write + Send + 'static) -> io::Result<()> {
         let (pieces, received) = sync_channel(WAITING_MAX);
-        let left_out = Arc::new(AtomicU64::new(0));
-        let lines = Lines { pieces, left_out: left_out.clone() };
+        let shared = self.0.clone();
         let thread = std::thread::Builder::new().name("log".into());
-        thread.spawn(move || write(to, &received, &left_out))?;
-        Ok(lines)
+        thread.spawn(move || write(to, &received, &shared.left_out))?;
+        // Whoever began it before goes on.
+        let _ = self.0.pieces.set(pieces);
+        Ok(())
     }
 
     /// Waits until what was said so far is written, as long as somebody takes it.
     pub fn flush(&self) {
+        let Some(pieces) = self.0.pieces.get() else { return };
         let (mark, written) = channel();
-        if self.pieces.try_send(Piece::Mark(mark)).is_ok() {
+        if pieces.try_send(Piece::Mark(mark)).is_ok() {
             // It ends by the drop of the mark: nothing is ever sent.
             let _ = written.recv_timeout(LAST_LINES);
         }
@@ -84,8 +91,12 @@ pub struct Line<'a>(&'a Lines);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.pieces.try_send(Piece::Line(line.to_vec())).is_err() {
-            self.0.left_out.fetch_add(1, Ordering::Relaxed);
+        let shared = &self.0.0;
+        let Some(pieces) = shared.pieces.get() else {
+            return io::stderr().write_all(line).map(|()| line.len());
+        };
+        if pieces.try_send(Piece::Line(line.to_vec())).is_err() {
+            shared.left_out.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -105,13 +116,14 @@ mod tests {
     #[test]
     fn nobody_waits_for_whoever_does_not_read() {
         let (ours, theirs) = rustix::pipe::pipe().unwrap();
-        let lines = Lines::to(File::from(theirs)).unwrap();
+        let lines = Lines::default();
+        lines.begin(File::from(theirs)).unwrap();
         let said = 4 * WAITING_MAX;
         for number in 0..said {
             let line = format!("{number} {}\n", "x".repeat(100));
             lines.make_writer().write_all(line.as_bytes()).unwrap();
         }
-        assert!(lines.left_out.load(Ordering::Relaxed) > 0);
+        assert!(lines.0.left_out.load(Ordering::Relaxed) > 0);
         let reader = BufReader::new(File::from(ours));
         let (mut came, mut missing) = (0, 0);
         for line in reader.lines().map(Result::unwrap) {
@@ -129,7 +141,8 @@ mod tests {
     #[test]
     fn what_was_said_is_written_before_the_end() {
         let (ours, theirs) = rustix::pipe::pipe().unwrap();
-        let lines = Lines::to(File::from(theirs)).unwrap();
+        let lines = Lines::default();
+        lines.begin(File::from(theirs)).unwrap();
         lines.make_writer().write_all(b"the end\n").unwrap();
         lines.flush();
         let mut text = [0; 8];
