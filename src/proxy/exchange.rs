@@ -27,28 +27,20 @@ use crate::upstream::{Connected, Counted, Lease, Verdict};
 pub async fn run(client: &Client, first: Buf) -> Next {
     let service = client.context.service.borrow().clone();
     let trail = Trail::new(service, client.context.ring.now());
-    let next = until_cut_off(client, &trail, serve(client, first, &trail)).await;
-    let record = client.context.finish(&trail);
-    client.log(&trail, &record);
-    next
-}
-
-/// Whatever becomes of a request, it is recorded: also of one that is in progress when the shard
-/// ends.
-async fn until_cut_off(
-    client: &Client,
-    trail: &Trail,
-    serving: impl Future<Output = Next>,
-) -> Next {
-    let mut serving = pin!(serving);
-    poll_fn(|task| {
+    let mut serving = pin!(serve(client, first, &trail));
+    // Whatever becomes of a request, it is recorded: also of one that is in progress when the shard
+    // ends.
+    let next = poll_fn(|task| {
         if client.context.cut_off.get() {
             trail.cut_off();
             return Poll::Ready(Next::Close);
         }
         serving.as_mut().poll(task)
-    })
-    .await
+    });
+    let next = next.await;
+    let record = client.context.finish(&trail);
+    client.log(&trail, &record);
+    next
 }
 
 async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
