@@ -17,6 +17,7 @@ tiered! {
     a_reload_reads_the_file_again,
     a_check_holds_up_nobody_else,
     whoever_guesses_is_bounded,
+    for_who_has_left_nothing_is_checked,
     the_log_names_the_user,
     files_want_it_too,
 }
@@ -244,6 +245,21 @@ fn whoever_guesses_is_bounded(tier: Tier) {
     same.iter_mut().for_each(|client| client.send(guess(300)));
     assert!(same.iter_mut().all(|client| client.response().status == 401));
     assert_eq!(origin.requests().len(), 2);
+}
+
+/// Their checks would take longer than a request waits.
+fn for_who_has_left_nothing_is_checked(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = Site::new(tier, &origin, SLOWEST).config.start();
+    let guess = |guess: usize| get("/", &basic(&format!("ann:guess{guess:03}")));
+    let open = || proxy.usage().of("client connections open");
+    let mut guessing: Vec<Client> = (0..31).map(|_| proxy.client()).collect();
+    guessing.iter_mut().enumerate().for_each(|(number, client)| client.send(guess(number)));
+    wait_until("all of them ask", || open() == 31);
+    drop(guessing);
+    wait_until("all of them have left", || open() == 0);
+    let mut client = proxy.client();
+    assert_eq!(client.request(get("/", ANN)).text(), "origin");
 }
 
 fn the_log_names_the_user(tier: Tier) {

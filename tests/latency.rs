@@ -16,6 +16,7 @@ tiered! {
     what_old_requests_took_is_told_too,
     the_log_is_read_by_another_library,
     a_process_that_ends_writes_what_it_has,
+    those_beyond_the_first_are_told_together,
     wrong_questions_are_refused,
 }
 
@@ -223,6 +224,26 @@ fn a_process_that_ends_writes_what_it_has(tier: Tier) {
         let lines = read_log(&path);
         assert!(lines[1].starts_with("total 9 "), "{lines:?}");
     }
+}
+
+fn those_beyond_the_first_are_told_together(tier: Tier) {
+    let (admin, origin) = (Admin::new(), Origin::saying(ok("app")));
+    let mut config = Config::new(tier).toml(&admin.toml()).origin("app", &origin);
+    for number in 0..258 {
+        let route = format!("name = \"{number}\"\npath = \"/{number}\"\nupstream = \"app\"");
+        config = config.route(&route);
+    }
+    let proxy = config.start();
+    for path in ["/255", "/256", "/257", "/else"] {
+        proxy.get(path);
+    }
+    wait_until("all are recorded", || count(&admin, "", "total") == 4);
+    for (route, requests) in [("255", 1), ("0", 0), ("(other)", 2), ("(none)", 1)] {
+        assert_eq!(count(&admin, &format!("?route={route}"), "total"), requests, "{route}");
+    }
+    let answer = ask(&admin.address(), "GET", "/v1/latency?route=256", &[]);
+    assert_eq!(answer.status, 404);
+    assert!(answer.text().contains("`route=(other)` is all others together"), "{}", answer.text());
 }
 
 fn wrong_questions_are_refused(tier: Tier) {

@@ -48,16 +48,7 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
 fn requests(c: &mut Criterion) {
     let edits = FieldEdits::default();
     let client_ip = Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 77)));
-    let how = RequestRewrite {
-        client_ip,
-        trusted: false,
-        scheme: "http",
-        edits: &edits,
-        target: None,
-        as_get: false,
-        request_id: None,
-        trace: None,
-    };
+    let how = RequestRewrite::plain(client_ip, &edits);
     let mut out = Vec::with_capacity(4096);
     for (name, bytes) in [("request of 2 fields", SMALL_REQUEST), ("request of 10 fields", REQUEST)]
     {

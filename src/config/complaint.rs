@@ -1,41 +1,10 @@
 //! What is wrong with a configuration, where, and what to write instead.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use super::names::Names;
 use super::source::{Sources, Spot};
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// The file, as its path was given.
-    pub file: String,
-    /// The line, from 1; 0 when the file as a whole is meant.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What to do about it; empty when that is plain from `what`.
-    pub remedy: String,
-}
-
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        write!(f, ": {}", self.what)?;
-        if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Complaint {}
+pub use crate::nginx::Complaint;
 
 /// Collects complaints while a configuration is read and checked. Everything that reads a value
 /// holds a shared reference to it, hence the cells.
@@ -138,24 +107,6 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_complaint_reads_as_one_line() {
-        let mut complaint = Complaint {
-            file: "corelane.toml".to_owned(),
-            line: 3,
-            column: 7,
-            what: "unknown key `adress`".to_owned(),
-            remedy: "did you mean `address`?".to_owned(),
-        };
-        assert_eq!(
-            complaint.to_string(),
-            "corelane.toml:3:7: unknown key `adress`; did you mean `address`?"
-        );
-        complaint.line = 0;
-        complaint.remedy.clear();
-        assert_eq!(complaint.to_string(), "corelane.toml: unknown key `adress`");
-    }
 
     #[test]
     fn misspellings_find_their_word() {

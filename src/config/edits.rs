@@ -1,6 +1,7 @@
 //! `request_fields` and `response_fields`: what a route may change in a head.
 
 use super::fields::{Field, Fields};
+use crate::nginx::OWN_FIELDS;
 use crate::plan::{EditsPlan, Template};
 
 /// Which head is edited.
@@ -9,20 +10,6 @@ pub(super) enum Direction {
     Request,
     Response,
 }
-
-/// Fields that say where a message ends or how a connection goes on. A route that could change
-/// them could smuggle requests.
-const OWN: [&str; 9] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
 
 /// Reads `{ set = {…}, add = {…}, remove = […] }`.
 pub(super) fn read(mut fields: Fields<'_>, direction: Direction) -> EditsPlan {
@@ -73,7 +60,7 @@ fn field_name(
         return field.refuse(what, "use letters, digits and hyphens, as in \"X-Request-Id\"");
     }
     let name = text.to_ascii_lowercase();
-    if OWN.contains(&name.as_str()) {
+    if OWN_FIELDS.contains(&name.as_str()) {
         let what = format!("`{text}` is not a route's to change");
         return field.refuse(what, "the proxy sets it as each connection needs it; remove it");
     }

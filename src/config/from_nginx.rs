@@ -16,22 +16,13 @@ pub(super) fn load(path: &Path, machine: &Machine) -> Result<Loaded, Vec<Complai
 /// # Errors
 /// Every complaint, with its place in nginx.conf.
 pub fn translated(path: &Path, machine: &Machine) -> Result<(String, Loaded), Vec<Complaint>> {
-    let translation = nginx::translate(path, &Surroundings::of(path));
-    let Translation { text, notes } = translation.map_err(of_nginx)?;
+    let Translation { text, notes } = nginx::translate(path, &Surroundings::of(path))?;
     let name = path.display().to_string();
     let mut loaded = from_text(&text, &name, machine).map_err(|errors| not_yet(errors, &text))?;
     // They are about lines that nobody wrote.
     loaded.warnings.clear();
-    loaded.notes = of_nginx(notes);
+    loaded.notes = notes;
     Ok((text, loaded))
-}
-
-fn of_nginx(complaints: Vec<nginx::Complaint>) -> Vec<Complaint> {
-    let own = |complaint: nginx::Complaint| {
-        let nginx::Complaint { file, line, column, what, remedy } = complaint;
-        Complaint { file, line, column, what, remedy }
-    };
-    complaints.into_iter().map(own).collect()
 }
 
 /// What the TOML may not say cannot be honoured. The comment above each table says which line of

@@ -9,7 +9,7 @@ mod process;
 mod protobuf;
 mod text;
 
-pub use collect::collect;
+pub use collect::{NONE, OTHER, collect};
 pub use family::Family;
 
 /// How families are written.

@@ -29,7 +29,8 @@ impl Shards {
         notices: &Notices,
     ) -> Result<Shards, StartError> {
         let mut shards = Shards::default();
-        let (commons, desk) = (shard::commons(plan)?, passwords::start()?);
+        let commons = shard::commons(plan)?;
+        let desk = passwords::start(commons.len())?;
         for (number, commons) in commons.into_iter().enumerate() {
             let (sender, mailbox) = mailbox()?;
             let (plan, events, seed) = (plan.clone(), events.clone(), seed(number));

@@ -23,7 +23,9 @@ pub struct Passwords {
     users: HashMap<String, Secret>,
     /// Of the text they were read from.
     digest: [u8; 32],
-    /// Checked for a user that there is not, so that the answer takes as long as for one there is.
+    /// Checked for a user that there is not, so that the answer takes as long as for one there is:
+    /// the one that takes longest. Where a file has hashes of several kinds, who has which can be
+    /// told by the time still.
     decoy: Option<Secret>,
 }
 
@@ -78,7 +80,9 @@ impl Passwords {
             let fault = |(what, remedy)| PasswordFault { line, what, remedy };
             match read_entry(entry) {
                 Ok((user, secret)) => {
-                    decoy.get_or_insert_with(|| secret.clone());
+                    if decoy.as_ref().is_none_or(|other: &Secret| other.cost() < secret.cost()) {
+                        decoy = Some(secret.clone());
+                    }
                     if users.insert(user.to_owned(), secret).is_some() {
                         let what = format!("the user `{user}` is there twice");
                         faults.push(fault((what, "remove one of the lines")));
@@ -126,6 +130,20 @@ impl fmt::Debug for Passwords {
 }
 
 impl Secret {
+    /// How long a check takes, roughly, in microseconds.
+    fn cost(&self) -> u64 {
+        match self {
+            // `$2y$12$…`: each step doubles it.
+            Secret::Bcrypt(hash) => {
+                let cost = hash.get(4..6).and_then(|cost| cost.parse::<u32>().ok());
+                50 << cost.unwrap_or_default().min(BCRYPT_COST_MAX)
+            }
+            Secret::ShaCrypt { rounds, .. } => *rounds as u64,
+            Secret::Md5 { .. } => 500,
+            Secret::Sha1 { .. } => 1,
+        }
+    }
+
     fn matches(&self, password: &[u8]) -> bool {
         match self {
             Secret::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
@@ -289,6 +307,18 @@ mod tests {
         "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
         "{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0",
     ];
+
+    #[test]
+    fn who_is_not_there_takes_as_long_as_the_slowest() {
+        let (quick, slow) = (
+            "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+            "$2y$06$abcdefghijklmnopqrstuuxLa0AkDDSrQ9VwNnETzOsObiucpMYgC",
+        );
+        for text in [format!("a:{quick}\nb:{slow}"), format!("b:{slow}\na:{quick}")] {
+            let passwords = Passwords::parse(&text).unwrap();
+            assert!(passwords.decoy == passwords.users.get("b").cloned(), "{text}");
+        }
+    }
 
     #[test]
     fn every_known_form() {

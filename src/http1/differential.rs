@@ -37,19 +37,8 @@ pub fn request_head(data: &[u8]) {
 
     for trusted in [false, true] {
         let mut out = Vec::new();
-        let client_ip = Some([192, 0, 2, 1].into());
-        let request_id = Some("id-1");
-        let (scheme, edits, trace) = ("http", EDITS, None);
-        let how = RequestRewrite {
-            client_ip,
-            trusted,
-            scheme,
-            edits,
-            target: None,
-            as_get: false,
-            request_id,
-            trace,
-        };
+        let plain = RequestRewrite::plain(Some([192, 0, 2, 1].into()), EDITS);
+        let how = RequestRewrite { trusted, request_id: Some("id-1"), ..plain };
         write_request(&mut out, &head, &how);
         let forwarded = reference::head(&out, 0).expect("a forwarded head is a head");
         assert_eq!(forwarded.len, out.len());

@@ -1,10 +1,11 @@
-//! What is wrong with an nginx.conf, where, and what to do about it.
+//! What is wrong with a configuration, where, and what to do about it.
 
 use std::cell::RefCell;
+use std::fmt;
 
 use super::tree::{Files, Place};
 
-/// One remark on an nginx.conf.
+/// One remark on a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
     /// The file, as its path was given or made.
@@ -18,6 +19,22 @@ pub struct Complaint {
     /// What to do about it; empty when that is plain from `what`.
     pub remedy: String,
 }
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}", self.what)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Complaint {}
 
 /// Collects remarks while files are read and translated. Everything shares it, hence the cells.
 #[derive(Debug, Default)]
@@ -83,4 +100,27 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     let distance = |known: &str| strsim::damerau_levenshtein(&word, known);
     let best = known.min_by_key(|known| distance(known))?;
     (distance(best) <= (best.len() / 3).clamp(1, 3)).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_reads_as_one_line() {
+        let mut complaint = Complaint {
+            file: "corelane.toml".to_owned(),
+            line: 3,
+            column: 7,
+            what: "unknown key `adress`".to_owned(),
+            remedy: "did you mean `address`?".to_owned(),
+        };
+        assert_eq!(
+            complaint.to_string(),
+            "corelane.toml:3:7: unknown key `adress`; did you mean `address`?"
+        );
+        complaint.line = 0;
+        complaint.remedy.clear();
+        assert_eq!(complaint.to_string(), "corelane.toml: unknown key `adress`");
+    }
 }

@@ -7,8 +7,9 @@ use super::toml::{self, Table};
 use super::tree::{Directive, Word};
 use super::work::Work;
 
-/// Fields that are the proxy's own: it sets them as each connection needs it.
-const OWN: [&str; 9] = [
+/// Fields that are the proxy's own: they say where a message ends or how a connection goes on, and a
+/// route that could change them could smuggle requests. In lower case.
+pub const OWN_FIELDS: [&str; 9] = [
     "connection",
     "content-length",
     "keep-alive",
@@ -37,7 +38,7 @@ pub(super) fn of_request(scope: &Scope<'_>, target: &Target, table: &mut Table, 
     for directive in scope.nearest(&["proxy_set_header"]) {
         let Some((name, word)) = name_and_value(directive, work) else { continue };
         let lower = name.to_ascii_lowercase();
-        if OWN.contains(&lower.as_str()) {
+        if OWN_FIELDS.contains(&lower.as_str()) {
             own_field(directive, &lower, &word.text, work);
             continue;
         }
@@ -116,7 +117,7 @@ fn name_and_value<'d>(directive: &'d Directive, work: &Work<'_>) -> Option<(Stri
 pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     let hidden = scope.nearest(&["proxy_hide_header"]);
     let hidden: Vec<&str> = hidden.iter().map(|directive| directive.argument(0)).collect();
-    let is_own = |name: &&&str| OWN.contains(&name.to_ascii_lowercase().as_str());
+    let is_own = |name: &&&str| OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str());
     let remove: Vec<&str> = hidden.iter().filter(|name| !is_own(name)).copied().collect();
     for directive in scope.nearest(&["proxy_pass_header"]) {
         let what = format!("`proxy_pass_header {}` is not needed", directive.argument(0));
@@ -125,7 +126,7 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
     let mut added: Vec<(String, Vec<String>)> = Vec::new();
     for directive in scope.nearest(&["add_header"]) {
         let Some((name, word)) = name_and_value(directive, work) else { continue };
-        if OWN.contains(&name.to_ascii_lowercase().as_str()) {
+        if OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
             let why = "the proxy sets this field as each connection needs it";
             work.refuse(directive, why, "remove it");
             continue;

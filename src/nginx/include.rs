@@ -1,134 +1,101 @@
 //! Which files an `include` names, as glob(3) finds them.
 
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use glob::{GlobError, MatchOptions, Pattern};
+
+/// As glob(3) without flags: names that begin with a dot are found by patterns that do.
+const AS_GLOB_3: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// Whether `text` is a pattern and not a path.
-pub(super) fn is_pattern(text: &str) -> bool {
+pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// The files that match an absolute or relative pattern, sorted by name. Folders that cannot be
-/// read hold none.
-pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for part in pattern.components() {
-        match part {
-            Component::Normal(name) if is_pattern(&name.to_string_lossy()) => {
-                let name = name.to_string_lossy();
-                found = found.iter().flat_map(|folder| entries(folder, &name)).collect();
-            }
-            part => found.iter_mut().for_each(|path| path.push(part)),
-        }
+/// What matches `pattern` in `folder`, sorted by name: `*` is any run of characters of a name, `?`
+/// any one, `[a-z]` one of these and `[!a-z]` none of them. The pattern may be absolute, and may
+/// have several parts. What cannot be read holds nothing.
+///
+/// # Errors
+/// Why the pattern is none, as `an invalid range pattern, at 4`.
+pub fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    // glob(3) knows no `**`, and has two ways to say `[!a-z]`.
+    let mut written = pattern.replace("[^", "[!");
+    while written.contains("**") {
+        written = written.replace("**", "*");
     }
-    found.retain(|path| path.exists());
+    let folder = Pattern::escape(&folder.to_string_lossy());
+    let path = Path::new(&folder).join(written);
+    let found = glob::glob_with(&path.to_string_lossy(), AS_GLOB_3)
+        .map_err(|error| format!("{}, at {}", error.msg, error.pos))?;
+    let mut found: Vec<PathBuf> = found.filter_map(Result::<_, GlobError>::ok).collect();
     found.sort();
-    found
-}
-
-fn entries(folder: &Path, pattern: &str) -> Vec<PathBuf> {
-    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let Ok(entries) = fs::read_dir(listed) else { return Vec::new() };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let pattern: Vec<char> = pattern.chars().collect();
-    let fits = |name: &String| {
-        let name: Vec<char> = name.chars().collect();
-        // As in a shell, hidden files are only found by a pattern that says the dot.
-        (name.first() != Some(&'.') || pattern.first() == Some(&'.')) && matches(&pattern, &name)
-    };
-    names.filter(fits).map(|name| folder.join(name)).collect()
-}
-
-/// Whether `name` is described by `pattern`: `*` is any run of characters, `?` any one, `[a-z]` one
-/// of these and `[!a-z]` none of them.
-fn matches(pattern: &[char], name: &[char]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    // Where to go on when what follows the last star does not fit: let the star take one more.
-    let mut retry = None;
-    while n < name.len() {
-        if pattern.get(p) == Some(&'*') {
-            retry = Some((p + 1, n + 1));
-            p += 1;
-        } else if let Some(length) = fits_one(&pattern[p..], name[n]) {
-            p += length;
-            n += 1;
-        } else {
-            let Some((after_star, next)) = retry else { return false };
-            (p, n) = (after_star, next);
-            retry = Some((after_star, next + 1));
-        }
-    }
-    pattern[p..].iter().all(|&character| character == '*')
-}
-
-/// How many characters of the pattern stand for this one character, if it fits.
-fn fits_one(pattern: &[char], character: char) -> Option<usize> {
-    match pattern.first()? {
-        '?' => Some(1),
-        '[' => fits_set(pattern, character),
-        &other => (other == character).then_some(1),
-    }
-}
-
-fn fits_set(pattern: &[char], character: char) -> Option<usize> {
-    let negated = matches!(pattern.get(1), Some('!' | '^'));
-    let start = if negated { 2 } else { 1 };
-    // A `]` right at the beginning is one of the set.
-    let end = start + 1 + pattern.get(start + 1..)?.iter().position(|&c| c == ']')?;
-    let set = &pattern[start..end];
-    let mut found = false;
-    let mut at = 0;
-    while at < set.len() {
-        if set.get(at + 1) == Some(&'-') && at + 2 < set.len() {
-            found |= (set[at]..=set[at + 2]).contains(&character);
-            at += 3;
-        } else {
-            found |= set[at] == character;
-            at += 1;
-        }
-    }
-    (found != negated).then_some(end + 1)
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    /// The files of a folder that a pattern finds.
+    fn found(files: &[&str], pattern: &str) -> Vec<String> {
+        // A folder whose own name looks like a pattern.
+        let dir = tempfile::Builder::new().prefix("[a-b]*").tempdir().unwrap();
+        for path in files {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = matching(dir.path(), pattern).unwrap();
+        let relative = |path: PathBuf| path.strip_prefix(dir.path()).unwrap().display().to_string();
+        found.into_iter().map(relative).collect()
+    }
 
     #[test]
     fn patterns_match_names() {
         let table = [
             ("*.conf", "a.conf", true),
+            ("*.conf", ".conf", false),
             ("*.conf", "a.conf~", false),
             ("*", "default", true),
+            ("**", "default", true),
             ("a?c", "abc", true),
             ("a?c", "ac", false),
             ("[a-c]*.conf", "b1.conf", true),
             ("[!a-c]*.conf", "b1.conf", false),
+            ("[^a-c]*.conf", "d1.conf", true),
             ("[]x]", "]", true),
-            ("[ab", "a", false),
             ("a*b*c", "aXbXbXc", true),
             ("a*b*c", "aXbX", false),
-            ("", "", true),
         ];
         for (pattern, name, expected) in table {
-            let chars = |text: &str| text.chars().collect::<Vec<_>>();
-            assert_eq!(matches(&chars(pattern), &chars(name)), expected, "{pattern} {name}");
+            assert_eq!(found(&[name], pattern) == [name], expected, "{pattern} {name}");
         }
     }
 
     #[test]
     fn files_are_found_in_order_and_folders_may_be_patterns() {
-        let dir = tempfile::tempdir().unwrap();
-        for path in ["b/1.conf", "a/2.conf", "a/1.conf", "a/.hidden.conf", "a/x.txt"] {
-            let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        let found = matching(&dir.path().join("*/*.conf"));
-        let relative =
-            |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().display().to_string();
-        let found: Vec<String> = found.iter().map(relative).collect();
-        assert_eq!(found, ["a/1.conf", "a/2.conf", "b/1.conf"]);
-        assert!(matching(&dir.path().join("none/*.conf")).is_empty());
+        let files = ["b/1.conf", "a/2.conf", "a/1.conf", "a/.hidden.conf", "a/x.txt", "a/b/c.conf"];
+        assert_eq!(found(&files, "*/*.conf"), ["a/1.conf", "a/2.conf", "b/1.conf"]);
+        assert_eq!(found(&files, "**/*.conf"), ["a/1.conf", "a/2.conf", "b/1.conf"]);
+        assert_eq!(found(&files, "a/.h*"), ["a/.hidden.conf"]);
+        assert!(found(&files, "none/*.conf").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_said() {
+        let error = matching(Path::new(""), "[ab").unwrap_err();
+        assert_eq!(error, "invalid range pattern, at 0");
+    }
+
+    #[test]
+    fn a_pathological_pattern_ends() {
+        assert!(found(&[&"a".repeat(200)], "a*a*a*a*a*a*a*a*a*b").is_empty());
     }
 }

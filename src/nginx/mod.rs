@@ -38,6 +38,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use complaint::Complaint;
+pub use fields::OWN_FIELDS;
+pub use include::{is_pattern, matching};
 
 use complaint::Complaints;
 use directive::{Fate, H, M};

@@ -189,10 +189,17 @@ impl Reader<'_> {
             self.complaints.error(place, what, "write one `include` for each");
             return Vec::new();
         };
-        let path = self.folder.join(&word.text);
         let found = match include::is_pattern(&word.text) {
-            true => include::matching(&path),
-            false => vec![path],
+            true => include::matching(&self.folder, &word.text),
+            false => Ok(vec![self.folder.join(&word.text)]),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => {
+                let what = format!("`{}` is no pattern: {why}", word.text);
+                self.complaints.error(word.place, what, "write it as glob(7) has it");
+                return Vec::new();
+            }
         };
         if found.is_empty() {
             let what = format!("no file matches `{}`", word.text);

@@ -3,12 +3,11 @@
 
 use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::client::{Client, Gone};
 use super::compress::{Encoder, is_worth_it};
-use super::credentials::{self, Check};
+use super::credentials::{self, Waiting};
 use super::reply::{Failure, OwnResponse};
 use super::response::Failed;
 use super::trail::Trail;
@@ -28,7 +27,7 @@ pub struct Visit {
     /// For the answer, whoever gives it.
     edits: FieldEdits,
     /// The password is being checked; and what a wrong one is answered with.
-    check: Option<(Rc<Check>, Arc<str>)>,
+    check: Option<(Waiting, Arc<str>)>,
     compress: Option<Compress>,
     /// What the answer of a server turned out to be compressed by, and its length as announced.
     coding: Cell<Option<(Coding, Option<u64>)>>,

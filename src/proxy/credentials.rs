@@ -20,6 +20,7 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -39,7 +40,7 @@ use crate::ring::{Sender, mailbox};
 
 /// Passwords that wait to be checked, for each shard: of all clients, and of one. Whoever guesses
 /// fills up his own share, and leaves the rest to others.
-const WAITING_MAX: usize = 128;
+pub const INQUIRIES_MAX: usize = 128;
 const WAITING_OF_CLIENT_MAX: usize = 32;
 /// How long a request waits for the verdict.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,14 +54,25 @@ pub struct Inquiry {
     passwords: Arc<Passwords>,
     /// `name:password`
     credentials: Vec<u8>,
+    /// Who asks; see [`client_bits`].
+    client: u128,
+    /// Whether somebody still waits for it.
+    wanted: Arc<AtomicBool>,
     number: u64,
     way_back: Sender<Verdict>,
 }
 
 impl Inquiry {
-    /// Checks it, and tells the shard. Takes as long as the password's hash wants.
+    /// Whose it is: they take turns.
+    pub fn client(&self) -> u128 {
+        self.client
+    }
+
+    /// Checks it, and tells the shard. Takes as long as the password's hash wants, and no time if
+    /// all who asked have left.
     pub fn answer(self) {
-        let right = self.passwords.admit(&self.credentials);
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        let right = wanted.then(|| self.passwords.admit(&self.credentials));
         // A shard that has ended has nobody left who waits.
         self.way_back.send(Verdict { number: self.number, right });
     }
@@ -69,14 +81,14 @@ impl Inquiry {
 /// What a check came to.
 struct Verdict {
     number: u64,
-    right: bool,
+    /// `None`: it was not made.
+    right: Option<bool>,
 }
 
 /// What a shard knows of passwords.
 pub struct Credentials {
     /// To the thread that checks.
     desk: SyncSender<Inquiry>,
-    hasher: RandomState,
     key: [u8; 32],
     known: RefCell<Known>,
     waiting: RefCell<Vec<Rc<Check>>>,
@@ -115,17 +127,31 @@ impl Known {
 }
 
 /// A check under way. All requests that bring the same wait for the same one.
-pub struct Check {
+struct Check {
     print: Fingerprint,
     number: u64,
     /// Whose request was the first.
-    client: u64,
-    verdict: Cell<Option<bool>>,
+    client: u128,
+    wanted: Arc<AtomicBool>,
+    verdict: Cell<Option<Option<bool>>>,
     wakers: RefCell<Vec<Waker>>,
 }
 
+/// A request's place among those who wait for a check.
+pub struct Waiting(Rc<Check>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // The other one is the list's.
+        if self.0.verdict.get().is_none() && Rc::strong_count(&self.0) == 2 {
+            self.0.wanted.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Check {
-    async fn verdict(&self) -> bool {
+    /// `None`: everybody had left when it was to be made.
+    async fn verdict(&self) -> Option<bool> {
         poll_fn(|context| match self.verdict.get() {
             Some(right) => Poll::Ready(right),
             None => {
@@ -151,7 +177,6 @@ impl Credentials {
         }
         Credentials {
             desk,
-            hasher: RandomState::new(),
             key,
             known: RefCell::default(),
             waiting: RefCell::default(),
@@ -174,25 +199,28 @@ impl Credentials {
         passwords: &Arc<Passwords>,
         credentials: Vec<u8>,
         print: Fingerprint,
-        client: u64,
-    ) -> Option<Rc<Check>> {
+        client: u128,
+    ) -> Option<Waiting> {
         let mut waiting = self.waiting.borrow_mut();
         if let Some(same) = waiting.iter().find(|check| check.print == print) {
-            return Some(same.clone());
+            same.wanted.store(true, Ordering::Relaxed);
+            return Some(Waiting(same.clone()));
         }
         let of_client = waiting.iter().filter(|check| check.client == client).count();
-        if waiting.len() >= WAITING_MAX || of_client >= WAITING_OF_CLIENT_MAX {
+        if waiting.len() >= INQUIRIES_MAX || of_client >= WAITING_OF_CLIENT_MAX {
             return None;
         }
         let way_back = self.way_back(context)?;
         let number = self.count.get() + 1;
-        let passwords = passwords.clone();
-        self.desk.try_send(Inquiry { passwords, credentials, number, way_back }).ok()?;
+        let (passwords, wanted) = (passwords.clone(), Arc::new(AtomicBool::new(true)));
+        let asked = wanted.clone();
+        let inquiry = Inquiry { passwords, credentials, client, wanted: asked, number, way_back };
+        self.desk.try_send(inquiry).ok()?;
         self.count.set(number);
         let (verdict, wakers) = (Cell::new(None), RefCell::default());
-        let check = Rc::new(Check { print, number, client, verdict, wakers });
+        let check = Rc::new(Check { print, number, client, wanted, verdict, wakers });
         waiting.push(check.clone());
-        Some(check)
+        Some(Waiting(check))
     }
 
     /// Opens it the first time, and listens from then on; `None`: descriptors are short.
@@ -216,7 +244,7 @@ impl Credentials {
         let place = waiting.iter().position(|check| check.number == number);
         let Some(check) = place.map(|place| waiting.swap_remove(place)) else { return };
         drop(waiting);
-        if right {
+        if right == Some(true) {
             self.known.borrow_mut().add(check.print);
         }
         check.verdict.set(Some(right));
@@ -232,7 +260,7 @@ pub fn ask(
     client: &Client,
     plan: &BasicAuthPlan,
     head: &RequestHead<'_, '_>,
-) -> Result<Option<Rc<Check>>, Failure> {
+) -> Result<Option<Waiting>, Failure> {
     let context = &*client.context;
     let store = &context.credentials;
     let refused = || Failure::Unauthorized(plan.challenge.clone());
@@ -241,19 +269,19 @@ pub fn ask(
     if store.known.borrow_mut().has(&print) {
         return Ok(None);
     }
-    let from = store.hasher.hash_one(client_bits(client.ip()));
+    let from = client_bits(client.ip());
     let check = store.inquire(context, &plan.passwords, credentials, print, from);
     check.map(Some).ok_or(Failure::Unverified)
 }
 
-/// Waits for the verdict.
+/// Waits for the verdict; `None`: there will be none.
 ///
 /// # Errors
 /// [`Gone`]: the client has left meanwhile.
-pub async fn settle(client: &Client, check: &Check) -> Result<Option<bool>, Gone> {
+pub async fn settle(client: &Client, waiting: &Waiting) -> Result<Option<bool>, Gone> {
     let timer = client.context.ring.timer();
-    let verdict = client.watched(timer.within(PATIENCE, check.verdict())).await?;
-    Ok(verdict.ok())
+    let verdict = client.watched(timer.within(PATIENCE, waiting.0.verdict())).await?;
+    Ok(verdict.ok().flatten())
 }
 
 /// `name:password`. Of several, servers might take one and we another.

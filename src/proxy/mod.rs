@@ -40,7 +40,7 @@ mod turnstile;
 pub use access_log::{AccessLog, Delivery, Outlet};
 pub use connection::{Counted, serve};
 pub use context::{Context, Service};
-pub use credentials::Inquiry;
+pub use credentials::{INQUIRIES_MAX, Inquiry};
 pub use files::FileStore;
 pub use listener::Listener;
 pub use meter::Measured;

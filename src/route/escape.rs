@@ -49,9 +49,10 @@ pub fn put_target(target: &[u8], out: &mut Vec<u8>) {
     put_with(target, out, |byte| !byte.is_ascii_graphic() || byte == b'#');
 }
 
-/// Appends a location likewise; that may have a fragment.
+/// Appends a location likewise; that may have a fragment. What no URI holds (RFC 3986, appendix A) is
+/// escaped too: browsers take `\` for a slash, and `/\host` for another host.
 pub fn put_location(location: &[u8], out: &mut Vec<u8>) {
-    put_with(location, out, |byte| !byte.is_ascii_graphic());
+    put_with(location, out, |byte| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte));
 }
 
 fn put_with(bytes: &[u8], out: &mut Vec<u8>, escaped: impl Fn(u8) -> bool) {
@@ -107,8 +108,8 @@ mod tests {
         assert_eq!(escaped(plain.as_bytes()), plain);
         let mut out = Vec::new();
         put_target(b"/a%20b?c d\r\n", &mut out);
-        put_location(b"/e#\xFF", &mut out);
-        assert_eq!(out, b"/a%20b?c%20d%0D%0A/e#%FF");
+        put_location(b"/\\e#\xFF", &mut out);
+        assert_eq!(out, b"/a%20b?c%20d%0D%0A/%5Ce#%FF");
     }
 
     proptest! {

@@ -16,7 +16,7 @@ pub use message::{Command, Event, Notice, Notices, Socket, notices};
 pub use shard::{Setup, Thread, spawn};
 pub use socket_file::SocketFile;
 // What starting and commanding a shard takes, for the control thread.
-pub use crate::proxy::{Delivery, Inquiry, Measured, Outlet};
+pub use crate::proxy::{Delivery, INQUIRIES_MAX, Inquiry, Measured, Outlet};
 pub use crate::ring::{Sender, Tier, Unavailable, mailbox, steer, unsteer};
 pub use crate::upstream::passive::Ejection;
 pub use crate::upstream::{Finding, Outbox, Standing};

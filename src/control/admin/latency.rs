@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use super::api::{Answer, Refusal, ok, refusal, text};
 use super::{Office, Overview};
 use crate::control::clock::now;
+use crate::control::metrics::{NONE, OTHER};
 use crate::control::observe::Key;
 use crate::plan::{Plan, ServerPlan, UpstreamPlan};
 use crate::telemetry::{
-    Latency, LogInterval, PERCENTILES, Phase, Summary, hgrm, hlog_head, hlog_lines,
+    KEYS_MAX, Latency, LogInterval, PERCENTILES, Phase, Summary, hgrm, hlog_head, hlog_lines,
 };
 
 /// Names of windows and their lengths, besides `lifetime`.
@@ -42,6 +43,24 @@ fn bad(sentence: impl Into<String>) -> Refusal {
 
 fn missing(sentence: impl Into<String>) -> Refusal {
     refusal(StatusCode::NOT_FOUND, sentence)
+}
+
+/// Zeros would look like an idle one.
+fn not_alone(which: &str, parameter: &str) -> Refusal {
+    missing(format!(
+        "only the first {KEYS_MAX} {which} of the configuration are measured one by one; \
+         `{parameter}={OTHER}` is all others together"
+    ))
+}
+
+fn key_of_route(plan: &Plan, name: &str) -> Result<Key, Refusal> {
+    match plan.routes.iter().position(|known| known.name == name) {
+        Some(place) if place >= KEYS_MAX => Err(not_alone("routes", "route")),
+        Some(_) => Ok(Key::Route(name.into())),
+        None if name == OTHER => Ok(Key::OtherRoutes),
+        None if name == NONE => Ok(Key::NoRoute),
+        None => Err(missing(format!("there is no route `{name}`; see /v1/routes"))),
+    }
 }
 
 impl Wanted {
@@ -81,24 +100,27 @@ impl Wanted {
 
     /// What that is in this plan.
     fn keys(&self, plan: &Plan) -> Result<Vec<Key>, Refusal> {
-        if let Some(route) = &self.route {
-            return match plan.routes.iter().any(|known| known.name == *route) {
-                true => Ok(vec![Key::Route(route.as_str().into())]),
-                false => Err(missing(format!("there is no route `{route}`; see /v1/routes"))),
-            };
+        match (&self.route, &self.server, &self.upstream) {
+            (Some(route), ..) => Ok(vec![key_of_route(plan, route)?]),
+            (None, None, None) => Ok(vec![Key::All]),
+            (None, Some(server), None) if server == OTHER => Ok(vec![Key::OtherServers]),
+            _ => self.keys_of_servers(plan),
         }
-        if self.server.is_none() && self.upstream.is_none() {
-            return Ok(vec![Key::All]);
-        }
-        let named = |name: &String| self.upstream.as_ref().is_none_or(|only| only == name);
-        let upstreams = plan.upstreams.iter().filter(|upstream| named(&upstream.name));
-        let servers = upstreams.flat_map(|upstream: &std::sync::Arc<UpstreamPlan>| {
-            upstream.servers.iter().filter(|server| self.is_meant(server))
-        });
-        let keys: Vec<Key> = servers.map(|server| Key::Server(server.id)).collect();
-        match keys.is_empty() {
-            true => Err(missing("there is no such server; see /v1/servers")),
-            false => Ok(keys),
+    }
+
+    fn keys_of_servers(&self, plan: &Plan) -> Result<Vec<Key>, Refusal> {
+        let named =
+            |upstream: &UpstreamPlan| self.upstream.as_ref().is_none_or(|it| *it == upstream.name);
+        let upstreams = plan.upstreams.iter();
+        let all =
+            upstreams.flat_map(|upstream| upstream.servers.iter().map(move |it| (upstream, it)));
+        let meant = all.enumerate().filter(|(_, (it, server))| named(it) && self.is_meant(server));
+        let (places, keys): (Vec<usize>, Vec<Key>) =
+            meant.map(|(place, (_, server))| (place, Key::Server(server.id))).unzip();
+        match places.last() {
+            None => Err(missing("there is no such server; see /v1/servers")),
+            Some(&last) if last >= KEYS_MAX => Err(not_alone("servers", "server")),
+            Some(_) => Ok(keys),
         }
     }
 

@@ -14,9 +14,9 @@ use crate::telemetry::{
 use Kind::{Counter, Gauge, Histogram};
 
 /// What stands for all that has no series of its own.
-const OTHER: &str = "(other)";
+pub const OTHER: &str = "(other)";
 /// What stands for the route of requests that have none.
-const NONE: &str = "(none)";
+pub const NONE: &str = "(none)";
 
 /// All that is known, and `views` of the servers.
 pub fn collect(overview: &Overview<'_>, views: &Views) -> Vec<Family> {

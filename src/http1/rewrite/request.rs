@@ -31,6 +31,22 @@ pub struct RequestRewrite<'a> {
     pub trace: Option<TraceContext>,
 }
 
+impl<'a> RequestRewrite<'a> {
+    /// For a request that comes by plain HTTP from a peer that nobody trusts.
+    pub fn plain(client_ip: Option<IpAddr>, edits: &'a FieldEdits) -> RequestRewrite<'a> {
+        RequestRewrite {
+            client_ip,
+            trusted: false,
+            scheme: "http",
+            edits,
+            target: None,
+            as_get: false,
+            request_id: None,
+            trace: None,
+        }
+    }
+}
+
 /// Appends the head to forward to `out`: HTTP/1.1 whatever the client spoke (RFC 9110 §2.5), and
 /// for a connection that stays open.
 pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {

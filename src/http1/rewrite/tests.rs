@@ -25,23 +25,13 @@ fn request(input: &str) -> String {
     request_from(input, false)
 }
 
+fn plain(edits: &FieldEdits) -> RequestRewrite<'_> {
+    RequestRewrite::plain(Some([192, 0, 2, 10].into()), edits)
+}
+
 /// Forwards a request from a peer that is trusted, or not.
 fn request_from(input: &str, trusted: bool) -> String {
-    let client_ip = Some([192, 0, 2, 10].into());
-    let (scheme, edits, request_id, trace) = ("http", &no_edits(), None, None);
-    request_with(
-        input,
-        &RequestRewrite {
-            client_ip,
-            trusted,
-            scheme,
-            edits,
-            target: None,
-            as_get: false,
-            request_id,
-            trace,
-        },
-    )
+    request_with(input, &RequestRewrite { trusted, ..plain(&no_edits()) })
 }
 
 /// What every request gets from this client.
@@ -148,11 +138,8 @@ fn clients_and_ids() {
         client_ip: ip.map(|ip| ip.parse().unwrap()),
         trusted: ip.is_none() || ip == Some("2001:db8::1"),
         scheme: "https",
-        edits,
-        target: None,
-        as_get: false,
         request_id: Some("id"),
-        trace: None,
+        ..plain(edits)
     };
     let rest = "X-Forwarded-Host: a\nX-Forwarded-Proto: https\nVia: 1.1 corelane\nX-Request-Id: id";
     let start = "GET / HTTP/1.1\nHost: a";
@@ -187,19 +174,7 @@ fn request_edits() {
     let input = "PUT / HTTP/1.1\nHost: a\nX-A: 1\nX-B: 2\nX-C: 3\nVia: 1.1 b\nContent-Length: 4";
     let expected = "PUT / HTTP/1.1\nHost: inner\nX-C: 3\nContent-Length: 4\n\
                     X-Forwarded-Proto: http\nx-b: new\nx-forwarded-for: hidden\nx-b: more";
-    let client_ip = Some([192, 0, 2, 10].into());
-    let (scheme, request_id, trace) = ("http", None, None);
-    let how = RequestRewrite {
-        client_ip,
-        trusted: false,
-        scheme,
-        edits,
-        target: None,
-        as_get: false,
-        request_id,
-        trace,
-    };
-    assert_eq!(request_with(input, &how), expected);
+    assert_eq!(request_with(input, &plain(edits)), expected);
 }
 
 /// What cannot be read says nothing, and its `tracestate` goes with it (W3C Trace Context,
@@ -213,18 +188,7 @@ fn a_new_trace_takes_the_place_of_what_was_said() {
     let mut edits = no_edits();
     let context = TraceContext { trace_id: 0x1f, span_id: 0x2e, flags: 1 };
     let with = |edits: &FieldEdits| {
-        let (client_ip, trace) = (Some([192, 0, 2, 10].into()), Some(context));
-        let (trusted, scheme, request_id) = (false, "http", None);
-        let how = RequestRewrite {
-            client_ip,
-            trusted,
-            scheme,
-            edits,
-            target: None,
-            as_get: false,
-            request_id,
-            trace,
-        };
+        let how = RequestRewrite { trace: Some(context), ..plain(edits) };
         request_with(input, &how)
     };
     let start = format!("GET / HTTP/1.1\nHost: a\nX-A: 1\n{ADDED}");
