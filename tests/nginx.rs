@@ -337,9 +337,9 @@ macro_rules! tables {
 tables! {
     servers: 33,
     locations: 50,
-    proxying: 68,
+    proxying: 81,
     rewriting: 46,
-    pages: 36,
+    pages: 94,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.

@@ -205,7 +205,7 @@ fn route(
         }
         ActionWritten::Redirect(redirect) => Action::Redirect(redirect.clone()),
         ActionWritten::Files(files) => {
-            Action::Files(Box::new(files::plan(files, table.path.pattern.as_ref()?, &file.files)?))
+            Action::Files(Box::new(files::plan(files, table.path.pattern.as_ref()?, file)?))
         }
     };
     Some(RoutePlan {

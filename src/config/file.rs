@@ -33,7 +33,7 @@ pub(super) use access_log::AccessLogTable;
 pub(super) use account::AccountWritten;
 pub(super) use admin::{AdminTable, TOKEN_REMEDY};
 pub(super) use content::{BasicAuthTable, CompressTable, ContentTable, MaintenanceTable};
-pub(super) use files::{AllFilesTable, FilesTable};
+pub(super) use files::{AllFilesTable, FilesTable, LastWritten, TryTable};
 pub(super) use health::{HealthTable, HttpTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};

@@ -44,7 +44,7 @@ pub use content::{
 pub use edits::EditsPlan;
 pub use files::{
     Expires, FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPath,
-    TryPlan,
+    TryPiece, TryPlan,
 };
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};
 pub use listener::{Address, ListenerPlan, Steering};

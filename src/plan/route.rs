@@ -43,7 +43,7 @@ impl RoutePlan {
     /// Whether anything of it asks about a request when that has been sent.
     pub fn asks_later(&self) -> bool {
         let program = self.program.as_ref();
-        self.response_fields.fixed().is_none()
+        !self.response_fields.is_fixed()
             || program.is_some_and(|program| {
                 !program.redirects.is_empty() || !program.error_pages.is_empty()
             })

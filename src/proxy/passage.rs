@@ -29,6 +29,8 @@ pub struct Passage {
     pub internal: bool,
     /// What it comes to now is the page for an error.
     pub in_error_page: bool,
+    /// It has been counted against the rates of a route, and is not counted again.
+    pub counted: bool,
     /// It is asked for by GET, without its body.
     pub to_get: bool,
     /// The status of the answer, in place of the answer's own.
