@@ -217,6 +217,7 @@ fn route(
         action,
         request_fields: table.request_fields.clone(),
         response_fields: table.response_fields.clone(),
+        expires: table.expires.clone(),
         timeouts: table.timeouts.over(&timeouts),
         limits: table.limits.over(limits),
         retry: table.retry.over(&retry),

@@ -10,6 +10,7 @@ mod account;
 mod admin;
 mod allowance;
 mod content;
+mod expires;
 mod files;
 mod health;
 mod limits;

@@ -185,8 +185,10 @@ pub(super) fn files(location: &Location<'_>, named: &Named, table: &mut Table, w
             }
         }
     }
-    if let Some(time) = expires(scope, work) {
-        lines.push(("expires".to_owned(), time));
+    match expires(scope, work) {
+        Some(Freshness { written, is_fixed: true }) => lines.push(("expires".to_owned(), written)),
+        Some(Freshness { written, .. }) => table.put("expires", written),
+        None => {}
     }
     if scope.value("etag") == "off" {
         lines.push(("etag".to_owned(), "false".to_owned()));
@@ -365,8 +367,15 @@ pub(super) fn compress(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     );
 }
 
-/// `expires`, written; `None` if there is none, or it cannot be.
-fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
+/// `expires`, as it is written for a route.
+pub(super) struct Freshness {
+    pub written: String,
+    /// Whether it can also be written for the files alone, which costs less.
+    pub is_fixed: bool,
+}
+
+/// `expires`; `None` if there is none, or it cannot be.
+pub(super) fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<Freshness> {
     let directive = scope.one("expires")?;
     let time = |text: &str| milliseconds(text.trim_start_matches('+')).map(time_text);
     let written = match (directive.argument(0), directive.arguments.get(1)) {
@@ -375,14 +384,26 @@ fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
         ("modified", Some(word)) => {
             time(&word.text).map(|time| format!("{{ after_change = \"{time}\" }}"))
         }
+        (text, None) if text.contains('$') => {
+            let text = work.names.text(&directive.arguments[0], work.complaints)?;
+            return Some(Freshness { written: toml::text(&text), is_fixed: false });
+        }
+        (text, None) if text.starts_with('@') => {
+            milliseconds(&text[1..]).filter(|time| *time < 24 * 3_600_000).map(|time| {
+                let (minutes, seconds) = (time / 60_000, time / 1000 % 60);
+                let (hour, minute) = (minutes / 60, minutes % 60);
+                format!("{{ daily = \"{hour:02}:{minute:02}:{seconds:02}\" }}")
+            })
+        }
         // What was fresh in the past is not.
         (text, None) if text.starts_with('-') => Some(toml::text("epoch")),
         (text, None) => time(text).map(|time| toml::text(&time)),
         _ => None,
     };
     if written.is_none() {
-        let why = "times of the day and variables are not looked at";
-        work.refuse(directive, why, "write a time such as `30d`, `max`, `epoch` or `off`");
+        let instead =
+            "write a time such as `30d`, `modified 1h`, `@15h30m`, `max`, `epoch` or `off`";
+        work.refuse(directive, "it is no time", instead);
     }
-    written
+    written.map(|written| Freshness { written, is_fixed: true })
 }

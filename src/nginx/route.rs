@@ -150,7 +150,16 @@ fn return_or_steps(
         }
         None => {}
     }
+    if end.is_some() {
+        freshness(scope, table, work);
+    }
     end.is_some()
+}
+
+fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    if let Some(expires) = pages::expires(scope, work) {
+        table.put("expires", expires.written);
+    }
 }
 
 /// What answers, where no step does.
@@ -186,6 +195,7 @@ fn action(
         work.complaints.error(directive.place(), what, "add `root`");
     }
     server::note_default_root(location.place, work);
+    freshness(scope, table, work);
     table.put("respond", "{ status = 404 }");
 }
 
@@ -218,10 +228,7 @@ fn proxied(
     if !redirects.is_empty() {
         table.put("redirects", format!("[{}]", redirects.join(", ")));
     }
-    if let Some(said) = scope.one("expires").filter(|said| said.argument(0) != "off") {
-        let why = "servers say themselves how long their answers are good for";
-        work.refuse(said, why, "write `add_header Cache-Control …;`, or move it to the files");
-    }
+    freshness(scope, table, work);
     fields::of_request(scope, target, table, work);
     let place = directive.place();
     let connect = work.time_of(scope, "proxy_connect_timeout", 60_000).max(1);

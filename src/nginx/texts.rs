@@ -35,7 +35,7 @@ pub(super) const VARIABLES: [&str; 24] = [
 ];
 
 /// The beginnings of names that stand for a field, an argument or a cookie.
-const FAMILIES: [&str; 3] = ["http_", "arg_", "cookie_"];
+const FAMILIES: [&str; 5] = ["http_", "sent_http_", "upstream_http_", "arg_", "cookie_"];
 
 /// Names that the configuration defines itself, in lower case.
 #[derive(Debug, Default)]

@@ -72,6 +72,14 @@ impl EditsPlan {
         self.made.is_empty().then(|| self.of_status(status))
     }
 
+    /// What is added to any response, so far as it is the same for all requests.
+    pub fn always(&self) -> FieldEdits {
+        let edits = self.without_ok.as_ref().unwrap_or(&self.edits);
+        let said = |(_, value): &&(String, String)| !value.is_empty();
+        let add = edits.add.iter().filter(said).cloned().collect();
+        FieldEdits { add, ..FieldEdits::default() }
+    }
+
     fn of_status(&self, status: Option<u16>) -> &FieldEdits {
         match (&self.without_ok, status) {
             (Some(edits), Some(status)) if !is_ok(status) => edits,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::expires::Expires;
 use super::template::Template;
 use crate::http1::Coding;
 
@@ -150,20 +151,6 @@ pub enum Symlinks {
     Never,
     /// All.
     Anywhere,
-}
-
-/// How long an answer stays fresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expires {
-    /// So long after it was sent.
-    After(Duration),
-    /// So long after the file was changed.
-    AfterChange(Duration),
-    /// It never was (1970).
-    Epoch,
-    /// As long as nginx's `expires max` says: ten years for Cache-Control, until the end of 2037
-    /// for Expires.
-    Max,
 }
 
 /// `[files]`: what holds for the files of all routes.

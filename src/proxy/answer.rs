@@ -1,15 +1,18 @@
 //! Answers of our own to a request whose head is here.
 
+use std::borrow::Cow;
+
 use super::client::Client;
 use super::connection::Next;
 use super::content;
 use super::files::{self, FileRequest, Strayed};
+use super::freshness;
 use super::passage::Passage;
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
 use super::response::Failed;
-use super::scope::Asked;
+use super::scope::{Asked, Sent};
 use super::trail::Trail;
-use crate::http1::{FieldEdits, RequestFacts, RequestFraming};
+use crate::http1::{RequestFacts, RequestFraming};
 use crate::plan::{BodyText, Page, Plan, Redirect, RoutePlan, Template};
 use crate::ring::Buf;
 use crate::route::{put_escaped, put_location, put_target};
@@ -107,21 +110,22 @@ impl<'p> Own<'p> {
 
     /// The response, and its status; a failure has a page of its own.
     fn respond(self, asked: &Asked<'_>, manner: Manner) -> Content {
-        let answering =
-            |route: &'p RoutePlan, status: u16, fill: &dyn Fn(Reply<'_>) -> OwnResponse| {
-                let made;
-                let edits: &FieldEdits = match route.response_fields.fixed(Some(status)) {
-                    Some(edits) => edits,
-                    None => {
-                        made = {
-                            let asked = Asked { status: Some(status), ..*asked };
-                            route.response_fields.make(&asked, asked.status)
-                        };
-                        &made
-                    }
-                };
-                Content::Response(fill(Reply::new(status, edits, manner)))
-            };
+        let content_type = match &self {
+            Own::Fixed { body, .. } => body.content_type.as_str(),
+            _ => "",
+        };
+        let answering = |route: &'p RoutePlan,
+                         status: u16,
+                         fill: &dyn Fn(Reply<'_>) -> OwnResponse| {
+            let sent = Some(Sent::Own { content_type, modified: None });
+            let asked = Asked { status: Some(status), sent, ..*asked };
+            let edits = route.response_fields.fixed(Some(status)).map(Cow::Borrowed);
+            let mut edits = edits
+                .unwrap_or_else(|| Cow::Owned(route.response_fields.make(&asked, asked.status)));
+            freshness::add_to(&mut edits, &asked);
+            Passage::add_to(asked.passage, &mut edits);
+            Content::Response(fill(Reply::new(status, &edits, manner)))
+        };
         // An error page is answered with the status of the error.
         let instead = asked.passage.and_then(|passage| passage.status);
         match self {

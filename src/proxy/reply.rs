@@ -333,6 +333,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let remedy = failure.remedy();
+    let edits = trail.route().map(|route| route.response_fields.always()).unwrap_or_default();
     let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
     fields.extend(remedy.as_ref().map(|(name, value)| (*name, value.as_ref())));
     let reply = Reply {
@@ -341,7 +342,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
         body: page.as_bytes(),
         length: None,
         fields: &fields,
-        edits: &FieldEdits::default(),
+        edits: &edits,
         manner: Manner { keep_alive, ..manner },
     };
     send(client, trail, reply.to_response(), keep_alive).await

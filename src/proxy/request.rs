@@ -9,12 +9,13 @@ use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
 use super::files::Strayed;
+use super::freshness;
 use super::kept::Kept;
 use super::passage::{self, Passage};
 use super::redirects;
 use super::reply::{self, Failure, Manner};
 use super::routing::{Onward, Traveller, Way};
-use super::scope::Asked;
+use super::scope::{Asked, Sent};
 use super::trail::Trail;
 use crate::balance::hash_key;
 use crate::guard::Pace;
@@ -83,16 +84,21 @@ impl Request {
         let (plan, route) = (&self.service.plan, self.route());
         let edits = route.response_fields.fixed(Some(response.status)).map(Cow::Borrowed);
         let rules = route.program.as_ref().map_or(&[][..], |program| &program.redirects);
-        if let (Some(edits), true) = (&edits, rules.is_empty()) {
+        let passage = self.passage();
+        let challenged = passage.is_some_and(|passage| passage.challenge.is_some());
+        let is_plain = rules.is_empty() && route.expires.is_none() && !challenged;
+        if let (Some(edits), true) = (&edits, is_plain) {
             return edits.clone();
         }
         let make = |head: &RequestHead<'_, '_>| {
-            let passage = self.passage();
             let (route, status) = (Some(route), Some(response.status));
-            let asked = Asked { client, plan, head, route, passage, status };
+            let sent = Some(Sent::Response(response));
+            let asked = Asked { client, plan, head, route, passage, status, sent };
             let fields = &self.route().response_fields;
             let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked, status)));
             redirects::add_to(&mut edits, rules, &asked, response);
+            freshness::add_to(&mut edits, &asked);
+            Passage::add_to(passage, &mut edits);
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
@@ -334,7 +340,8 @@ fn decide(
         Err(mut own) => {
             own.keep(plan, bytes, passage.as_deref());
             let (route, passage) = (own.route(), passage.as_deref());
-            let asked = Asked { client, plan, head: &head, route, passage, status: None };
+            let asked =
+                Asked { client, plan, head: &head, route, passage, status: None, sent: None };
             Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
         }
     }
@@ -366,7 +373,15 @@ impl Sending<'_> {
         let Way { route: index, group } = way;
         let route = &plan.routes[index];
         let passed = passage.as_deref();
-        let asked = Asked { client, plan, head, route: Some(route), passage: passed, status: None };
+        let asked = Asked {
+            client,
+            plan,
+            head,
+            route: Some(route),
+            passage: passed,
+            status: None,
+            sent: None,
+        };
         let target = match route.program.is_some() || passed.is_some() {
             true => passage::target(&asked).map_err(Own::Failure)?,
             false => None,
@@ -400,7 +415,8 @@ impl Sending<'_> {
             facts = facts.without_body();
             facts.keep_alive &= left.is_some();
         }
-        let again = passed.is_some_and(|passage| passage.status.is_some());
+        let again =
+            passed.is_some_and(|passage| passage.status.is_some() || passage.challenge.is_some());
         let keeps = route.asks_later() || again;
         let kept = keeps.then(|| Box::new(Kept::new(self.bytes, passage.take())));
         let route = index;
@@ -493,7 +509,7 @@ fn elsewhere(
             Err(mut own) => {
                 own.keep(plan, kept.head(), passage.as_deref());
                 let (route, passage) = (own.route(), passage.as_deref());
-                let asked = Asked { client, plan, head, route, passage, status: None };
+                let asked = Asked { client, plan, head, route, passage, status: None, sent: None };
                 let answer = match gone {
                     Some(keep_alive) => Answer::late(own, &asked, keep_alive),
                     None => Answer::new(own, &asked, body_here),

@@ -95,6 +95,9 @@ impl<'p> Traveller<'p, '_> {
         reply::take_note(self.client, self.trail, &failure);
         let state = passage.get_or_insert_default();
         state.counted |= failure.comes_late();
+        if let Failure::Unauthorized(challenge) = &failure {
+            state.challenge = Some(challenge.clone());
+        }
         (state.in_error_page, state.internal) = (true, true);
         state.status = match page.status {
             PageStatus::OfError => Some(failure.status()),
@@ -269,7 +272,7 @@ impl<'p> Traveller<'p, '_> {
     fn asked(&self) -> Asked<'_> {
         let plan = &self.trail.service.plan;
         let (client, head) = (self.client, self.head);
-        Asked { client, plan, head, route: None, passage: None, status: None }
+        Asked { client, plan, head, route: None, passage: None, status: None, sent: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{YEAR, table};
+use super::{YEAR, expires, table};
 use crate::config::edits::field_value;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
@@ -99,7 +99,7 @@ impl FilesTable {
             etag: fields.get("etag").and_then(Field::flag),
             max_ranges: fields.get("max_ranges").and_then(|field| field.whole32(0..=1000)),
             cache_control: fields.get("cache_control").and_then(field_value),
-            expires: fields.get("expires").and_then(read_expires),
+            expires: fields.get("expires").and_then(expires::read),
         };
         fields.finish();
         table
@@ -283,22 +283,4 @@ fn read_charset(field: Field<'_>) -> Option<String> {
         return field.refuse(format!("\"{text}\" is no charset"), "write \"utf-8\" or \"none\"");
     }
     Some(text.to_owned())
-}
-
-fn read_expires(field: Field<'_>) -> Option<Expires> {
-    match field.as_text() {
-        Some("epoch") => Some(Expires::Epoch),
-        Some("max") => Some(Expires::Max),
-        _ => {
-            let range = Duration::ZERO..=YEAR * 10;
-            if field.is_table() {
-                let mut fields = field.table("`expires`")?;
-                let after = fields.require("after_change", "after_change = \"1h\"");
-                let after = after.and_then(|field| field.duration(range));
-                fields.finish();
-                return after.map(Expires::AfterChange);
-            }
-            field.duration(range).map(Expires::After)
-        }
-    }
 }

@@ -11,12 +11,13 @@ use std::borrow::Cow;
 use super::client::Client;
 use super::connection::Next;
 use super::content;
+use super::freshness;
 use super::kept::Kept;
 use super::passage::Passage;
 use super::reply::{self, Failure, Manner, Reply};
 use super::response::Failed;
 use super::routing::Onward;
-use super::scope::Asked;
+use super::scope::{Asked, Sent};
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
 use crate::plan::{Action, FileCachePlan, FilesPlan, Plan, RoutePlan, Template};
@@ -162,7 +163,8 @@ impl FileRequest {
             }
             _ => false,
         };
-        if leads_on || route.asks_later() {
+        let owes = passage.is_some_and(|passage| passage.challenge.is_some());
+        if leads_on || owes || route.asks_later() {
             self.kept = Some(Kept::new(head, passage.cloned().map(Box::new)));
         }
     }
@@ -179,7 +181,8 @@ impl FileRequest {
         }
         let fill = |head: &RequestHead<'_, '_>| {
             let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
-            let asked = Asked { client, plan, head, route: Some(route), passage, status: None };
+            let asked =
+                Asked { client, plan, head, route: Some(route), passage, status: None, sent: None };
             text.fill(&asked).into_owned()
         };
         self.kept.as_ref().and_then(|kept| kept.look(fill)).unwrap_or_default()
@@ -191,18 +194,25 @@ impl FileRequest {
         client: &Client,
         plan: &Plan,
         route: &'p RoutePlan,
-        status: u16,
+        (status, sent): (u16, Sent<'_>),
     ) -> Cow<'p, FieldEdits> {
-        if let Some(edits) = route.response_fields.fixed(Some(status)) {
-            return Cow::Borrowed(edits);
+        let fixed = route.response_fields.fixed(Some(status)).map(Cow::Borrowed);
+        let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
+        let challenged = passage.is_some_and(|passage| passage.challenge.is_some());
+        if fixed.is_some() && route.expires.is_none() && !challenged {
+            return fixed.unwrap_or_default();
         }
         let make = |head: &RequestHead<'_, '_>| {
             let (at, status) = (Some(route), Some(status));
-            let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
-            let asked = Asked { client, plan, head, route: at, passage, status };
-            route.response_fields.make(&asked, asked.status)
+            let sent = Some(sent);
+            let asked = Asked { client, plan, head, route: at, passage, status, sent };
+            let made = || Cow::Owned(route.response_fields.make(&asked, asked.status));
+            let mut edits = fixed.unwrap_or_else(made);
+            freshness::add_to(&mut edits, &asked);
+            Passage::add_to(passage, &mut edits);
+            edits
         };
-        Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
+        self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
     }
 }
 
@@ -346,7 +356,8 @@ async fn to_directory(
         location.push('?');
         location.push_str(query);
     }
-    let edits = asked.edits(client, &trail.service.plan, route, 301);
+    let sent = Sent::Own { content_type: "", modified: None };
+    let edits = asked.edits(client, &trail.service.plan, route, (301, sent));
     let reply = Reply::new(301, &edits, manner);
     let response = Reply { fields: &[("Location", &location)], ..reply }.to_response();
     reply::send(client, trail, response, manner.keep_alive).await
