@@ -98,6 +98,7 @@ impl<'t> Servers<'t> {
                 }
             }
         }
+        work.names.stand_in(texts::Folder::Unknown);
         tables
     }
 
@@ -318,6 +319,7 @@ fn routes(
         }
         return vec![route::returned(&server.scope, place, entrance, named, work)];
     }
+    work.names.stand_in(pages::whereabouts(&server.scope, work));
     let prelude = steps::of_server(&server.scope, &entrance.origin, work);
     if server.scope.own("try_files").next().is_some() {
         let directive = server.scope.own("try_files").next();
@@ -328,6 +330,7 @@ fn routes(
         }
     }
     let locations = location::all(&server.scope, place, work);
+    let named = &named.clone().seeing(&locations);
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
     let table = |location: &Location<'_>| {
         route::of_location(location, entrance, named, prelude.clone(), work)
