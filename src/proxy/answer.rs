@@ -3,9 +3,12 @@
 use super::client::Client;
 use super::connection::Next;
 use super::content;
+use super::exchange::{self, Outgoing};
 use super::files::{self, FileRequest};
+use super::kept::Kept;
 use super::passage::Passage;
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
+use super::request::{self, Instead};
 use super::response::Failed;
 use super::scope::Asked;
 use super::trail::Trail;
@@ -68,6 +71,8 @@ pub struct Answer {
     manner: Manner,
     /// Bytes of the request's body in the buffer, to be left out before the next request.
     body_len: usize,
+    /// The request, and the number of the route that has a page for it, should it not be let in.
+    kept: Option<(usize, Box<Kept>)>,
 }
 
 enum Content {
@@ -196,15 +201,31 @@ impl Answer {
             manner.keep_alive &= !failure.is_in_body();
         }
         let content = own.respond(asked, manner);
-        Answer { content, manner, body_len: 0 }
+        Answer { content, manner, body_len: 0, kept: None }
+    }
+
+    /// Keeps the request, with this head and passage, for the page of its route where that still
+    /// waits for a verdict on its password.
+    pub fn unless_refused(self, trail: &Trail, head: &[u8], passage: Option<&Passage>) -> Answer {
+        let routes = &trail.service.plan.routes;
+        let route = trail.route().filter(|_| content::is_unsettled(trail));
+        let route = route.filter(|at| routes.get(*at).is_some_and(RoutePlan::has_error_pages));
+        let keep = |route| (route, Box::new(Kept::new(head, passage.cloned().map(Box::new))));
+        Answer { kept: route.map(keep), ..self }
     }
 
     /// Gives it to a client of whose request nothing is left.
     pub async fn send(self, client: &Client, trail: &Trail) -> Next {
-        let Answer { content, manner, .. } = self;
+        let Answer { content, manner, kept, .. } = self;
         let content = match content::settle(client, trail).await {
             Ok(()) => content,
-            Err(Failed::Answer(failure)) => Content::Failure(failure),
+            Err(Failed::Answer(failure)) => match kept {
+                // Boxed: it may lead here again.
+                Some(kept) => {
+                    return Box::pin(send_page(client, trail, kept, failure, manner)).await;
+                }
+                None => Content::Failure(failure),
+            },
             Err(_) => {
                 trail.client_left();
                 return Next::Close;
@@ -224,6 +245,23 @@ impl Answer {
                 });
                 Next::Close
             }
+        }
+    }
+}
+
+/// Answers a request that has failed after all with the page that its route has for that.
+pub async fn send_page(
+    client: &Client,
+    trail: &Trail,
+    (route, kept): (usize, Box<Kept>),
+    failure: Failure,
+    manner: Manner,
+) -> Next {
+    match request::instead(client, trail, (route, &kept), failure, manner.keep_alive) {
+        Instead::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
+        Instead::Answer(answer) => answer.send(client, trail).await,
+        Instead::Forward(request, head) => {
+            exchange::carry_out(client, trail, &mut Outgoing::page(request, head)).await
         }
     }
 }

@@ -46,15 +46,31 @@ pub async fn run(client: &Client, first: Buf) -> Next {
 async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
     // Even if the last one was an upload that was spliced.
     client.stream.expect(Traffic::Messages);
-    let (mut request, mut head, mut body) = match request::receive(client, first, trail).await {
-        Ok(received) => received,
-        Err(next) => return next,
-    };
-    let mut whole = body.ended();
+    match request::receive(client, first, trail).await {
+        Ok((request, head, body)) => {
+            carry_out(client, trail, &mut Outgoing { request, head, body }).await
+        }
+        Err(next) => next,
+    }
+}
+
+/// A request on its way to a server.
+pub struct Outgoing {
+    pub request: Request,
+    /// As the server shall get it.
+    pub head: Vec<u8>,
+    /// What is still to come of it.
+    pub body: Body,
+}
+
+/// Forwards a request, and sees to it that it is answered.
+pub async fn carry_out(client: &Client, trail: &Trail, outgoing: &mut Outgoing) -> Next {
+    let mut whole = outgoing.body.ended();
     // Round again for the page of an error, which may be another server's.
     let (failure, keep_alive) = loop {
+        let Outgoing { request, head, body } = outgoing;
         let forwarded = match content::settle(client, trail).await {
-            Ok(()) => forward(client, &request, head, &mut body, trail).await,
+            Ok(()) => forward(client, request, std::mem::take(head), body, trail).await,
             Err(failed) => Err(failed),
         };
         trail.note(|record| record.from_client += body.passed());
@@ -69,15 +85,24 @@ async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
         match request.instead(client, trail, failure, keep_alive) {
             Instead::Failure(failure) => break (failure, keep_alive),
             Instead::Answer(answer) => return answer.send(client, trail).await,
-            Instead::Forward(another, its_head) => {
-                (request, head, whole) = (another, its_head, true);
-                body = Body::of_request(RequestFraming::None, Vec::new(), None);
+            Instead::Forward(request, head) => {
+                *outgoing = Outgoing::page(request, head);
+                whole = true;
             }
         }
     };
+    let request = &outgoing.request;
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };
     reply::fail(client, trail, &failure, manner).await
+}
+
+impl Outgoing {
+    /// A request for the page of an error: it has no body.
+    pub fn page(request: Request, head: Vec<u8>) -> Outgoing {
+        let body = Body::of_request(RequestFraming::None, Vec::new(), None);
+        Outgoing { request, head, body }
+    }
 }
 
 /// What is to be answered where nothing was, or what follows.

@@ -161,6 +161,13 @@ impl Failure {
         }
     }
 
+    /// A field without which its status must not be sent, whatever page goes with it
+    /// (RFC 9110 §15.5.2, §15.5.6).
+    pub fn must_say(&self) -> Option<(&'static str, String)> {
+        let (name, value) = self.remedy().filter(|_| matches!(self.status(), 401 | 405))?;
+        Some((name, value.into_owned()))
+    }
+
     /// One sentence, for the page and the log.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -280,7 +280,8 @@ fn decide(
             own.keep(plan, bytes, passage.as_deref());
             let (route, passage) = (own.route(), passage.as_deref());
             let asked = Asked { client, plan, head: &head, route, passage, status: None };
-            Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
+            let answer = Answer::new(own, &asked, body_here);
+            Ok(Decision::Answer(answer.unless_refused(trail, bytes, passage)))
         }
     }
 }
@@ -373,53 +374,65 @@ impl Request {
         failure: Failure,
         keep_alive: bool,
     ) -> Instead {
-        let pages = |program: &Program| !program.error_pages.is_empty();
-        let Some(kept) = self.kept.as_ref().filter(|_| self.program().is_some_and(pages)) else {
-            return Instead::Failure(failure);
-        };
-        let mut failure = Some(failure);
-        let look = |head: &RequestHead<'_, '_>| {
-            let failure = failure.take()?;
-            let mut passage = kept.passage.clone();
-            if head.facts.framing != RequestFraming::None {
-                // Its body is gone.
-                passage.get_or_insert_default().to_get = true;
-            }
-            let traveller = Traveller { client, trail, head };
-            let found = traveller.answer_error(failure, self.route, &mut passage);
-            Some(self.sent_on(traveller, found, passage, kept, keep_alive))
-        };
-        let found = kept.look(look).flatten();
-        found.unwrap_or_else(|| Instead::Failure(failure.unwrap_or(Failure::Circle)))
+        match &self.kept {
+            Some(kept) => instead(client, trail, (self.route, kept), failure, keep_alive),
+            None => Instead::Failure(failure),
+        }
     }
+}
 
-    fn sent_on(
-        &self,
-        traveller: Traveller<'_, '_>,
-        found: Result<Way, Own<'_>>,
-        mut passage: Option<Box<Passage>>,
-        kept: &Kept,
-        keep_alive: bool,
-    ) -> Instead {
-        let Traveller { client, trail, head } = traveller;
-        let trusted = client.trusts_peer();
-        let trace = client.trace().filter(|_| head.trace().is_none());
-        let sending = Sending { client, trail, head, bytes: kept.head(), trusted, trace };
-        let mut out = Vec::new();
-        match found.and_then(|way| sending.prepare(way, &mut passage, 0, &mut out)) {
-            Ok(mut destination) => {
-                destination.facts.keep_alive = keep_alive;
-                let (request, _, _) = destination.request(client, trail, out.len());
-                Instead::Forward(request, out)
-            }
-            Err(Own::Failure(failure)) => Instead::Failure(failure),
-            Err(mut own) => {
-                own.keep(&trail.service.plan, kept.head(), passage.as_deref());
-                let (plan, route) = (&trail.service.plan, own.route());
-                let passage = passage.as_deref();
-                let asked = Asked { client, plan, head, route, passage, status: None };
-                Instead::Answer(Answer::late(own, &asked, keep_alive))
-            }
+/// What is answered in place of a failure of the route with this number.
+pub fn instead(
+    client: &Client,
+    trail: &Trail,
+    (route, kept): (usize, &Kept),
+    failure: Failure,
+    keep_alive: bool,
+) -> Instead {
+    if !trail.service.plan.routes.get(route).is_some_and(RoutePlan::has_error_pages) {
+        return Instead::Failure(failure);
+    }
+    let mut failure = Some(failure);
+    let look = |head: &RequestHead<'_, '_>| {
+        let failure = failure.take()?;
+        let mut passage = kept.passage.clone();
+        if head.facts.framing != RequestFraming::None {
+            // Its body is gone.
+            passage.get_or_insert_default().to_get = true;
+        }
+        let traveller = Traveller { client, trail, head };
+        let found = traveller.answer_error(failure, route, &mut passage);
+        Some(sent_on(traveller, found, passage, kept, keep_alive))
+    };
+    let found = kept.look(look).flatten();
+    found.unwrap_or_else(|| Instead::Failure(failure.unwrap_or(Failure::Circle)))
+}
+
+fn sent_on(
+    traveller: Traveller<'_, '_>,
+    found: Result<Way, Own<'_>>,
+    mut passage: Option<Box<Passage>>,
+    kept: &Kept,
+    keep_alive: bool,
+) -> Instead {
+    let Traveller { client, trail, head } = traveller;
+    let trusted = client.trusts_peer();
+    let trace = client.trace().filter(|_| head.trace().is_none());
+    let sending = Sending { client, trail, head, bytes: kept.head(), trusted, trace };
+    let mut out = Vec::new();
+    match found.and_then(|way| sending.prepare(way, &mut passage, 0, &mut out)) {
+        Ok(mut destination) => {
+            destination.facts.keep_alive = keep_alive;
+            let (request, _, _) = destination.request(client, trail, out.len());
+            Instead::Forward(request, out)
+        }
+        Err(Own::Failure(failure)) => Instead::Failure(failure),
+        Err(mut own) => {
+            own.keep(&trail.service.plan, kept.head(), passage.as_deref());
+            let (plan, route) = (&trail.service.plan, own.route());
+            let passage = passage.as_deref();
+            let asked = Asked { client, plan, head, route, passage, status: None };
+            Instead::Answer(Answer::late(own, &asked, keep_alive))
         }
     }
 }

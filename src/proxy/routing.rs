@@ -67,6 +67,7 @@ impl<'p> Traveller<'p, '_> {
             return Err(Own::Failure(failure));
         };
         reply::take_note(self.client, self.trail, &failure);
+        let fields = failure.must_say();
         let state = passage.get_or_insert_default();
         (state.in_error_page, state.internal) = (true, true);
         state.status = match page.status {
@@ -74,7 +75,11 @@ impl<'p> Traveller<'p, '_> {
             PageStatus::Is(status) => Some(status),
             PageStatus::OfPage => None,
         };
+        let is_of_error = state.status == Some(failure.status());
         let found = self.page(route, page, passage)?;
+        if let Some(field) = fields.filter(|_| is_of_error) {
+            content::carry(self.trail, field);
+        }
         let mut at = at;
         self.visit(found, &mut at, passage)
     }
@@ -128,6 +133,11 @@ impl<'p> Traveller<'p, '_> {
             if route.internal && !inside {
                 return Err(Own::Failure(Failure::NoRoute));
             }
+            if route.content.is_some() || passage.is_some() {
+                let in_error_page = passage.as_ref().is_some_and(|passage| passage.in_error_page);
+                content::greet(self.trail, route.content.as_deref(), self.head, in_error_page)
+                    .map_err(|stop| stopped(route, stop))?;
+            }
             if found.slash {
                 return Err(Own::Slash { route });
             }
@@ -164,16 +174,9 @@ impl<'p> Traveller<'p, '_> {
         let service = self.service();
         let (head, route) = (self.head, &service.plan.routes[index]);
         admission::to_route(self.client, service, route, head).map_err(Own::Failure)?;
-        match &route.content {
-            Some(plan) => {
-                content::enter(self.client, self.trail, plan, head).map_err(|stop| match stop {
-                    Stop::Failure(failure) => Own::Failure(failure),
-                    Stop::Page { status, page } => Own::Page { route, status, page },
-                })?;
-            }
-            // What the route before it wanted of the answer is not this one's affair.
-            None if passage.is_some() => drop(self.trail.visit.replace(None)),
-            None => {}
+        if route.content.is_some() || route.by_hand.said() == Some(true) {
+            content::enter(self.client, self.trail, route, head)
+                .map_err(|stop| stopped(route, stop))?;
         }
         let to_get = passage.is_some_and(|passage| passage.to_get);
         if let (RequestFraming::Length(n), Some(limit)) =
@@ -212,6 +215,14 @@ impl<'p> Traveller<'p, '_> {
         let plan = &self.trail.service.plan;
         let (client, head) = (self.client, self.head);
         Asked { client, plan, head, route: None, passage: None, status: None }
+    }
+}
+
+/// What a route's content has against a request.
+fn stopped<'p>(route: &'p RoutePlan, stop: Stop<'p>) -> Own<'p> {
+    match stop {
+        Stop::Failure(failure) => Own::Failure(failure),
+        Stop::Page { status, page } => Own::Page { route, status, page },
     }
 }
 

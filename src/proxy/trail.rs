@@ -38,6 +38,11 @@ impl Trail {
         change(&mut self.record.borrow_mut());
     }
 
+    /// The number of the route that it came to last, if it came to any.
+    pub fn route(&self) -> Option<usize> {
+        self.record.borrow().route.map(|route| route as usize)
+    }
+
     /// The server that the request was tried on last; `None`: it came to none.
     pub fn server(&self) -> Option<&ServerPlan> {
         let at = self.record.borrow().server?;

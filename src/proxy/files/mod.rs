@@ -1,5 +1,6 @@
 //! Files: found, judged against the request's conditions, and sent.
 
+mod coded;
 mod find;
 mod listing;
 mod response;
@@ -8,6 +9,7 @@ mod store;
 
 use std::borrow::Cow;
 
+use super::answer;
 use super::client::Client;
 use super::connection::Next;
 use super::content::{self, Stop};
@@ -103,7 +105,7 @@ pub struct FileRequest {
     status: Option<u16>,
     /// Listings as JSON rather than as pages.
     wants_json: bool,
-    /// The head, if fields of the response are made of it.
+    /// The head, if fields of the response are made of it, or the page of an error found.
     kept: Option<Kept>,
 }
 
@@ -148,7 +150,7 @@ impl FileRequest {
         }))
     }
 
-    /// Keeps the head if fields of the response may be made of it.
+    /// Keeps the head if fields of the response may be made of it, or a page for an error found.
     pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
         let Some(route) = plan.routes.get(self.route) else { return };
         let leads_on = match &route.action {
@@ -157,7 +159,7 @@ impl FileRequest {
             }
             _ => false,
         };
-        if leads_on || route.response_fields.fixed().is_none() {
+        if leads_on || route.has_error_pages() || route.response_fields.fixed().is_none() {
             self.kept = Some(Kept::new(head, passage.cloned().map(Box::new)));
         }
     }
@@ -190,10 +192,18 @@ fn prefers_json(accept: &[u8]) -> bool {
 }
 
 /// Answers a request for a file.
-pub async fn serve(client: &Client, trail: &Trail, asked: FileRequest, manner: Manner) -> Next {
-    match answer(client, trail, asked, manner).await {
+pub async fn serve(client: &Client, trail: &Trail, mut asked: FileRequest, manner: Manner) -> Next {
+    match respond(client, trail, &mut asked, manner).await {
         Ok(next) => next,
-        Err(Failed::Answer(failure)) => reply::fail(client, trail, &failure, manner).await,
+        // Nothing was sent so far.
+        Err(Failed::Answer(failure)) => match (trail.route(), asked.kept.take()) {
+            // Boxed: it may be a file as well.
+            (Some(route), Some(kept)) => {
+                let kept = (route, Box::new(kept));
+                Box::pin(answer::send_page(client, trail, kept, failure, manner)).await
+            }
+            _ => reply::fail(client, trail, &failure, manner).await,
+        },
         Err(_) => {
             trail.client_left();
             Next::Close
@@ -207,10 +217,10 @@ impl From<FileFault> for Failed {
     }
 }
 
-async fn answer(
+async fn respond(
     client: &Client,
     trail: &Trail,
-    mut asked: FileRequest,
+    asked: &mut FileRequest,
     manner: Manner,
 ) -> Result<Next, Failed> {
     let (plan, context) = (&trail.service.plan, &client.context);
@@ -222,16 +232,17 @@ async fn answer(
         let limit = route.timeouts.body_idle;
         match search.run(&asked.path).await? {
             Found::File(hit) => {
+                let asked = &*asked;
                 let response =
-                    response::Response { client, plan, route, files, asked: &asked, manner };
+                    response::Response { client, trail, plan, route, files, asked, manner };
                 return Ok(send::run(client, trail, response.of_file(&hit)?, limit).await?);
             }
             Found::Listing(path) => {
                 let listed = (route, files);
-                return Ok(listing::answer(client, trail, &asked, manner, listed, path).await?);
+                return Ok(listing::answer(client, trail, asked, manner, listed, path).await?);
             }
-            Found::Directory => return Ok(to_directory(client, trail, route, &asked, manner).await),
-            Found::Elsewhere(path) => follow(client, trail, &mut asked, &path).await?,
+            Found::Directory => return Ok(to_directory(client, trail, route, asked, manner).await),
+            Found::Elsewhere(path) => follow(client, trail, asked, &path).await?,
         }
     }
     Err(FileFault::Astray.into())
@@ -258,9 +269,14 @@ async fn follow(
     if route.access.as_ref().is_some_and(|access| !access.allows(client.ip())) {
         return Err(FileFault::Forbidden.into());
     }
-    if let (Some(content), true) = (&route.content, index != asked.route) {
-        let enter = |head: &RequestHead<'_, '_>| content::enter(client, trail, content, head);
+    let by_hand = route.by_hand.said() == Some(true);
+    if (route.content.is_some() || by_hand) && index != asked.route {
         let kept = asked.kept.as_ref().ok_or(FileFault::Astray)?;
+        let in_error_page = kept.passage.as_ref().is_some_and(|passage| passage.in_error_page);
+        let enter = |head: &RequestHead<'_, '_>| {
+            content::greet(trail, route.content.as_deref(), head, in_error_page)?;
+            content::enter(client, trail, route, head)
+        };
         kept.look(|head| enter(head).map_err(stopped)).ok_or(FileFault::Astray)??;
         content::settle(client, trail).await?;
     }

@@ -8,7 +8,9 @@ use super::{FileFault, FileRequest};
 use crate::http1::{ByteRange, Multipart, Ranges, Validators, Verdict, http_date};
 use crate::plan::{Expires, FilesPlan, Plan, RoutePlan};
 use crate::proxy::client::Client;
+use crate::proxy::content;
 use crate::proxy::reply::{Manner, Reply};
+use crate::proxy::trail::Trail;
 
 /// A response, ready to be sent.
 pub struct Ready {
@@ -27,6 +29,7 @@ pub enum Piece {
 /// What a response depends on, besides its file.
 pub struct Response<'a> {
     pub client: &'a Client,
+    pub trail: &'a Trail,
     pub plan: &'a Plan,
     pub route: &'a RoutePlan,
     pub files: &'a FilesPlan,
@@ -70,6 +73,14 @@ impl Response<'_> {
                 parts = self.parts(range, file.size, &content_type)?;
             }
         }
+        // What goes out whole is changed with its head; here it must say what that would say.
+        let is_coded = match (status, &parts, hit.coding) {
+            (200, Parts::Whole, _) | (_, _, Some(_)) => None,
+            _ => {
+                let control = self.files.cache_control.as_deref();
+                content::is_compressed(self.trail, &content_type, file.size, control)
+            }
+        };
         let (length, content_range, content_type) = match &parts {
             Parts::Whole => (file.size, None, content_type),
             Parts::One(part) => (part.len(), Some(part.content_range(file.size)), content_type),
@@ -88,13 +99,23 @@ impl Response<'_> {
         let mut fields: Vec<(&str, &str)> = Vec::with_capacity(10);
         fields.push(("Date", &date));
         fields.push(("Last-Modified", &file.last_modified));
+        let weakened;
         if let (true, Some(etag)) = (self.files.etag, &file.validators.etag) {
-            fields.push(("ETag", etag));
+            fields.push((
+                "ETag",
+                match (status, is_coded) {
+                    (304, Some(true)) => {
+                        weakened = format!("W/{etag}");
+                        &weakened
+                    }
+                    _ => etag,
+                },
+            ));
         }
         if let Some(coding) = hit.coding.filter(|_| status != 304) {
             fields.push(("Content-Encoding", coding.token()));
         }
-        if !self.files.precompressed.is_empty() {
+        if !self.files.precompressed.is_empty() || is_coded.is_some() {
             fields.push(("Vary", "Accept-Encoding"));
         }
         if self.files.max_ranges > 0 && status != 304 {
