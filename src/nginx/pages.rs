@@ -42,12 +42,7 @@ impl Named {
 }
 
 /// `error_pages`, as items of a TOML list.
-pub(super) fn of_errors(
-    scope: &Scope<'_>,
-    named: &Named,
-    has_files: bool,
-    work: &Work<'_>,
-) -> Vec<String> {
+pub(super) fn of_errors(scope: &Scope<'_>, named: &Named, work: &Work<'_>) -> Vec<String> {
     let servers = match scope.is_on("proxy_intercept_errors") {
         true => ", servers = true",
         false => "",
@@ -56,11 +51,6 @@ pub(super) fn of_errors(
     let mut pages = Vec::new();
     for directive in scope.nearest(&["error_page"]) {
         let Some(page) = read_page(directive, named, work) else { continue };
-        if has_files && page.on.iter().any(|status| [403, 404, 405, 416].contains(status)) {
-            let why = "what becomes of a file that is not there has a built-in page";
-            work.refuse(directive, why, "write it into the locations that ask servers");
-            continue;
-        }
         // Of several pages for a status the first counts.
         let on: Vec<u16> = page.on.into_iter().filter(|status| !seen.contains(status)).collect();
         if on.is_empty() {

@@ -26,7 +26,7 @@ pub(super) fn returned(
     table.text("path", "/");
     let steps = Vec::new();
     return_or_steps(scope, steps, Level::Server, entrance, &mut table, work);
-    finish(scope, named, false, &mut table, work);
+    finish(scope, named, &mut table, work);
     table
 }
 
@@ -77,8 +77,7 @@ pub(super) fn of_location(
             action(location, entrance, named, Vec::new(), &mut table, work);
         }
     }
-    let has_files = table.has("route.files");
-    finish(scope, named, has_files, &mut table, work);
+    finish(scope, named, &mut table, work);
     table
 }
 
@@ -250,7 +249,7 @@ fn timeouts(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
 }
 
 /// What every kind of route has.
-fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, work: &Work<'_>) {
+fn finish(scope: &Scope<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
     access::addresses(scope, table, work);
     let limited = work.rates.of_route(scope, work);
     if !limited.is_empty() {
@@ -264,7 +263,7 @@ fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, 
     if logs::of_scope(scope, work).is_none() && scope.one("access_log").is_some() {
         table.put("access_log", false);
     }
-    let errors = pages::of_errors(scope, named, has_files, work);
+    let errors = pages::of_errors(scope, named, work);
     if !errors.is_empty() {
         table.rows("error_pages", &errors);
     }

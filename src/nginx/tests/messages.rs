@@ -147,11 +147,6 @@ fn complaints_have_a_place_and_a_remedy() {
             }`",
         ),
         (
-            "root /r; error_page 404 /404.html;",
-            "10: `error_page 404 /404.html` is not honoured: what becomes of a file that is not \
-             there has a built-in page; write it into the locations that ask servers",
-        ),
-        (
             "root /r; try_files $uri $host =404;",
             "25: `$host` in `try_files` is not honoured; only `$uri` may vary",
         ),
