@@ -246,6 +246,7 @@ fn directories_have_an_index_or_a_listing(tier: Tier) {
     let site = Webroot::new();
     site.put("index.html", "top").put("sub/index.htm", "sub").put("bare/<b>&.txt", "x");
     site.put("bare/sub/y", "y").put("bare/.hidden", "h");
+    site.put("\\evil.test/x", "x").put("line\r\nx: y/x", "x");
     let proxy = site.serve(tier, "index = [\"index.html\", \"index.htm\"]");
     let mut client = proxy.client();
     assert_eq!(text(&get(&mut client, "/", "")), "top");
@@ -257,6 +258,21 @@ fn directories_have_an_index_or_a_listing(tier: Tier) {
     assert_eq!((moved.status, moved.field("location")), (301, Some("/sub/")));
     assert_eq!(get(&mut client, "/bare/", "").status, 403);
     assert_eq!(get(&mut client, "/nowhere/", "").status, 404);
+    // Names that would be hosts or fields if they came back as they are.
+    for (path, location) in [
+        ("//evil.test/", None),
+        ("//evil.test/..//sub", Some("/sub/")),
+        ("/\\evil.test", Some("/%5Cevil.test/")),
+        ("/%5cevil.test", Some("/%5Cevil.test/")),
+        ("/.//%5cevil.test?//x", Some("/%5Cevil.test/?//x")),
+        ("/%2fevil.test", None),
+        ("/%2f%2fevil.test/", None),
+        ("/line%0d%0ax:%20y", Some("/line%0D%0Ax:%20y/")),
+    ] {
+        let moved = get(&mut client, path, "");
+        let status = if location.is_some() { 301 } else { 404 };
+        assert_eq!((moved.status, moved.field("location")), (status, location), "{path}");
+    }
 
     let proxy = site.serve(tier, "listing = true");
     let mut client = proxy.client();
@@ -283,7 +299,6 @@ fn try_looks_here_and_there(tier: Tier) {
     for (path, body) in [
         ("/a.txt", "a"),
         ("/page", "page"),
-        ("/dir", "dir"),
         ("/dir/", "dir"),
         ("/", "app"),
         ("/users/42?tab=1", "app"),
@@ -292,6 +307,9 @@ fn try_looks_here_and_there(tier: Tier) {
         let response = get(&mut client, path, "");
         assert_eq!((response.status, text(&response)), (200, body), "{path}");
     }
+    // Links in its page would lead astray.
+    let moved = get(&mut client, "/dir?tab=1", "");
+    assert_eq!((moved.status, moved.field("location")), (301, Some("/dir/?tab=1")));
     let kind = get(&mut client, "/users/42", "");
     assert_eq!(kind.field("content-type"), Some("text/html"));
 
@@ -361,13 +379,17 @@ fn an_alias_stands_for_what_the_route_matches(tier: Tier) {
         ("/pictures/../favicon.ico", 200, Some("icon")),
         ("/pictures/%2e%2e%2ffavicon.ico", 404, None),
         ("/picturesa.txt", 404, None),
-        ("/pictures", 403, None),
+        ("/pictures", 301, None),
+        ("/pictures/", 403, None),
+        ("/p%20x", 404, None),
+        ("/p%20x/", 403, None),
     ] {
         let response = proxy.get(path);
         assert_eq!(response.status, status, "{path}");
         assert!(body.is_none_or(|body| text(&response) == body), "{path}");
     }
     assert_eq!(proxy.get("/favicon.ico").field("content-type"), Some("image/x-icon"));
+    assert_eq!(proxy.get("/pictures?a").field("location"), Some("/pictures/?a"));
 }
 
 fn codings_that_lie_ready_are_sent(tier: Tier) {

@@ -200,7 +200,7 @@ impl<'p> Traveller<'p, '_> {
             Action::Files(_) if head.method == "OPTIONS" && !to_get => {
                 Err(Own::Options { route, allow: files::ALLOW })
             }
-            Action::Files(_) => Err(match FileRequest::new(head, index, passage) {
+            Action::Files(files) => Err(match FileRequest::new(head, (index, files), passage) {
                 Ok(request) => Own::File(request),
                 Err(fault) => Own::Failure(Failure::File(fault)),
             }),

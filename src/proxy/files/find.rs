@@ -16,8 +16,8 @@ pub enum Found {
     File(Hit),
     /// A directory whose content may be shown: its path below the route's directory.
     Listing(Vec<u8>),
-    /// A directory, asked for without the slash at its end.
-    Directory,
+    /// A directory, asked for by this path: without the slash at its end.
+    Directory(Vec<u8>),
     /// Nothing is there, and this path is to be asked for instead.
     Elsewhere(String),
 }
@@ -84,7 +84,11 @@ impl Search<'_> {
             (Node::File(file), false) => {
                 Some(Found::File(self.coded(file, below.into_owned()).await?))
             }
-            (Node::Folder, true) => Some(self.content(candidate).await?),
+            // As it was asked for, which may be without the slash that is looked for here.
+            (Node::Folder, true) => match candidate.strip_suffix(b"/") {
+                Some(named @ [.., last]) if *last != b'/' => Some(Found::Directory(named.into())),
+                _ => Some(self.content(candidate).await?),
+            },
             _ => None,
         })
     }
@@ -92,13 +96,14 @@ impl Search<'_> {
     /// What the file system has under a path.
     async fn content(&self, path: &[u8]) -> Result<Found, FileFault> {
         let below = self.below(path).ok_or(FileFault::NotFound)?;
-        let is_directory = below.is_empty() || below.ends_with(b"/");
+        // By its own path: that of an alias may have no slash where nothing follows either.
+        let is_directory = path.is_empty() || path.ends_with(b"/");
         if is_directory && !matches!(self.files.place, Place::File { .. }) {
             return self.directory(below.into_owned()).await;
         }
         match self.look(&below).await? {
             Node::File(file) => Ok(Found::File(self.coded(file, below.into_owned()).await?)),
-            Node::Folder => Ok(Found::Directory),
+            Node::Folder => Ok(Found::Directory(path.to_vec())),
             Node::Missing => Err(FileFault::NotFound),
             Node::Refused => Err(FileFault::Forbidden),
         }

@@ -21,7 +21,7 @@ use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
 use crate::plan::{Action, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
-use crate::route::{decode_file_path, encode_file_path, normalise, put_escaped, put_target};
+use crate::route::{encode_file_path, normalise, put_escaped, put_target};
 
 use find::{Found, Search};
 pub use store::FileStore;
@@ -116,7 +116,7 @@ impl FileRequest {
     /// [`FileFault::Method`].
     pub fn new(
         head: &RequestHead<'_, '_>,
-        route: usize,
+        (route, files): (usize, &FilesPlan),
         passage: Option<&Passage>,
     ) -> Result<Box<FileRequest>, FileFault> {
         let to_get = passage.is_some_and(|passage| passage.to_get);
@@ -140,7 +140,7 @@ impl FileRequest {
             route,
             path,
             query: (!query.is_empty()).then_some(query),
-            host: head.host.map(str::to_owned),
+            host: leads_on(files).then(|| head.host.map(str::to_owned)).flatten(),
             accepted: head.accepted_codings(),
             // The page of an error is whole, whatever the client has of it.
             conditions: Conditions::of(head).filter(|_| status.is_none()),
@@ -154,9 +154,7 @@ impl FileRequest {
     pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
         let Some(route) = plan.routes.get(self.route) else { return };
         let leads_on = match &route.action {
-            Action::Files(files) => {
-                files.tries.as_ref().is_some_and(|tries| matches!(tries.last, LastResort::Path(_)))
-            }
+            Action::Files(files) => leads_on(files),
             _ => false,
         };
         if leads_on || route.has_error_pages() || route.response_fields.fixed().is_none() {
@@ -183,6 +181,11 @@ impl FileRequest {
         };
         Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
     }
+}
+
+/// Whether another route may answer in the end.
+fn leads_on(files: &FilesPlan) -> bool {
+    files.tries.as_ref().is_some_and(|tries| matches!(tries.last, LastResort::Path(_)))
 }
 
 /// Whether JSON is named in an Accept field, and a page is not.
@@ -241,7 +244,9 @@ async fn respond(
                 let listed = (route, files);
                 return Ok(listing::answer(client, trail, asked, manner, listed, path).await?);
             }
-            Found::Directory => return Ok(to_directory(client, trail, route, asked, manner).await),
+            Found::Directory(path) => {
+                return Ok(to_directory(client, trail, route, asked, (&path, manner)).await);
+            }
             Found::Elsewhere(path) => follow(client, trail, asked, &path).await?,
         }
     }
@@ -299,12 +304,11 @@ async fn to_directory(
     trail: &Trail,
     route: &RoutePlan,
     asked: &FileRequest,
-    manner: Manner,
+    (path, manner): (&[u8], Manner),
 ) -> Next {
-    // Decoded and encoded, so that nothing in it means anything in a field or to a browser. The
-    // path is normalised: it does not begin with two slashes, which would name a host.
-    let path = decode_file_path(&asked.path).unwrap_or_default();
-    let mut location = format!("/{}/", encode_file_path(&path));
+    // Decoded and encoded, so that nothing in it means anything in a field or to a browser. It does
+    // not begin with a slash, since two would name a host.
+    let mut location = format!("/{}/", encode_file_path(path));
     if let Some(query) = &asked.query {
         location.push('?');
         location.push_str(query);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::find::Hit;
+use super::send::SMALL;
 use super::store::OpenFile;
 use super::{FileFault, FileRequest};
 use crate::http1::{ByteRange, Multipart, Ranges, Validators, Verdict, http_date};
@@ -130,9 +131,11 @@ impl Response<'_> {
             length: Some(length),
             ..Reply::new(status, &edits, self.manner)
         };
-        let mut head = Vec::with_capacity(512);
-        reply.write(&mut head);
         let bodiless = status == 304 || self.manner.to_head;
+        // What is small is read behind it.
+        let behind = if bodiless || length > SMALL { 0 } else { length as usize };
+        let mut head = Vec::with_capacity(512 + behind);
+        reply.write(&mut head);
         let body = if bodiless { Vec::new() } else { pieces(parts, file) };
         Ok(Ready { status, head, body, keep_alive: self.manner.keep_alive })
     }

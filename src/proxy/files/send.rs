@@ -23,7 +23,7 @@ use crate::ring::SendOp;
 use crate::telemetry::End;
 
 /// A body up to this size is read, and leaves in one send with its head.
-const SMALL: u64 = 64 << 10;
+pub const SMALL: u64 = 64 << 10;
 /// The most that one call sends; after it the shard's other connections have their turn.
 const STRETCH: u64 = 1 << 20;
 /// Of a stretch one byte in so many is looked at: as much as the kernel reads ahead by default.
