@@ -191,6 +191,8 @@ fn whoever_is_refused_can_read_why(tier: Tier) {
             "deny = [\"127.0.0.0/8\"]\nerror_pages = [{ on = 403, to = \"/plain\" }]",
         ))
         .route(&format!("path = \"/plain\"\n{respond}"))
+        .route(&format!("path = \"/any\"\ncors = {{ origins = \"*\" }}\n{respond}"))
+        .route(&route("/leads", "steps = [{ rewrite = \"^/leads(.*)\", to = \"$1\" }]"))
         .start();
     let ask = |method: &str, path: &str, fields: &str| {
         proxy.client().request(format!(
@@ -207,6 +209,13 @@ fn whoever_is_refused_can_read_why(tier: Tier) {
         let preflight = ask("OPTIONS", path, "Access-Control-Request-Method: PUT\r\n");
         assert_eq!(preflight.status, 204, "{path}");
         assert_eq!(preflight.field("access-control-allow-origin"), Some(HERE), "{path}");
+    }
+    // Its steps lead to a route that other pages may read, or none.
+    for (path, allowed) in [("/leads/any", Some("*")), ("/leads/plain", None)] {
+        for fields in ["", "Access-Control-Request-Method: PUT\r\n"] {
+            let response = ask("OPTIONS", path, fields);
+            assert_eq!(response.field("access-control-allow-origin"), allowed, "{path} {fields}");
+        }
     }
     let large = ask("POST", "/large", "Content-Length: 4\r\n\r\nbod");
     assert_eq!(large.status, 413);

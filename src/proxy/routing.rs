@@ -133,25 +133,39 @@ impl<'p> Traveller<'p, '_> {
             if route.internal && !inside {
                 return Err(Own::Failure(Failure::NoRoute));
             }
-            if route.content.is_some() || passage.is_some() {
-                let in_error_page = passage.as_ref().is_some_and(|passage| passage.in_error_page);
-                content::greet(self.trail, route.content.as_deref(), self.head, in_error_page)
-                    .map_err(|stop| stopped(route, stop))?;
-            }
+            // Also what its steps answer is for pages of other sites to read.
+            let preflight = match route.content.is_some() || passage.is_some() {
+                true => self.greet(route, passage.as_deref()),
+                false => Ok(()),
+            };
             if found.slash {
-                return Err(Own::Slash { route });
+                return Err(preflight.err().unwrap_or(Own::Slash { route }));
             }
             if let Some(program) = &route.program {
                 Passage::enter(passage, program, self.head);
                 let asked = Asked { route: Some(route), ..self.asked() };
-                steps::take(route, &program.steps, &asked, passage)?;
+                let taken = steps::take(route, &program.steps, &asked, passage);
+                if let Err(own) = taken {
+                    return Err(preflight.err().unwrap_or(own));
+                }
                 if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
                     found = self.look_again(passage)?;
                     continue;
                 }
             }
+            preflight?;
             return self.settle(found.route, passage.as_deref());
         }
+    }
+
+    /// Has the route's content look at a request before anything else does.
+    ///
+    /// # Errors
+    /// The answer, if it is a preflight.
+    fn greet(self, route: &'p RoutePlan, passage: Option<&Passage>) -> Result<(), Own<'p>> {
+        let in_error_page = passage.is_some_and(|passage| passage.in_error_page);
+        content::greet(self.trail, route.content.as_deref(), self.head, in_error_page)
+            .map_err(|stop| stopped(route, stop))
     }
 
     /// The route for the path as it is now.
