@@ -10,13 +10,22 @@ use super::path::{decode, resolve};
 ///
 /// A path without anything to do is borrowed.
 pub fn decoded(path: &str) -> Cow<'_, [u8]> {
-    let normal = super::normalise(path);
-    if memchr::memchr(b'%', normal.as_bytes()).is_none() {
-        return match normal {
-            Cow::Borrowed(path) => Cow::Borrowed(path.as_bytes()),
-            Cow::Owned(path) => Cow::Owned(path.into_bytes()),
-        };
+    match super::normalise(path) {
+        normal if memchr::memchr(b'%', normal.as_bytes()).is_some() => decode_all(path),
+        Cow::Borrowed(path) => Cow::Borrowed(path.as_bytes()),
+        Cow::Owned(path) => Cow::Owned(path.into_bytes()),
     }
+}
+
+/// The same, where it is known already what the path is normalised.
+pub(super) fn decoded_with<'p>(normal: &'p str, path: &'p str) -> Cow<'p, [u8]> {
+    match memchr::memchr(b'%', normal.as_bytes()) {
+        Some(_) => decode_all(path),
+        None => Cow::Borrowed(normal.as_bytes()),
+    }
+}
+
+fn decode_all(path: &str) -> Cow<'_, [u8]> {
     let mut bytes = Vec::with_capacity(path.len());
     // As it was sent: what was normalised already would be decoded twice.
     let mut rest = path.as_bytes();

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use super::escape::decoded_with;
 use super::host::LowerHost;
 use super::path::normalise;
 use super::paths::{Found, Paths};
-use super::{Expression, HostPattern, PathPattern, decoded};
+use super::{Expression, HostPattern, PathPattern};
 
 /// Collects routes in the order of the file.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl TableBuilder {
 
     /// Sends those to the route number `route` with a slash who leave out the one that its `path`
     /// ends in, unless they have a route of their own.
-    pub fn add_slash(&mut self, hosts: &[HostPattern], path: &str, route: usize) {
+    pub fn add_slash(&mut self, hosts: &[HostPattern], path: &[u8], route: usize) {
         self.each(hosts, |paths| paths.add_slash(path, route));
     }
 
@@ -186,7 +187,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn among(self, paths: &Paths) -> Option<Found> {
-        paths.find(self.path, || self.decoded.get_or_init(|| decoded(self.sent)))
+        paths.find(self.path, || self.decoded.get_or_init(|| decoded_with(self.path, self.sent)))
     }
 }
 
@@ -401,7 +402,7 @@ mod tests {
         let mut builder = TableBuilder::new();
         let add = |builder: &mut TableBuilder, path, route| {
             builder.add(&[], start(path), route);
-            builder.add_slash(&[], path, route);
+            builder.add_slash(&[], path.as_bytes(), route);
         };
         add(&mut builder, "/", 0);
         add(&mut builder, "/a/", 1);

@@ -69,9 +69,8 @@ fn target(table: &RouteTable) -> TargetPlan {
 /// What the route's path matches, decoded.
 fn matched(table: &RouteTable) -> Vec<u8> {
     match &table.path.pattern {
-        Some(
-            PathPattern::Exact(path) | PathPattern::Prefix(path) | PathPattern::Start { path, .. },
-        ) => decoded(path).into_owned(),
+        Some(PathPattern::Exact(path) | PathPattern::Start { path, .. }) => path.clone(),
+        Some(PathPattern::Prefix(path)) => decoded(path).into_owned(),
         Some(PathPattern::Regex(_)) | None => Vec::new(),
     }
 }
