@@ -336,9 +336,9 @@ macro_rules! tables {
 
 tables! {
     servers: 33,
-    locations: 50,
-    proxying: 68,
-    rewriting: 46,
+    locations: 72,
+    proxying: 73,
+    rewriting: 87,
     pages: 36,
 }
 

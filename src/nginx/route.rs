@@ -35,6 +35,10 @@ impl Entrance {
         if !self.listeners.is_empty() {
             table.put("listeners", toml::list(&self.listeners));
         }
+        self.put_hosts(table);
+    }
+
+    fn put_hosts(&self, table: &mut Table) {
         match self.hosts.as_slice() {
             [] => {}
             [host] => table.text("host", host),
@@ -43,12 +47,32 @@ impl Entrance {
     }
 }
 
-/// A location; `prelude` are the steps of its server.
+/// The steps of a server, which come before its locations are looked at: a route that these name
+/// as the one `before` them.
+pub(super) fn prelude(
+    scope: &Scope<'_>,
+    place: Place,
+    entrance: &Entrance,
+    (name, steps): (&str, &[String]),
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: before its locations are looked at", work.origin(place)));
+    table.text("name", name);
+    table.put("internal", true);
+    entrance.put_hosts(&mut table);
+    table.rows("steps", steps);
+    finish(scope, named, false, &mut table, work);
+    table
+}
+
+/// A location; `before`: the name of what comes before all of its server's.
 pub(super) fn of_location(
     location: &Location<'_>,
     entrance: &Entrance,
     named: &Named,
-    prelude: Vec<String>,
+    before: Option<&str>,
     work: &Work<'_>,
 ) -> Table {
     let mut table = Table::new("[[route]]");
@@ -66,15 +90,17 @@ pub(super) fn of_location(
         if scope.own("internal").next().is_some() {
             table.put("internal", true);
         }
+        if let Some(name) = before {
+            table.text("before", &format!("@{name}"));
+        }
     }
-    let mut steps = prelude;
     if location.is_server {
-        action(location, entrance, named, steps, &mut table, work);
+        action(location, named, &mut table, work);
     } else {
-        steps.extend(access::methods(scope, work));
+        let steps = access::methods(scope, work).into_iter().collect();
         let ends = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
         if !ends {
-            action(location, entrance, named, Vec::new(), &mut table, work);
+            action(location, named, &mut table, work);
         }
     }
     let has_files = table.has("route.files");
@@ -149,18 +175,8 @@ fn return_or_steps(
 }
 
 /// What answers, where no step does.
-fn action(
-    location: &Location<'_>,
-    entrance: &Entrance,
-    named: &Named,
-    prelude: Vec<String>,
-    table: &mut Table,
-    work: &Work<'_>,
-) {
+fn action(location: &Location<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
     let scope = &location.scope;
-    if !prelude.is_empty() {
-        table.rows("steps", &prelude);
-    }
     if let Some(directive) = scope.own("proxy_pass").next().filter(|_| !location.is_server) {
         if let Some(tried) = scope.own("try_files").next() {
             let why = "a location serves files or asks servers";
@@ -168,7 +184,7 @@ fn action(
             work.refuse(tried, why, instead);
         }
         if let Some(target) = target::read(directive, scope, work) {
-            proxied(location, directive, &target, entrance, table, work);
+            proxied(location, directive, &target, table, work);
         }
         return;
     }
@@ -188,7 +204,6 @@ fn proxied(
     location: &Location<'_>,
     directive: &Directive,
     target: &Target,
-    entrance: &Entrance,
     table: &mut Table,
     work: &Work<'_>,
 ) {
@@ -209,7 +224,7 @@ fn proxied(
         Kind::Regex | Kind::Named => None,
         _ => Some(location.path.as_str()),
     };
-    let redirects = fields::redirects(scope, target, prefix, &entrance.origin.url, work);
+    let redirects = fields::redirects(scope, target, prefix, work);
     if !redirects.is_empty() {
         table.put("redirects", format!("[{}]", redirects.join(", ")));
     }

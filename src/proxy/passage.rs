@@ -19,6 +19,10 @@ pub struct Passage {
     pub groups: Vec<Vec<u8>>,
     /// Values by the numbers of their names.
     named: Vec<(u32, Vec<u8>)>,
+    /// The steps that come before all routes have been taken.
+    pub begun: bool,
+    /// Its host has been looked at, for what the groups of its expression found.
+    host_seen: bool,
     /// A route for the new path is still to be found.
     pub look_again: bool,
     /// The path was changed at the route that answers.
@@ -83,8 +87,26 @@ impl Passage {
         true
     }
 
-    /// A request comes to a route with this program: what led there is found once more, for what
-    /// its groups found.
+    /// A request has a route with this program. What its host's groups found is known from the
+    /// first one on: what rewrites find later stays.
+    pub fn arrive(
+        passage: &mut Option<Box<Passage>>,
+        program: &Program,
+        head: &RequestHead<'_, '_>,
+    ) {
+        if program.hosts.is_empty() || passage.as_ref().is_some_and(|passage| passage.host_seen) {
+            return;
+        }
+        let passage = passage.get_or_insert_default();
+        passage.host_seen = true;
+        if let Some(host) = head.host {
+            let host = bare_host(host).to_ascii_lowercase();
+            program.hosts.iter().any(|matcher| passage.capture(matcher, host.as_bytes()));
+        }
+    }
+
+    /// A request stays at a route with this program: its path is found once more, for what its
+    /// groups found.
     pub fn enter(
         passage: &mut Option<Box<Passage>>,
         program: &Program,
@@ -92,11 +114,6 @@ impl Passage {
     ) {
         if let Some(passage) = passage {
             passage.detached = false;
-        }
-        if let (false, Some(host)) = (program.hosts.is_empty(), head.host) {
-            let host = bare_host(host).to_ascii_lowercase();
-            let passage = passage.get_or_insert_default();
-            program.hosts.iter().any(|matcher| passage.capture(matcher, host.as_bytes()));
         }
         if let Some(path) = &program.path {
             let uri = Passage::uri(passage.as_deref(), head).into_owned();

@@ -21,7 +21,7 @@ use crate::http1::{
     FieldEdits, FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming,
     RequestHead, RequestRewrite, ResponseHead, TraceContext, Version, parse_request, write_request,
 };
-use crate::plan::{HashKey, Limits, Program, RoutePlan, UpstreamPlan};
+use crate::plan::{HashKey, Limits, Program, RedirectRule, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -82,8 +82,11 @@ impl Request {
         let (plan, route) = (&self.service.plan, self.route());
         let edits = route.response_fields.fixed().map(Cow::Borrowed);
         let rules = route.program.as_ref().map_or(&[][..], |program| &program.redirects);
-        if let (Some(edits), true) = (&edits, rules.is_empty()) {
-            return edits.clone();
+        let rules = if redirects::may_change(response) { rules } else { &[] };
+        if let (Some(edits), true) = (&edits, rules.iter().all(RedirectRule::is_fixed)) {
+            let mut edits = edits.clone();
+            redirects::add_to(&mut edits, rules, None, response);
+            return edits;
         }
         let make = |head: &RequestHead<'_, '_>| {
             let passage = self.passage();
@@ -91,7 +94,7 @@ impl Request {
             let asked = Asked { client, plan, head, route, passage, status };
             let fields = &self.route().response_fields;
             let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked)));
-            redirects::add_to(&mut edits, rules, &asked, response);
+            redirects::add_to(&mut edits, rules, Some(&asked), response);
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
@@ -328,6 +331,7 @@ impl Sending<'_> {
         let how = RequestRewrite {
             client_ip: client.peer.get(),
             trusted: self.trusted,
+            as_came: route.pass_forwarding,
             scheme: "http",
             edits,
             target: target.as_deref(),

@@ -11,7 +11,7 @@ use super::steps;
 use super::trail::Trail;
 use super::{Service, admission};
 use crate::http1::{RequestFraming, RequestHead};
-use crate::plan::{Action, ErrorPage, PageAt, PageStatus, RoutePlan};
+use crate::plan::{Action, ErrorPage, PageAt, PageStatus, Program, RoutePlan};
 use crate::route::{Found, put_escaped, put_location};
 
 /// How often the path of one request may change, as in nginx.
@@ -107,7 +107,7 @@ impl<'p> Traveller<'p, '_> {
                 let state = passage.get_or_insert_default();
                 state.uri = Some(uri.to_vec());
                 state.args = Some(args.to_vec());
-                state.to_get = true;
+                (state.to_get, state.begun) = (true, false);
                 self.look_again(state)
             }
         }
@@ -124,6 +124,13 @@ impl<'p> Traveller<'p, '_> {
             *at = found.route;
             self.trail.note(|record| record.route = Some(found.route as u32));
             let route = &self.service().plan.routes[found.route];
+            if let Some(program) = &route.program {
+                Passage::arrive(passage, program, self.head);
+                if let Some(elsewhere) = self.begin(route, program, at, passage)? {
+                    found = elsewhere;
+                    continue;
+                }
+            }
             let inside = passage.as_ref().is_some_and(|passage| passage.internal);
             if route.internal && !inside {
                 return Err(Own::Failure(Failure::NoRoute));
@@ -144,13 +151,43 @@ impl<'p> Traveller<'p, '_> {
         }
     }
 
-    /// The route for the path as it is now.
+    /// Takes the steps that come before those of any route, if they are still to be taken. The
+    /// route for the path that they lead to, if they do.
+    fn begin(
+        self,
+        route: &RoutePlan,
+        program: &Program,
+        at: &mut usize,
+        passage: &mut Option<Box<Passage>>,
+    ) -> Result<Option<Found>, Own<'p>> {
+        let begun = passage.as_ref().is_some_and(|passage| passage.begun);
+        let Some(number) = program.before.filter(|_| !begun) else { return Ok(None) };
+        let before = &self.service().plan.routes[number];
+        passage.get_or_insert_default().begun = true;
+        let steps = before.program.as_ref().map_or(&[][..], |program| &program.steps);
+        let asked = Asked { route: Some(route), ..self.asked() };
+        steps::take(before, steps, &asked, passage).inspect_err(|_| {
+            *at = number;
+            self.trail.note(|record| record.route = Some(number as u32));
+        })?;
+        // Whatever ended them: it is at no route yet.
+        match passage.as_mut().filter(|passage| passage.look_again || passage.detached) {
+            Some(passage) => self.look_up(passage).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The route for the path as it is now, which counts as a change.
     fn look_again(self, passage: &mut Passage) -> Result<Found, Own<'p>> {
         passage.changes += 1;
         if passage.changes > CHANGES_MAX {
             return Err(Own::Failure(Failure::Circle));
         }
-        (passage.internal, passage.look_again) = (true, false);
+        self.look_up(passage)
+    }
+
+    fn look_up(self, passage: &mut Passage) -> Result<Found, Own<'p>> {
+        (passage.internal, passage.look_again, passage.detached) = (true, false, false);
         let mut path = Vec::new();
         put_escaped(&Passage::uri(Some(passage), self.head), &mut path);
         // It is ASCII.

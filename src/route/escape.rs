@@ -52,6 +52,12 @@ pub fn put_escaped(path: &[u8], out: &mut Vec<u8>) {
     put_with(path, out, |byte| !byte.is_ascii_graphic() || b"\"#%<>?\\^`{|}".contains(&byte));
 }
 
+/// Appends a text as a part of a query. What nginx escapes there is escaped, so that it ends neither
+/// its argument nor the query: what is escaped in paths, and `&+;`.
+pub fn put_argument(text: &[u8], out: &mut Vec<u8>) {
+    put_with(text, out, |byte| !byte.is_ascii_graphic() || b"\"#%&+;<>?\\^`{|}".contains(&byte));
+}
+
 /// Appends a target that is made of parts, some of which are escaped already: only what no target
 /// may hold is escaped.
 pub fn put_target(target: &[u8], out: &mut Vec<u8>) {

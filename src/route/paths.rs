@@ -71,9 +71,8 @@ impl Paths {
         self.start_lengths.dedup();
         let (starts, prefixes) = (&self.starts, &self.prefixes);
         // Who has a route of his own needs none of another.
-        let has_prefix = |bare: &[u8]| {
-            std::str::from_utf8(bare).is_ok_and(|bare| at(prefixes, bare).is_some())
-        };
+        let has_prefix =
+            |bare: &[u8]| std::str::from_utf8(bare).is_ok_and(|bare| at(prefixes, bare).is_some());
         self.slashes.retain(|(bare, _)| at(starts, bare).is_none() && !has_prefix(bare));
     }
 

@@ -49,13 +49,17 @@ fn circles(maps: &[MapTable], complaints: &Complaints) {
     }
 }
 
-/// Error pages name internal routes.
+/// Error pages name internal routes, and so does `before`.
 fn pages(file: &File, complaints: &Complaints) {
     let internal = file.routes.iter().filter(|route| route.internal);
     let names: Vec<&str> = internal.filter_map(|route| route.name.as_deref()).collect();
     let pages = file.routes.iter().flat_map(|route| &route.program.error_pages);
-    for page in pages {
-        let Some(PageWritten::Route(name)) = &page.to else { continue };
+    let pages = pages.filter_map(|page| match &page.to {
+        Some(PageWritten::Route(name)) => Some(name),
+        _ => None,
+    });
+    let before = file.routes.iter().filter_map(|route| route.program.before.as_ref());
+    for name in pages.chain(before) {
         if names.contains(&name.value.as_str()) {
             continue;
         }
@@ -64,5 +68,11 @@ fn pages(file: &File, complaints: &Complaints) {
             None => format!("add a [[route]] with name = \"{}\" and internal = true", name.value),
         };
         complaints.error(name.spot, format!("there is no internal route `{}`", name.value), remedy);
+    }
+    for route in file.routes.iter().filter(|route| !route.is_found_by_path()) {
+        if let Some(before) = &route.program.before {
+            let what = "`before` is of routes that are found by their path";
+            complaints.error(before.spot, what, "remove it");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
         _ => None,
     };
     let program = Program {
+        before: written.before.as_ref().and_then(|name| internal_route(&name.value, file)),
         hosts: hosts.collect(),
         path,
         target: target(table),
@@ -33,7 +34,8 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
         steps: written.steps.clone(),
         error_pages: written.error_pages.iter().filter_map(|page| error_page(page, file)).collect(),
     };
-    let idle = program.hosts.is_empty()
+    let idle = program.before.is_none()
+        && program.hosts.is_empty()
         && program.path.is_none()
         && matches!(program.target, TargetPlan::AsSent)
         && program.redirects.is_empty()
@@ -42,16 +44,16 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
     (!idle).then(|| Box::new(program))
 }
 
+/// The number of the internal route that has this name.
+pub(super) fn internal_route(name: &str, file: &File) -> Option<usize> {
+    file.routes.iter().position(|route| route.internal && route.name.as_deref() == Some(name))
+}
+
 fn error_page(page: &ErrorPageTable, file: &File) -> Option<ErrorPage> {
     let to = match page.to.as_ref()? {
         PageWritten::Path(path) => PageAt::Path(path.clone()),
         PageWritten::Uri(uri) => PageAt::Uri(uri.clone()),
-        PageWritten::Route(name) => {
-            let is_it = |route: &RouteTable| {
-                route.internal && route.name.as_deref() == Some(name.value.as_str())
-            };
-            PageAt::Route(file.routes.iter().position(is_it)?)
-        }
+        PageWritten::Route(name) => PageAt::Route(internal_route(&name.value, file)?),
     };
     Some(ErrorPage { on: page.on.clone(), to, status: page.status, servers: page.servers })
 }

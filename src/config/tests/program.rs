@@ -72,7 +72,7 @@ fn what_cannot_be_meant() {
         ),
         (
             "steps = [{ if = \"$uri\", is = \"a\", matches = \"b\", then = [] }]",
-            "x:8:45: a condition has one of `is`, `is_not`, `matches` and `matches_not`; write \
+            "x:8:45: a condition has one of `is`, `among`, `matches` and their opposites; write \
              one step for each",
         ),
         (
