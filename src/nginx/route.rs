@@ -20,13 +20,15 @@ pub(super) fn returned(
     named: &Named,
     work: &Work<'_>,
 ) -> Table {
+    work.names.stand_in(pages::whereabouts(scope, work));
     let mut table = Table::new("[[route]]");
     table.comment(work.origin(place));
     entrance.put(&mut table);
     table.text("path", "/");
     let steps = Vec::new();
     return_or_steps(scope, steps, Level::Server, entrance, &mut table, work);
-    finish(scope, named, false, &mut table, work);
+    finish(scope, named, &mut table, work);
+    note_unreached(scope, work);
     table
 }
 
@@ -63,7 +65,7 @@ pub(super) fn prelude(
     table.put("internal", true);
     entrance.put_hosts(&mut table);
     table.rows("steps", steps);
-    finish(scope, named, false, &mut table, work);
+    finish(scope, named, &mut table, work);
     table
 }
 
@@ -77,6 +79,7 @@ pub(super) fn of_location(
 ) -> Table {
     let mut table = Table::new("[[route]]");
     let scope = &location.scope;
+    work.names.stand_in(pages::whereabouts(scope, work));
     table.comment(match location.is_server {
         true => format!("{}: what no location matches", work.origin(location.place)),
         false => format!("{}: location {}", work.origin(location.place), location.path),
@@ -98,13 +101,15 @@ pub(super) fn of_location(
         action(location, named, &mut table, work);
     } else {
         let steps = access::methods(scope, work).into_iter().collect();
-        let ends = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
-        if !ends {
-            action(location, named, &mut table, work);
+        if return_or_steps(scope, steps, Level::Location, entrance, &mut table, work) {
+            finish(scope, named, &mut table, work);
+            note_unreached(scope, work);
+            return table;
         }
+        action(location, named, &mut table, work);
     }
-    let has_files = table.has("route.files");
-    finish(scope, named, has_files, &mut table, work);
+    guard(scope, &mut table, work);
+    finish(scope, named, &mut table, work);
     table
 }
 
@@ -171,7 +176,16 @@ fn return_or_steps(
         }
         None => {}
     }
+    if end.is_some() {
+        freshness(scope, table, work);
+    }
     end.is_some()
+}
+
+fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    if let Some(expires) = pages::expires(scope, work) {
+        table.put("expires", expires.written);
+    }
 }
 
 /// What answers, where no step does.
@@ -189,7 +203,7 @@ fn action(location: &Location<'_>, named: &Named, table: &mut Table, work: &Work
         return;
     }
     if server::serves_files(scope) {
-        pages::files(scope, location.kind == Kind::Regex, named, table, work);
+        pages::files(location, named, table, work);
         return;
     }
     if let Some(directive) = scope.own("try_files").next() {
@@ -197,6 +211,7 @@ fn action(location: &Location<'_>, named: &Named, table: &mut Table, work: &Work
         work.complaints.error(directive.place(), what, "add `root`");
     }
     server::note_default_root(location.place, work);
+    freshness(scope, table, work);
     table.put("respond", "{ status = 404 }");
 }
 
@@ -228,10 +243,7 @@ fn proxied(
     if !redirects.is_empty() {
         table.put("redirects", format!("[{}]", redirects.join(", ")));
     }
-    if let Some(said) = scope.one("expires").filter(|said| said.argument(0) != "off") {
-        let why = "servers say themselves how long their answers are good for";
-        work.refuse(said, why, "write `add_header Cache-Control …;`, or move it to the files");
-    }
+    freshness(scope, table, work);
     fields::of_request(scope, target, table, work);
     let place = directive.place();
     let connect = work.time_of(scope, "proxy_connect_timeout", 60_000).max(1);
@@ -264,14 +276,30 @@ fn timeouts(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     table.put("timeouts", toml::inline(&pairs));
 }
 
-/// What every kind of route has.
-fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, work: &Work<'_>) {
+/// What a request must get past. In nginx that comes after the rewrite module's directives: what a
+/// `return` answers is for everybody.
+fn guard(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     access::addresses(scope, table, work);
     let limited = work.rates.of_route(scope, work);
     if !limited.is_empty() {
         table.put("rate", rates::written(&limited));
     }
     work.rates.connections(scope, work);
+    access::passwords(scope, table, work);
+}
+
+/// Tells of guards in a block that no request gets as far as.
+fn note_unreached(scope: &Scope<'_>, work: &Work<'_>) {
+    let guards = ["allow", "deny", "auth_basic", "limit_req", "limit_conn"];
+    for directive in scope.block().iter().filter(|one| guards.contains(&one.name.text.as_str())) {
+        let what = format!("`{}` has no effect", directive.name.text);
+        let why = "the `return` beside it answers before, as in nginx";
+        work.complaints.note(directive.place(), what, why);
+    }
+}
+
+/// What every kind of route has.
+fn finish(scope: &Scope<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
     let body = server::body_limit(scope, work);
     if body != server::body_limit(&work.http, work) {
         table.put("limits", format!("{{ body = {body} }}"));
@@ -279,11 +307,10 @@ fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, 
     if logs::of_scope(scope, work).is_none() && scope.one("access_log").is_some() {
         table.put("access_log", false);
     }
-    let errors = pages::of_errors(scope, named, has_files, work);
+    let errors = pages::of_errors(scope, named, work);
     if !errors.is_empty() {
         table.rows("error_pages", &errors);
     }
     fields::of_response(scope, table, work);
     pages::compress(scope, table, work);
-    access::passwords(scope, table, work);
 }

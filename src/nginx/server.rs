@@ -100,6 +100,7 @@ impl<'t> Servers<'t> {
                 }
             }
         }
+        work.names.stand_in(texts::Folder::Unknown);
         tables
     }
 
@@ -335,6 +336,7 @@ fn routes(
         tables.extend(named_ones.map(table));
         return tables;
     }
+    work.names.stand_in(pages::whereabouts(&server.scope, work));
     let prelude = steps::of_server(&server.scope, &entrance.origin, work);
     let before = Some(before).filter(|_| !prelude.is_empty());
     if server.scope.own("try_files").next().is_some() {
@@ -346,6 +348,7 @@ fn routes(
         }
     }
     let locations = location::all(&server.scope, place, work);
+    let named = &named.clone().seeing(&locations);
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
     let first = before
         .map(|name| route::prelude(&server.scope, place, entrance, (name, &prelude), named, work));

@@ -94,11 +94,6 @@ impl Table {
         }
     }
 
-    /// Whether there is this table below it.
-    pub fn has(&self, header: &str) -> bool {
-        self.inner.iter().any(|(known, _)| *known == format!("[{header}]"))
-    }
-
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.inner.is_empty()

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::reply::Failure;
 use super::scope::Asked;
-use crate::http1::RequestHead;
+use crate::http1::{FieldEdits, RequestHead, ResponseHead};
 use crate::plan::{Matcher, Program, TargetPlan};
 use crate::route::{bare_host, decoded, put_escaped, put_target};
 
@@ -33,10 +33,14 @@ pub struct Passage {
     pub internal: bool,
     /// What it comes to now is the page for an error.
     pub in_error_page: bool,
+    /// It has been counted against the rates of a route, and is not counted again.
+    pub counted: bool,
     /// It is asked for by GET, without its body.
     pub to_get: bool,
     /// The status of the answer, in place of the answer's own.
     pub status: Option<u16>,
+    /// A field of the answer that helps whoever asked.
+    pub remedy: Option<(&'static str, Cow<'static, str>)>,
 }
 
 impl Passage {
@@ -45,6 +49,28 @@ impl Passage {
         match passage.and_then(|passage| passage.uri.as_deref()) {
             Some(uri) => Cow::Borrowed(uri),
             None => decoded(head.path()),
+        }
+    }
+
+    /// Whether an answer owes anything to what the request went through.
+    pub fn owes(passage: Option<&Passage>) -> bool {
+        passage.is_some_and(|passage| passage.remedy.is_some())
+    }
+
+    /// Adds that to the edits of an answer, which may be a server's `response`; what that or the
+    /// route says itself stays.
+    pub fn add_to(
+        passage: Option<&Passage>,
+        edits: &mut Cow<'_, FieldEdits>,
+        response: Option<&ResponseHead<'_, '_>>,
+    ) {
+        let Some((name, value)) = passage.and_then(|passage| passage.remedy.as_ref()) else {
+            return;
+        };
+        let name = name.to_ascii_lowercase();
+        let is_set = edits.set.iter().chain(&edits.add).any(|(known, _)| *known == name);
+        if !is_set && response.is_none_or(|response| response.field(&name).is_none()) {
+            edits.to_mut().add.push((name, value.clone().into_owned()));
         }
     }
 

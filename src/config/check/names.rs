@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::{duplicates, nearest};
 use crate::config::complaint::Complaints;
-use crate::config::file::{File, MapTable, PageWritten};
+use crate::config::file::{ActionWritten, File, LastWritten, MapTable, PageWritten, RouteTable};
+use crate::config::source::Located;
 use crate::plan::Term;
 
 /// Complains of names that are there twice or not at all, and of maps that need themselves.
@@ -49,17 +50,26 @@ fn circles(maps: &[MapTable], complaints: &Complaints) {
     }
 }
 
-/// Error pages name internal routes, and so does `before`.
+/// The internal route that the files of a route name as their last resort.
+fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
+    let Some(ActionWritten::Files(files)) = &route.action else { return None };
+    match &files.tries.as_ref()?.last {
+        LastWritten::Route(name) => Some(name),
+        LastWritten::Status(_) | LastWritten::Path(_) => None,
+    }
+}
+
+/// Error pages, `try` and `before` name internal routes.
 fn pages(file: &File, complaints: &Complaints) {
     let internal = file.routes.iter().filter(|route| route.internal);
     let names: Vec<&str> = internal.filter_map(|route| route.name.as_deref()).collect();
     let pages = file.routes.iter().flat_map(|route| &route.program.error_pages);
-    let pages = pages.filter_map(|page| match &page.to {
+    let of_pages = pages.filter_map(|page| match &page.to {
         Some(PageWritten::Route(name)) => Some(name),
         _ => None,
     });
     let before = file.routes.iter().filter_map(|route| route.program.before.as_ref());
-    for name in pages.chain(before) {
+    for name in of_pages.chain(file.routes.iter().filter_map(last_resort)).chain(before) {
         if names.contains(&name.value.as_str()) {
             continue;
         }

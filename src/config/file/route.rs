@@ -3,12 +3,12 @@
 use super::program::define_groups;
 use super::{
     AccessTable, ContentTable, FilesTable, LimitsTable, ProgramTable, RetryTable,
-    TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table,
+    TIMEOUTS_OF_ROUTE, TimeoutsTable, expires, rate, table,
 };
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
-use crate::plan::{BodyText, EditsPlan, Redirect, Template};
+use crate::plan::{BodyText, EditsPlan, ExpiresPlan, Redirect, Template};
 use crate::route::{HostPattern, HostPatternError, PathPattern, PathPatternError};
 
 /// One `[[route]]`.
@@ -27,6 +27,7 @@ pub(in crate::config) struct RouteTable {
     pub pass_forwarding: bool,
     pub request_fields: EditsPlan,
     pub response_fields: EditsPlan,
+    pub expires: Option<ExpiresPlan>,
     pub timeouts: TimeoutsTable,
     pub limits: LimitsTable,
     pub retry: RetryTable,
@@ -86,6 +87,7 @@ impl RouteTable {
             response_fields: table(fields.get("response_fields"), "`response_fields`", |fields| {
                 edits::read(fields, Direction::Response)
             }),
+            expires: fields.get("expires").and_then(expires::read_plan),
             timeouts: table(fields.get("timeouts"), "`timeouts` of a route", |fields| {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_ROUTE)
             }),

@@ -147,18 +147,17 @@ fn complaints_have_a_place_and_a_remedy() {
             }`",
         ),
         (
-            "root /r; error_page 404 /404.html;",
-            "10: `error_page 404 /404.html` is not honoured: what becomes of a file that is not \
-             there has a built-in page; write it into the locations that ask servers",
+            "root /r; try_files $uri index.html =404;",
+            "25: `index.html` in `try_files` would be glued to the root's name; did you mean \
+             `/index.html`?",
         ),
         (
-            "root /r; try_files $uri $host =404;",
-            "25: `$host` in `try_files` is not honoured; only `$uri` may vary",
+            "root /r; try_files $uri @a;",
+            "25: the server has no location `@a`; add `location @a { … }`",
         ),
         (
-            "root /r; try_files $uri @a; location @a { return 204; }",
-            "25: `@a` in `try_files` is not honoured yet; give the files a location of their own, \
-             such as `/assets/`",
+            "if (-f $request_filename) { return 403; }",
+            "8: `$request_filename` is not honoured here; say `root` in this block or around it",
         ),
         (
             "proxy_cache zone;",
