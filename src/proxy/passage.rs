@@ -37,6 +37,8 @@ pub struct Passage {
     pub counted: bool,
     /// It is asked for by GET, without its body.
     pub to_get: bool,
+    /// Its body has gone to a server: it cannot go to another.
+    pub body_gone: bool,
     /// The status of the answer, in place of the answer's own.
     pub status: Option<u16>,
     /// A field of the answer that helps whoever asked.

@@ -10,6 +10,7 @@ use super::connection::Next;
 use super::content;
 use super::files::{self, FileFault};
 use super::rates::Exhausted;
+use super::scope::Asked;
 use super::trail::Trail;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::telemetry::Counters;
@@ -65,6 +66,8 @@ pub enum Failure {
     Short,
     /// No server could be connected to; `timeout`: the last one did not answer at all.
     NoConnection { timeout: bool },
+    /// It would go on to another server, but its body has gone to one already.
+    BodyGone,
     /// The server broke off before a response, or sent an unusable one.
     BadResponse(&'static str),
     /// The server did not answer in time.
@@ -100,7 +103,7 @@ impl Failure {
             Failure::TooMany(rate) => rate.status,
             Failure::Trace => 405,
             Failure::File(fault) => fault.status(),
-            Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
+            Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) | Failure::BodyGone => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
             Failure::Exceeded(_) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
@@ -204,6 +207,7 @@ impl Failure {
             Failure::Short => "The proxy is short of descriptors, ports or memory.",
             Failure::NoConnection { .. } => "No server could be reached.",
             Failure::BadResponse(reason) => reason,
+            Failure::BodyGone => "The request's body has gone to a server that failed.",
             Failure::ResponseTimeout => "The server did not answer in time.",
         }
     }
@@ -325,6 +329,36 @@ pub fn take_note(client: &Client, trail: &Trail, failure: &Failure) {
     }
 }
 
+/// Makes what the route of a request changes in the answer to this failure, while there is still
+/// something known of the request.
+pub fn prepare(trail: &Trail, asked: &Asked<'_>, failure: &Failure) {
+    let Some(fields) = trail.route().map(|route| &route.response_fields) else { return };
+    let status = failure.status();
+    if !fields.is_fixed() {
+        let asked = Asked { status: Some(status), route: trail.route(), ..*asked };
+        trail.failing.set(Some(Box::new((status, fields.make(&asked, Some(status))))));
+    }
+}
+
+/// What the route of a request changes in a built-in page. That is never to be kept, and stays of
+/// its own type.
+fn edits_of_page(trail: &Trail, status: u16) -> FieldEdits {
+    let prepared = trail.failing.take().filter(|prepared| prepared.0 == status);
+    let fields = trail.route().map(|route| &route.response_fields);
+    let mut edits = match (prepared, fields) {
+        (Some(prepared), _) => prepared.1,
+        (None, Some(fields)) => fields.without_request(status),
+        (None, None) => FieldEdits::default(),
+    };
+    let changes = |name: &str| {
+        !["cache-control", "content-type", "content-encoding", "expires"].contains(&name)
+    };
+    edits.remove.retain(|name| changes(name));
+    edits.set.retain(|(name, _)| changes(name));
+    edits.add.retain(|(name, _)| changes(name));
+    edits
+}
+
 /// Answers with a small page for `failure`.
 pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Manner) -> Next {
     take_note(client, trail, failure);
@@ -333,7 +367,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let remedy = failure.remedy();
-    let edits = trail.route().map(|route| route.response_fields.always()).unwrap_or_default();
+    let edits = edits_of_page(trail, status);
     let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
     fields.extend(remedy.as_ref().map(|(name, value)| (*name, value.as_ref())));
     let reply = Reply {

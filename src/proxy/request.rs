@@ -108,6 +108,20 @@ impl Request {
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
     }
 
+    /// Makes what its route changes in the answer to a failure.
+    fn prepare_failure(&self, client: &Client, trail: &Trail, failure: &Failure) {
+        let Some(kept) = self.kept.as_ref().filter(|_| !self.route().response_fields.is_fixed())
+        else {
+            return;
+        };
+        let (plan, passage) = (&self.service.plan, self.passage());
+        kept.look(|head| {
+            let asked =
+                Asked { client, plan, head, route: None, passage, status: None, sent: None };
+            reply::prepare(trail, &asked, failure);
+        });
+    }
+
     /// How slowly its body may come.
     pub fn pace(&self) -> Option<Pace> {
         let (limits, timeouts) = (&self.route().limits, &self.route().timeouts);
@@ -181,7 +195,9 @@ async fn begin(
     if let Err(error) = take_body(client, &mut body, buf, &mut out) {
         let manner = Manner { version: request.version, to_head: facts.is_head, keep_alive: false };
         trail.note(|record| record.from_client = body.passed());
-        return Err(reply::fail(client, trail, &error.into(), manner).await);
+        let failure = error.into();
+        request.prepare_failure(client, trail, &failure);
+        return Err(reply::fail(client, trail, &failure, manner).await);
     }
     Ok((request, out, body))
 }
@@ -346,7 +362,7 @@ fn decide(
             let (route, passage) = (own.route(), passage.as_deref());
             let asked =
                 Asked { client, plan, head: &head, route, passage, status: None, sent: None };
-            Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
+            Ok(Decision::Answer(Answer::new(own, trail, &asked, body_here)))
         }
     }
 }
@@ -451,6 +467,10 @@ impl Request {
     ) -> Instead {
         let pages = |program: &Program| !program.error_pages.is_empty();
         let kept = self.kept.as_deref().filter(|_| self.program().is_some_and(pages));
+        if kept.is_none() {
+            self.prepare_failure(client, trail, &failure);
+            return Instead::Failure(failure);
+        }
         let (onward, left) = (Onward::Failure(failure), Left::Nothing { keep_alive });
         match elsewhere(client, trail, (kept, self.route), onward, left) {
             Ok((Decision::Forward(destination), out)) => {
@@ -494,7 +514,7 @@ fn elsewhere(
             Left::Nothing { keep_alive } => (0, Some(keep_alive)),
         };
         if gone.is_some() && head.facts.framing != RequestFraming::None {
-            passage.get_or_insert_default().to_get = true;
+            passage.get_or_insert_default().body_gone = true;
         }
         let traveller = Traveller { client, trail, head };
         let found = traveller.go_on(onward.take()?, route, &mut passage);
@@ -510,14 +530,20 @@ fn elsewhere(
                 }
                 Ok((Decision::Forward(destination), out))
             }
-            Err(Own::Failure(failure)) => Err(failure),
+            Err(Own::Failure(failure)) => {
+                let passage = passage.as_deref();
+                let asked =
+                    Asked { client, plan, head, route: None, passage, status: None, sent: None };
+                reply::prepare(trail, &asked, &failure);
+                Err(failure)
+            }
             Err(mut own) => {
                 own.keep(plan, kept.head(), passage.as_deref());
                 let (route, passage) = (own.route(), passage.as_deref());
                 let asked = Asked { client, plan, head, route, passage, status: None, sent: None };
                 let answer = match gone {
-                    Some(keep_alive) => Answer::late(own, &asked, keep_alive),
-                    None => Answer::new(own, &asked, body_here),
+                    Some(keep_alive) => Answer::late(own, trail, &asked, keep_alive),
+                    None => Answer::new(own, trail, &asked, body_here),
                 };
                 Ok((Decision::Answer(answer), out))
             }

@@ -92,9 +92,12 @@ impl<'p> Traveller<'p, '_> {
         let Some(page) = route.error_page(&failure).filter(|_| !again) else {
             return Err(Own::Failure(failure));
         };
+        if passage.as_ref().is_some_and(|passage| passage.body_gone) && self.wants_body(page) {
+            return Err(Own::Failure(failure));
+        }
         reply::take_note(self.client, self.trail, &failure);
         let state = passage.get_or_insert_default();
-        state.counted |= failure.comes_late();
+        state.counted |= failure.comes_late() && !route.rates.is_empty();
         // Where all is said to be well, only a password is asked for, as in nginx.
         let is_error = !matches!(page.status, PageStatus::Is(..400));
         if is_error || matches!(failure, Failure::Unauthorized(_)) {
@@ -111,6 +114,16 @@ impl<'p> Traveller<'p, '_> {
         self.visit(found, &mut at, passage)
     }
 
+    /// Whether what an error leads to is a server that gets the request as it is.
+    fn wants_body(self, page: &ErrorPage) -> bool {
+        match &page.to {
+            PageAt::Route(number) => {
+                matches!(self.service().plan.routes[*number].action, Action::Upstream(_))
+            }
+            PageAt::Path(_) | PageAt::Uri(_) => false,
+        }
+    }
+
     /// Where a request goes that came to the route with this number, which does not answer it.
     ///
     /// # Errors
@@ -122,18 +135,22 @@ impl<'p> Traveller<'p, '_> {
         passage: &mut Option<Box<Passage>>,
     ) -> Result<Way, Own<'p>> {
         let mut at = from;
+        // Once is enough.
+        let counted = !self.service().plan.routes[from].rates.is_empty();
         let gone = match onward {
             Onward::Failure(failure) => return self.answer_error(failure, from, passage),
             Onward::Route(route) => {
                 let state = passage.get_or_insert_default();
-                (state.internal, state.counted) = (true, true);
+                state.internal = true;
+                state.counted |= counted;
                 self.visit(Found { route, slash: false }, &mut at, passage)
             }
             Onward::Path { uri, args } => {
                 let state = passage.get_or_insert_default();
                 state.uri = Some(uri);
                 state.args = args.or(state.args.take());
-                (state.counted, state.begun) = (true, false);
+                state.begun = false;
+                state.counted |= counted;
                 let found = self.look_again(state);
                 found.and_then(|found| self.visit(found, &mut at, passage))
             }
@@ -278,10 +295,11 @@ impl<'p> Traveller<'p, '_> {
             None => {}
         }
         let to_get = passage.is_some_and(|passage| passage.to_get);
+        let in_page = passage.is_some_and(|passage| passage.in_error_page);
         if let (RequestFraming::Length(n), Some(limit)) =
             (head.facts.framing, route.limits.body_bytes)
             && n > limit
-            && !to_get
+            && !in_page
         {
             return Err(Own::Failure(Failure::BodyTooLarge));
         }
@@ -292,6 +310,9 @@ impl<'p> Traveller<'p, '_> {
             }
             Action::Upstream(_) if head.max_forwards() == Some(0) && !to_get => {
                 Err(Own::Options { route, allow: reply::ALLOW })
+            }
+            Action::Upstream(_) if passage.is_some_and(|p| p.body_gone) && !to_get => {
+                Err(Own::Failure(Failure::BodyGone))
             }
             Action::Upstream(group) => Ok(Way { route: index, group: *group }),
             Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
