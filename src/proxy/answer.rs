@@ -123,7 +123,7 @@ impl<'p> Own<'p> {
             let mut edits = edits
                 .unwrap_or_else(|| Cow::Owned(route.response_fields.make(&asked, asked.status)));
             freshness::add_to(&mut edits, &asked);
-            Passage::add_to(asked.passage, &mut edits, None);
+            Passage::add_to(asked.passage, &mut edits, status, None);
             Content::Response(fill(Reply::new(status, &edits, manner)))
         };
         // An error page is answered with the status of the error.

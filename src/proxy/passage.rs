@@ -59,17 +59,22 @@ impl Passage {
         passage.is_some_and(|passage| passage.remedy.is_some())
     }
 
-    /// Adds that to the edits of an answer, which may be a server's `response`; what that or the
-    /// route says itself stays.
+    /// Adds that to the edits of an answer with this status, which may be a server's `response`;
+    /// what that or the route says itself stays. Where all is well again, only a password is asked
+    /// for, as in nginx.
     pub fn add_to(
         passage: Option<&Passage>,
         edits: &mut Cow<'_, FieldEdits>,
+        status: u16,
         response: Option<&ResponseHead<'_, '_>>,
     ) {
         let Some((name, value)) = passage.and_then(|passage| passage.remedy.as_ref()) else {
             return;
         };
         let name = name.to_ascii_lowercase();
+        if status < 400 && name != "www-authenticate" {
+            return;
+        }
         let is_set = edits.set.iter().chain(&edits.add).any(|(known, _)| *known == name);
         if !is_set && response.is_none_or(|response| response.field(&name).is_none()) {
             edits.to_mut().add.push((name, value.clone().into_owned()));

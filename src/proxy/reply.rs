@@ -12,7 +12,7 @@ use super::files::{self, FileFault};
 use super::rates::Exhausted;
 use super::scope::Asked;
 use super::trail::Trail;
-use crate::http1::{FieldEdits, Refusal, Version, connection_line};
+use crate::http1::{FieldEdits, Refusal, ResponseHead, Version, connection_line};
 use crate::telemetry::Counters;
 use crate::upstream::{Busy, Exceeded};
 
@@ -38,8 +38,8 @@ pub enum Failure {
     NoRoute,
     /// A route's step answers with this status.
     Returned(u16),
-    /// A server answered with this status, and its route has a page for that.
-    Intercepted(u16),
+    /// A server answered so, and its route has a page for that.
+    Intercepted(Box<Intercepted>),
     /// Its path was changed too often.
     Circle,
     /// Nothing is left of its path.
@@ -74,6 +74,29 @@ pub enum Failure {
     ResponseTimeout,
 }
 
+/// A server's answer that a page of its route stands in for.
+#[derive(Debug)]
+pub struct Intercepted {
+    /// Its status.
+    status: u16,
+    /// The field of it that helps whoever asked.
+    remedy: Option<(&'static str, String)>,
+}
+
+impl Intercepted {
+    /// By its head.
+    pub fn new(head: &ResponseHead<'_, '_>) -> Intercepted {
+        let value = |name: &str| {
+            let named = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+            let values: Vec<_> = named.map(|field| String::from_utf8_lossy(field.value)).collect();
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        let names = ["WWW-Authenticate", "Retry-After", "Allow"];
+        let remedy = names.into_iter().find_map(|name| Some((name, value(name)?)));
+        Intercepted { status: head.status, remedy }
+    }
+}
+
 impl From<BodyError> for Failure {
     /// What is wrong with a request's body.
     fn from(error: BodyError) -> Failure {
@@ -95,7 +118,8 @@ impl Failure {
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::OtherPath => 400,
-            Failure::Returned(status) | Failure::Intercepted(status) => *status,
+            Failure::Returned(status) => *status,
+            Failure::Intercepted(answer) => answer.status,
             Failure::Circle | Failure::EmptyPath => 500,
             Failure::Forbidden => 403,
             Failure::Unauthorized(_) => 401,
@@ -166,6 +190,9 @@ impl Failure {
             Failure::File(FileFault::Method) => Some((files::ALLOW.0, files::ALLOW.1.into())),
             Failure::File(FileFault::Range(size)) => {
                 Some(("Content-Range", format!("bytes */{size}").into()))
+            }
+            Failure::Intercepted(answer) => {
+                answer.remedy.as_ref().map(|(name, value)| (*name, value.clone().into()))
             }
             _ if self.status() == 503 => Some(("Retry-After", "1".into())),
             _ => None,

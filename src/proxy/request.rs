@@ -102,7 +102,7 @@ impl Request {
             let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked, status)));
             redirects::add_to(&mut edits, rules, Some(&asked), response);
             freshness::add_to(&mut edits, &asked);
-            Passage::add_to(passage, &mut edits, Some(response));
+            Passage::add_to(passage, &mut edits, response.status, Some(response));
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()

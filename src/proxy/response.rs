@@ -10,7 +10,7 @@ use super::client::{Client, Departure};
 use super::compress;
 use super::content;
 use super::forward::{Broken, Flow};
-use super::reply::Failure;
+use super::reply::{Failure, Intercepted};
 use super::request::{Request, head_limits};
 use super::trail::Trail;
 use crate::http1::{
@@ -99,7 +99,7 @@ pub enum Finished {
     /// The connections are a tunnel now.
     Tunnel,
     /// Nothing of it went to the client, who gets the page for this status.
-    Intercepted(Ending, u16),
+    Intercepted(Ending, Box<Intercepted>),
 }
 
 /// A complete response, and what it means for the two connections.
@@ -172,7 +172,7 @@ enum Judged {
     Final(Body, bool),
     /// It is for a page of the route's. Whether all of its body was here, and nothing behind it.
     Intercepted {
-        status: u16,
+        answer: Box<Intercepted>,
         whole: bool,
     },
 }
@@ -203,7 +203,7 @@ impl Attempt<'_> {
                     self.server.put_back(buf);
                     return Ok(Answer::Unwanted(status));
                 }
-                Judged::Intercepted { status, whole } => {
+                Judged::Intercepted { answer, whole } => {
                     (self.answered)();
                     if whole {
                         exchange.response_body_ended();
@@ -212,7 +212,7 @@ impl Attempt<'_> {
                         exchange.request_body_ended();
                     }
                     let ending = Ending { exchange, surplus: !whole, sending: false };
-                    return Ok(Answer::Given(Finished::Intercepted(ending, status)));
+                    return Ok(Answer::Given(Finished::Intercepted(ending, answer)));
                 }
                 Judged::Interim => {
                     self.progress.interim.set(true);
@@ -360,10 +360,11 @@ impl Attempt<'_> {
                     let status = head.facts.status;
                     if self.request.intercepts(status) && !self.progress.interim.get() {
                         self.client.context.count(|counters| counters.responses += 1);
+                        let answer = Box::new(Intercepted::new(&head));
                         buf.advance(len);
                         let mut body = Body::of_response(body_in, Vec::new(), BodyOut::None);
                         let whole = body.frame(buf).is_ok_and(|surplus| surplus.is_empty());
-                        let judged = Judged::Intercepted { status, whole: whole && body.ended() };
+                        let judged = Judged::Intercepted { answer, whole: whole && body.ended() };
                         return Ok((judged, Vec::new()));
                     }
                     let head = match self.request.status_instead() {

@@ -98,11 +98,7 @@ impl<'p> Traveller<'p, '_> {
         reply::take_note(self.client, self.trail, &failure);
         let state = passage.get_or_insert_default();
         state.counted |= failure.comes_late() && !route.rates.is_empty();
-        // Where all is said to be well, only a password is asked for, as in nginx.
-        let is_error = !matches!(page.status, PageStatus::Is(..400));
-        if is_error || matches!(failure, Failure::Unauthorized(_)) {
-            state.remedy = failure.remedy();
-        }
+        state.remedy = failure.remedy();
         (state.in_error_page, state.internal) = (true, true);
         state.status = match page.status {
             PageStatus::OfError => Some(failure.status()),

@@ -201,13 +201,14 @@ impl FileRequest {
             return fixed.unwrap_or_default();
         }
         let make = |head: &RequestHead<'_, '_>| {
-            let (at, status) = (Some(route), Some(status));
+            let at = Some(route);
             let sent = Some(sent);
-            let asked = Asked { client, plan, head, route: at, passage, status, sent };
+            let asked =
+                Asked { client, plan, head, route: at, passage, status: Some(status), sent };
             let made = || Cow::Owned(route.response_fields.make(&asked, asked.status));
             let mut edits = fixed.unwrap_or_else(made);
             freshness::add_to(&mut edits, &asked);
-            Passage::add_to(passage, &mut edits, None);
+            Passage::add_to(passage, &mut edits, status, None);
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
