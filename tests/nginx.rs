@@ -408,7 +408,7 @@ tables! {
     servers: 33,
     locations: 50,
     proxying: 82,
-    rewriting: 46,
+    rewriting: 84,
     pages: 94,
     edge: 83,
 }

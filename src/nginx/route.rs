@@ -1,5 +1,6 @@
 //! One location as a `[[route]]`.
 
+use super::branch::{self, Variant};
 use super::location::{Kind, Location};
 use super::pages::{self, Named};
 use super::quantity::time_text;
@@ -45,14 +46,15 @@ impl Entrance {
     }
 }
 
-/// A location; `prelude` are the steps of its server.
+/// A location, and the routes that answer in its place where an `if` holds or a variable says so;
+/// `prelude` are the steps of its server. `with_named`: also what is found by name.
 pub(super) fn of_location(
     location: &Location<'_>,
     entrance: &Entrance,
     named: &Named,
     prelude: Vec<String>,
-    work: &Work<'_>,
-) -> Table {
+    (with_named, work): (bool, &Work<'_>),
+) -> Vec<Table> {
     let mut table = Table::new("[[route]]");
     let scope = &location.scope;
     work.names.stand_in(pages::whereabouts(scope, work));
@@ -70,19 +72,68 @@ pub(super) fn of_location(
             table.put("internal", true);
         }
     }
-    let mut steps = prelude;
     if location.is_server {
-        action(location, entrance, named, steps, &mut table, work);
-    } else {
-        steps.extend(access::methods(scope, work));
-        if return_or_steps(scope, steps, Level::Location, entrance, &mut table, work) {
-            finish(scope, named, &mut table, work);
-            note_unreached(scope, work);
-            return table;
+        if !prelude.is_empty() {
+            table.rows("steps", &prelude);
         }
-        action(location, entrance, named, Vec::new(), &mut table, work);
+        action(location, None, entrance, named, &mut table, work);
+        guard(scope, &mut table, work);
+        finish(scope, named, &mut table, work);
+        return vec![table];
     }
-    guard(scope, &mut table, work);
+    let choices = branch::choices(location, work);
+    let mut steps = prelude;
+    steps.extend(access::methods(scope, work));
+    steps.extend(choices.iter().flat_map(|choices| choices.steps()));
+    let returns = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
+    match (&choices, returns) {
+        (_, true) => note_unreached(scope, work),
+        // The variable has none of the values that it may have.
+        (Some(_), false) => table.put("respond", "{ status = 500 }"),
+        (None, false) => action(location, None, entrance, named, &mut table, work),
+    }
+    if !returns {
+        guard(scope, &mut table, work);
+    }
+    finish(scope, named, &mut table, work);
+    let mut tables = vec![table];
+    if with_named {
+        let variants = branch::variants(location, choices.as_ref(), work);
+        tables.extend(variants.iter().map(|one| variant(one, location, entrance, named, work)));
+        work.names.stand_in(pages::whereabouts(scope, work));
+    }
+    tables
+}
+
+/// The route that answers in place of a location's.
+fn variant(
+    variant: &Variant<'_>,
+    around: &Location<'_>,
+    entrance: &Entrance,
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let location = &variant.location;
+    let scope = &location.scope;
+    work.names.stand_in(pages::whereabouts(scope, work));
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: in the location {}", work.origin(location.place), around.path));
+    table.text("name", &variant.name);
+    table.text("internal", "by_name");
+    entrance.put(&mut table);
+    if location.kind != Kind::Named {
+        table.text(key(location), &location.pattern);
+    }
+    match steps::final_return(around.scope.block()) {
+        Some(end) => {
+            let answer = steps::read_return(end, &entrance.origin, work);
+            put_return(answer, scope, &mut table, work);
+        }
+        None => {
+            action(location, variant.target.as_ref(), entrance, named, &mut table, work);
+            guard(scope, &mut table, work);
+        }
+    }
     finish(scope, named, &mut table, work);
     table
 }
@@ -126,6 +177,16 @@ fn return_or_steps(
     if !steps.is_empty() {
         table.rows("steps", &steps);
     }
+    if end.is_some() {
+        put_return(answer, scope, table, work);
+    }
+    end.is_some()
+}
+
+/// What a `return` answers that comes for certain.
+fn put_return(answer: Option<Return>, scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    let media = steps::media(scope);
+    freshness(scope, table, work);
     match answer {
         Some(Return::Redirect(status, to)) => {
             let pairs =
@@ -145,15 +206,11 @@ fn return_or_steps(
         }
         Some(Return::Status(status)) => {
             let status = if status == 444 { 404 } else { status };
-            let media = toml::text(steps::media(scope));
+            let media = toml::text(media);
             table.put("respond", format!("{{ status = {status}, content_type = {media} }}"));
         }
         None => {}
     }
-    if end.is_some() {
-        freshness(scope, table, work);
-    }
-    end.is_some()
 }
 
 fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
@@ -162,26 +219,24 @@ fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     }
 }
 
-/// What answers, where no step does.
+/// What answers, where no step does. `target`: where its `proxy_pass` leads, if that is known.
 fn action(
     location: &Location<'_>,
+    target: Option<&Target>,
     entrance: &Entrance,
     named: &Named,
-    prelude: Vec<String>,
     table: &mut Table,
     work: &Work<'_>,
 ) {
     let scope = &location.scope;
-    if !prelude.is_empty() {
-        table.rows("steps", &prelude);
-    }
-    if let Some(directive) = scope.own("proxy_pass").next().filter(|_| !location.is_server) {
+    if let Some(directive) = location.proxy_pass() {
         if let Some(tried) = scope.own("try_files").next() {
             let why = "a location serves files or asks servers";
             let instead = "let the last of `try_files` be a location `@name` with the proxy_pass";
             work.refuse(tried, why, instead);
         }
-        if let Some(target) = target::read(directive, scope, work) {
+        let target = target.cloned().or_else(|| target::read(directive, scope, work));
+        if let Some(target) = target {
             proxied(location, directive, &target, entrance, table, work);
         }
         return;
@@ -212,6 +267,10 @@ fn proxied(
     match &target.path {
         PathSent::AsCame => {}
         PathSent::Replaced(path) => match location.kind {
+            _ if location.is_branch_with("proxy_pass") => {
+                let why = "an `if` has no path that its URI could replace";
+                work.refuse(directive, why, "leave out what follows the server's name");
+            }
             Kind::Regex | Kind::Named => {
                 let why = "this location has no path that its URI could replace";
                 work.refuse(directive, why, "leave out what follows the server's name");

@@ -333,9 +333,9 @@ fn routes(
     let named = &named.clone().seeing(&locations);
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
     let table = |location: &Location<'_>| {
-        route::of_location(location, entrance, named, prelude.clone(), work)
+        route::of_location(location, entrance, named, prelude.clone(), (with_named, work))
     };
-    locations.iter().filter(wanted).map(table).collect()
+    locations.iter().filter(wanted).flat_map(table).collect()
 }
 
 /// `client_max_body_size` in this scope, written.

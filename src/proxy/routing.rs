@@ -181,8 +181,14 @@ impl<'p> Traveller<'p, '_> {
         passage: &mut Option<Box<Passage>>,
     ) -> Result<Way, Own<'p>> {
         loop {
-            *at = found.route;
-            self.trail.note(|record| record.route = Some(found.route as u32));
+            if let Some(passage) = passage.as_mut() {
+                passage.answered_by = None;
+            }
+            let mut reach = |route: usize| {
+                *at = route;
+                self.trail.note(|record| record.route = Some(route as u32));
+            };
+            reach(found.route);
             let route = &self.service().plan.routes[found.route];
             let inside = passage.as_ref().is_some_and(|passage| passage.internal);
             if route.internal && !inside {
@@ -194,13 +200,17 @@ impl<'p> Traveller<'p, '_> {
             if let Some(program) = &route.program {
                 Passage::enter(passage, program, self.head);
                 let asked = Asked { route: Some(route), ..self.asked() };
-                steps::take(route, &program.steps, &asked, passage)?;
+                let plan = &*self.service().plan;
+                let taken = steps::take(plan, (found.route, &program.steps), &asked, passage);
+                reach(steps::answering(found.route, passage.as_deref()));
+                taken?;
                 if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
                     found = self.look_again(passage)?;
                     continue;
                 }
             }
-            return self.settle(found.route, passage.as_deref());
+            let index = steps::answering(found.route, passage.as_deref());
+            return self.settle(index, passage.as_deref());
         }
     }
 
