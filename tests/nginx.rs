@@ -411,7 +411,7 @@ tables! {
     servers: 33,
     locations: 72,
     proxying: 87,
-    rewriting: 87,
+    rewriting: 125,
     pages: 118,
     edge: 83,
 }

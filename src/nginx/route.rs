@@ -1,5 +1,6 @@
 //! One location as a `[[route]]`.
 
+use super::branch::{self, Variant};
 use super::location::{Kind, Location};
 use super::pages::{self, Named};
 use super::quantity::time_text;
@@ -69,14 +70,16 @@ pub(super) fn prelude(
     table
 }
 
-/// A location; `before`: the name of what comes before all of its server's.
+/// A location, and the routes that answer in its place where an `if` holds or a variable says so;
+/// `before`: the name of what comes before all of its server's. `with_named`: also what is found by
+/// name.
 pub(super) fn of_location(
     location: &Location<'_>,
     entrance: &Entrance,
     named: &Named,
     before: Option<&str>,
-    work: &Work<'_>,
-) -> Table {
+    (with_named, work): (bool, &Work<'_>),
+) -> Vec<Table> {
     let mut table = Table::new("[[route]]");
     let scope = &location.scope;
     work.names.stand_in(pages::whereabouts(scope, work));
@@ -98,17 +101,63 @@ pub(super) fn of_location(
         }
     }
     if location.is_server {
-        action(location, named, &mut table, work);
-    } else {
-        let steps = access::methods(scope, work).into_iter().collect();
-        if return_or_steps(scope, steps, Level::Location, entrance, &mut table, work) {
-            finish(scope, named, &mut table, work);
-            note_unreached(scope, work);
-            return table;
-        }
-        action(location, named, &mut table, work);
+        action(location, None, named, &mut table, work);
+        guard(scope, &mut table, work);
+        finish(scope, named, &mut table, work);
+        return vec![table];
     }
-    guard(scope, &mut table, work);
+    let choices = branch::choices(location, work);
+    let mut steps: Vec<String> = access::methods(scope, work).into_iter().collect();
+    steps.extend(choices.iter().flat_map(|choices| choices.steps()));
+    let returns = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
+    match (&choices, returns) {
+        (_, true) => note_unreached(scope, work),
+        // The variable has none of the values that it may have.
+        (Some(_), false) => table.put("respond", "{ status = 500 }"),
+        (None, false) => action(location, None, named, &mut table, work),
+    }
+    if !returns {
+        guard(scope, &mut table, work);
+    }
+    finish(scope, named, &mut table, work);
+    let mut tables = vec![table];
+    if with_named {
+        let variants = branch::variants(location, choices.as_ref(), work);
+        tables.extend(variants.iter().map(|one| variant(one, location, entrance, named, work)));
+        work.names.stand_in(pages::whereabouts(scope, work));
+    }
+    tables
+}
+
+/// The route that answers in place of a location's.
+fn variant(
+    variant: &Variant<'_>,
+    around: &Location<'_>,
+    entrance: &Entrance,
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let location = &variant.location;
+    let scope = &location.scope;
+    work.names.stand_in(pages::whereabouts(scope, work));
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: in the location {}", work.origin(location.place), around.path));
+    table.text("name", &variant.name);
+    table.text("internal", "by_name");
+    entrance.put(&mut table);
+    if location.kind != Kind::Named {
+        table.text(key(location), &location.pattern);
+    }
+    match steps::final_return(around.scope.block()) {
+        Some(end) => {
+            let answer = steps::read_return(end, &entrance.origin, work);
+            put_return(answer, scope, &mut table, work);
+        }
+        None => {
+            action(location, variant.target.as_ref(), named, &mut table, work);
+            guard(scope, &mut table, work);
+        }
+    }
     finish(scope, named, &mut table, work);
     table
 }
@@ -152,6 +201,16 @@ fn return_or_steps(
     if !steps.is_empty() {
         table.rows("steps", &steps);
     }
+    if end.is_some() {
+        put_return(answer, scope, table, work);
+    }
+    end.is_some()
+}
+
+/// What a `return` answers that comes for certain.
+fn put_return(answer: Option<Return>, scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    let media = steps::media(scope);
+    freshness(scope, table, work);
     match answer {
         Some(Return::Redirect(status, to)) => {
             let pairs =
@@ -171,15 +230,11 @@ fn return_or_steps(
         }
         Some(Return::Status(status)) => {
             let status = if status == 444 { 404 } else { status };
-            let media = toml::text(steps::media(scope));
+            let media = toml::text(media);
             table.put("respond", format!("{{ status = {status}, content_type = {media} }}"));
         }
         None => {}
     }
-    if end.is_some() {
-        freshness(scope, table, work);
-    }
-    end.is_some()
 }
 
 fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
@@ -188,16 +243,23 @@ fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     }
 }
 
-/// What answers, where no step does.
-fn action(location: &Location<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
+/// What answers, where no step does. `target`: where its `proxy_pass` leads, if that is known.
+fn action(
+    location: &Location<'_>,
+    target: Option<&Target>,
+    named: &Named,
+    table: &mut Table,
+    work: &Work<'_>,
+) {
     let scope = &location.scope;
-    if let Some(directive) = scope.own("proxy_pass").next().filter(|_| !location.is_server) {
+    if let Some(directive) = location.proxy_pass() {
         if let Some(tried) = scope.own("try_files").next() {
             let why = "a location serves files or asks servers";
             let instead = "let the last of `try_files` be a location `@name` with the proxy_pass";
             work.refuse(tried, why, instead);
         }
-        if let Some(target) = target::read(directive, scope, work) {
+        let target = target.cloned().or_else(|| target::read(directive, scope, work));
+        if let Some(target) = target {
             proxied(location, directive, &target, table, work);
         }
         return;
@@ -227,6 +289,10 @@ fn proxied(
     match &target.path {
         PathSent::AsCame => {}
         PathSent::Replaced(path) => match location.kind {
+            _ if location.is_branch_with("proxy_pass") => {
+                let why = "an `if` has no path that its URI could replace";
+                work.refuse(directive, why, "leave out what follows the server's name");
+            }
             Kind::Regex | Kind::Named => {
                 let why = "this location has no path that its URI could replace";
                 work.refuse(directive, why, "leave out what follows the server's name");

@@ -331,9 +331,10 @@ fn routes(
         }
         // Pages of errors may be there.
         let named_ones = locations.iter().filter(|one| with_named && is_named(one));
-        let table = |one: &Location<'_>| route::of_location(one, entrance, named, None, work);
+        let table =
+            |one: &Location<'_>| route::of_location(one, entrance, named, None, (with_named, work));
         let mut tables = vec![route::returned(&server.scope, place, entrance, named, work)];
-        tables.extend(named_ones.map(table));
+        tables.extend(named_ones.flat_map(table));
         return tables;
     }
     work.names.stand_in(pages::whereabouts(&server.scope, work));
@@ -352,9 +353,10 @@ fn routes(
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
     let first = before
         .map(|name| route::prelude(&server.scope, place, entrance, (name, &prelude), named, work));
-    let table =
-        |location: &Location<'_>| route::of_location(location, entrance, named, before, work);
-    first.into_iter().chain(locations.iter().filter(wanted).map(table)).collect()
+    let table = |location: &Location<'_>| {
+        route::of_location(location, entrance, named, before, (with_named, work))
+    };
+    first.into_iter().chain(locations.iter().filter(wanted).flat_map(table)).collect()
 }
 
 /// `client_max_body_size` in this scope, written.

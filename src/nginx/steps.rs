@@ -187,14 +187,12 @@ fn branch(
     work: &Work<'_>,
 ) -> Option<String> {
     let condition = condition(directive, work)?;
-    for inner in directive.children() {
-        let name = inner.name.text.as_str();
-        if !NAMES.contains(&name) && super::is_honoured(name) {
-            let why = "an `if` may only set, rewrite, return and break";
-            work.refuse(inner, why, "use `map`, or a location of its own that `rewrite` leads to");
-        }
+    let mut then = Vec::new();
+    if super::branch::has_settings(directive) {
+        let name = super::branch::name(directive, work);
+        then.push(format!("{{ answer_by = {} }}", toml::text(&format!("@{name}"))));
     }
-    let then = all(directive.children(), level, origin, media, work);
+    then.extend(all(directive.children(), level, origin, media, work));
     if then.is_empty() {
         work.complaints.note(directive.place(), "this `if` does nothing", "it is left out");
         return None;

@@ -27,6 +27,8 @@ pub struct Passage {
     pub look_again: bool,
     /// The path was changed at the route that answers.
     pub detached: bool,
+    /// The number of the route that answers in place of the one that was found.
+    pub answered_by: Option<usize>,
     /// How often a route was looked for again.
     pub changes: u8,
     /// It was led here from inside.

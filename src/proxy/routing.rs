@@ -196,8 +196,10 @@ impl<'p> Traveller<'p, '_> {
         passage: &mut Option<Box<Passage>>,
     ) -> Result<Way, Own<'p>> {
         loop {
-            *at = found.route;
-            self.trail.note(|record| record.route = Some(found.route as u32));
+            if let Some(passage) = passage.as_mut() {
+                passage.answered_by = None;
+            }
+            self.reach(found.route, at);
             let route = &self.service().plan.routes[found.route];
             if let Some(program) = &route.program {
                 Passage::arrive(passage, program, self.head);
@@ -216,14 +218,24 @@ impl<'p> Traveller<'p, '_> {
             if let Some(program) = &route.program {
                 Passage::enter(passage, program, self.head);
                 let asked = Asked { route: Some(route), ..self.asked() };
-                steps::take(route, &program.steps, &asked, passage)?;
+                let plan = &*self.service().plan;
+                let taken = steps::take(plan, (found.route, &program.steps), &asked, passage);
+                self.reach(steps::answering(found.route, passage.as_deref()), at);
+                taken?;
                 if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
                     found = self.look_again(passage)?;
                     continue;
                 }
             }
-            return self.settle(found.route, passage.as_deref());
+            let index = steps::answering(found.route, passage.as_deref());
+            return self.settle(index, passage.as_deref());
         }
+    }
+
+    /// Takes note that a request has come to the route with this number.
+    fn reach(self, route: usize, at: &mut usize) {
+        *at = route;
+        self.trail.note(|record| record.route = Some(route as u32));
     }
 
     /// Takes the steps that come before those of any route, if they are still to be taken. The
@@ -241,10 +253,8 @@ impl<'p> Traveller<'p, '_> {
         passage.get_or_insert_default().begun = true;
         let steps = before.program.as_ref().map_or(&[][..], |program| &program.steps);
         let asked = Asked { route: Some(route), ..self.asked() };
-        steps::take(before, steps, &asked, passage).inspect_err(|_| {
-            *at = number;
-            self.trail.note(|record| record.route = Some(number as u32));
-        })?;
+        let taken = steps::take(&self.service().plan, (number, steps), &asked, passage);
+        taken.inspect_err(|_| self.reach(steps::answering(number, passage.as_deref()), at))?;
         // Whatever ended them: it is at no route yet.
         match passage.as_mut().filter(|passage| passage.look_again || passage.detached) {
             Some(passage) => self.look_up(passage).map(Some),

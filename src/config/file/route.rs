@@ -21,6 +21,8 @@ pub(in crate::config) struct RouteTable {
     pub listeners: Vec<Located<String>>,
     pub path: PathWritten,
     pub internal: bool,
+    /// It is internal, and no path leads there either.
+    pub by_name: bool,
     pub program: ProgramTable,
     /// `None` if there was none, or not exactly one.
     pub action: Option<ActionWritten>,
@@ -66,10 +68,10 @@ pub(in crate::config) enum ActionWritten {
 impl RouteTable {
     pub(super) fn read(mut fields: Fields<'_>) -> RouteTable {
         let path = read_path(&mut fields);
-        let internal = fields.get("internal").and_then(Field::flag).unwrap_or(false);
+        let internal = fields.get("internal").and_then(read_internal).unwrap_or(Internal::No);
         let program = ProgramTable::read(&mut fields);
         // Whoever gets past steps that others take first, and asks for them by name, finds nothing.
-        let by_default = internal && !path.given && !program.steps.is_empty();
+        let by_default = internal != Internal::No && !path.given && !program.steps.is_empty();
         let nothing = || ActionWritten::Respond { status: 404, body: BodyText::default() };
         let action = read_action(&mut fields, by_default.then(nothing));
         let route = RouteTable {
@@ -77,7 +79,8 @@ impl RouteTable {
             hosts: fields.get("host").map(read_hosts).unwrap_or_default(),
             listeners: fields.get("listeners").map(read_listeners).unwrap_or_default(),
             path,
-            internal,
+            internal: internal != Internal::No,
+            by_name: internal == Internal::ByName,
             program,
             action,
             pass_forwarding: fields.get("pass_forwarding").and_then(Field::flag).unwrap_or(false),
@@ -131,12 +134,28 @@ impl RouteTable {
 
     /// Whether it is found by host and path at all, and not only by its name.
     pub fn is_found_by_path(&self) -> bool {
-        !self.internal || self.path.given
+        !self.by_name && (!self.internal || self.path.given)
     }
 
     /// Whether it leads to the upstream of this name.
     pub fn leads_to(&self, upstream: &str) -> bool {
         self.upstream().is_some_and(|name| name.value == upstream)
+    }
+}
+
+/// `internal`
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Internal {
+    No,
+    Yes,
+    ByName,
+}
+
+fn read_internal(field: Field<'_>) -> Option<Internal> {
+    match field.as_text() {
+        Some("by_name") => Some(Internal::ByName),
+        Some(_) => field.refuse("`internal` is not understood", "write true, false or \"by_name\""),
+        None => field.flag().map(|on| if on { Internal::Yes } else { Internal::No }),
     }
 }
 
