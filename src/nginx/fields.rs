@@ -7,8 +7,8 @@ use super::toml::{self, Table};
 use super::tree::{Directive, Word};
 use super::work::Work;
 
-/// Fields that are the proxy's own: they say where a message ends or how a connection goes on, and a
-/// route that could change them could smuggle requests. In lower case.
+/// Fields that are the proxy's own: they say where a message ends or how a connection goes on, and
+/// a route that could change them could smuggle requests. In lower case.
 pub const OWN_FIELDS: [&str; 9] = [
     "connection",
     "content-length",

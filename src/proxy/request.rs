@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Service;
 use super::answer::{self, Answer, Own};
+use super::arrival::{Received, head_limits, receive_head};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
@@ -20,10 +21,10 @@ use super::trail::Trail;
 use crate::balance::hash_key;
 use crate::guard::Pace;
 use crate::http1::{
-    FieldEdits, FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming,
-    RequestHead, RequestRewrite, ResponseHead, TraceContext, Version, parse_request, write_request,
+    FieldEdits, FieldStorage, Refusal, RequestFacts, RequestFraming, RequestHead, RequestRewrite,
+    ResponseHead, TraceContext, Version, parse_request, write_request,
 };
-use crate::plan::{HashKey, Limits, Program, RedirectRule, RoutePlan, UpstreamPlan};
+use crate::plan::{HashKey, Program, RedirectRule, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -245,73 +246,6 @@ pub async fn give(
                 return Err(reply::fail(client, trail, &failure, manner).await);
             }
         }
-    }
-}
-
-pub fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.head_bytes, fields: limits.head_fields }
-}
-
-/// A whole head and what came behind it.
-struct Received {
-    /// The head, where it came in several parts.
-    apart: Option<Vec<u8>>,
-    /// The head, if it came in one part, and what came behind it.
-    buf: Buf,
-    /// The head's length.
-    len: usize,
-}
-
-/// Collects bytes until there is a whole head. While it waits for more it holds no buffer, or a few
-/// thousand slow clients would hold all of them.
-async fn receive_head(
-    client: &Client,
-    mut buf: Buf,
-    trail: &Trail,
-    limits: &HeadLimits,
-) -> Result<Received, Next> {
-    let deadline = client.timer.after(trail.service.plan.timeouts.header);
-    let mut scanner = HeadScanner::new();
-    let mut collected: Vec<u8> = Vec::new();
-    loop {
-        let before = collected.len();
-        let found = if before == 0 {
-            scanner.find_end(buf.bytes(), limits)
-        } else {
-            collected.extend_from_slice(buf.bytes());
-            scanner.find_end(&collected, limits)
-        };
-        match found {
-            Ok(Some(len)) if before == 0 => return Ok(Received { apart: None, buf, len }),
-            Ok(Some(len)) => {
-                collected.truncate(len);
-                buf.advance(len - before);
-                return Ok(Received { apart: Some(collected), buf, len });
-            }
-            Ok(None) if before == 0 => collected.extend_from_slice(buf.bytes()),
-            Ok(None) => {}
-            Err(refusal) => {
-                client.context.count(|counters| counters.requests += 1);
-                client.capture_broken(trail, if before == 0 { buf.bytes() } else { &collected });
-                drop(buf);
-                let failure = Failure::Refused(refusal);
-                return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
-            }
-        }
-        drop(buf);
-        buf = match client.timer.until(deadline, client.stream.recv()).await {
-            Ok(Ok(Some(more))) => more,
-            Ok(_) => {
-                client.capture_broken(trail, &collected);
-                trail.client_left();
-                return Err(Next::Close);
-            }
-            Err(_) => {
-                client.capture_broken(trail, &collected);
-                let failure = Failure::HeadTimeout;
-                return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
-            }
-        };
     }
 }
 

@@ -5,13 +5,14 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use super::arrival::head_limits;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
 use super::compress;
 use super::content;
 use super::forward::{Broken, Flow};
 use super::reply::{Failure, Intercepted};
-use super::request::{Request, head_limits};
+use super::request::Request;
 use super::trail::Trail;
 use crate::http1::{
     BodyOut, Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,

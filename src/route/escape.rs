@@ -52,8 +52,8 @@ pub fn put_escaped(path: &[u8], out: &mut Vec<u8>) {
     put_with(path, out, |byte| !byte.is_ascii_graphic() || b"\"#%<>?\\^`{|}".contains(&byte));
 }
 
-/// Appends a text as a part of a query. What nginx escapes there is escaped, so that it ends neither
-/// its argument nor the query: what is escaped in paths, and `&+;`.
+/// Appends a text as a part of a query. What nginx escapes there is escaped, so that it ends
+/// neither its argument nor the query: what is escaped in paths, and `&+;`.
 pub fn put_argument(text: &[u8], out: &mut Vec<u8>) {
     put_with(text, out, |byte| !byte.is_ascii_graphic() || b"\"#%&+;<>?\\^`{|}".contains(&byte));
 }
@@ -64,8 +64,8 @@ pub fn put_target(target: &[u8], out: &mut Vec<u8>) {
     put_with(target, out, |byte| !byte.is_ascii_graphic() || byte == b'#');
 }
 
-/// Appends a location likewise; that may have a fragment. What no URI holds (RFC 3986, appendix A) is
-/// escaped too: browsers take `\` for a slash, and `/\host` for another host.
+/// Appends a location likewise; that may have a fragment. What no URI holds (RFC 3986, appendix A)
+/// is escaped too: browsers take `\` for a slash, and `/\host` for another host.
 pub fn put_location(location: &[u8], out: &mut Vec<u8>) {
     put_with(location, out, |byte| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte));
 }
@@ -93,6 +93,8 @@ mod tests {
             ("/", &b"/"[..]),
             ("/a/b", b"/a/b"),
             ("/a%20b", b"/a b"),
+            ("/%40fs/%3F", b"/@fs/?"),
+            ("/pub/..%2Fadmin", b"/admin"),
             ("/a//b/./c/../d", b"/a/b/d"),
             ("/a%2Fb", b"/a/b"),
             ("/a/%2e%2E/b", b"/b"),

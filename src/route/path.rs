@@ -6,8 +6,8 @@ use std::fmt;
 use super::{Expression, decoded};
 
 /// What the path of a request must be. Prefixes are compared with the path as [`normalise`] gives
-/// it, all others, which mean what nginx's do, with it as [`decoded`](super::decoded) does; the path
-/// that is forwarded stays as the client sent it.
+/// it, all others, which mean what nginx's do, with it as [`decoded`](super::decoded) does; the
+/// path that is forwarded stays as the client sent it.
 #[derive(Clone, Debug)]
 pub enum PathPattern {
     /// This path, decoded, and nothing below.
@@ -113,8 +113,8 @@ fn checked(text: &str) -> Result<&str, PathPatternError> {
 /// the rest are upper case, `//` becomes `/`, and `.` and `..` segments are resolved, never above
 /// the root. `%2F` stays: it is data, not a separator, and servers that take it for one must be
 /// told so by a route of their own. A `%` that begins no escape is `%25`, or what is decoded behind
-/// it could make one. What does not begin with `/` (the `*` of OPTIONS, an authority, the empty path
-/// of `http://host`) counts as `/`.
+/// it could make one. What does not begin with `/` (the `*` of OPTIONS, an authority, the empty
+/// path of `http://host`) counts as `/`.
 ///
 /// A path that is already clean, the usual case, is borrowed.
 pub fn normalise(path: &str) -> Cow<'_, str> {
