@@ -329,7 +329,7 @@ fn read_action(
         return by_default;
     }
     if count == 0 {
-        let what = "the route says not what answers";
+        let what = "the route does not say what answers";
         fields.complain(what, "add `upstream`, `respond`, `redirect` or `files`");
     }
     action
