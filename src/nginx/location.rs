@@ -32,7 +32,32 @@ pub(super) struct Location<'t> {
     pub scope: Scope<'t>,
     /// Whether it is only the server itself.
     pub is_server: bool,
+    /// What is around it, where it is the block of an `if` in a location.
+    around: Option<Scope<'t>>,
     depth: usize,
+}
+
+impl<'t> Location<'t> {
+    /// The block of an `if` in this location, which holds in place of it.
+    pub fn branch(&self, directive: &'t Directive) -> Location<'t> {
+        Location {
+            place: directive.place(),
+            scope: self.scope.inside(directive.children()),
+            around: Some(self.scope.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Its `proxy_pass`. A location does not take that of the one around it, but an `if` does.
+    pub fn proxy_pass(&self) -> Option<&'t Directive> {
+        let around = || self.around.as_ref()?.own("proxy_pass").next();
+        self.scope.own("proxy_pass").next().or_else(around).filter(|_| !self.is_server)
+    }
+
+    /// Whether it is the block of an `if` that says this itself.
+    pub fn is_branch_with(&self, name: &'t str) -> bool {
+        self.around.is_some() && self.scope.own(name).next().is_some()
+    }
 }
 
 /// The locations of the server whose block is the innermost of `server`.
@@ -49,6 +74,7 @@ pub(super) fn all<'t>(server: &Scope<'t>, place: Place, work: &Work<'_>) -> Vec<
             place,
             scope: server.clone(),
             is_server: true,
+            around: None,
             depth: 0,
         });
     }
@@ -128,7 +154,7 @@ fn read<'t>(
     };
     let scope = around.inside(directive.children());
     let place = directive.place();
-    Some(Location { kind, path, pattern, place, scope, is_server: false, depth })
+    Some(Location { kind, path, pattern, place, scope, is_server: false, around: None, depth })
 }
 
 /// The modifier may be glued to the path: `=/x`, `~\.php$`.
@@ -232,7 +258,7 @@ fn nested_expressions(found: &mut [Location<'_>], work: &Work<'_>) {
 /// A path as requests have it: what has a meaning there is percent-encoded.
 fn encoded(path: &str) -> String {
     let encode = |byte: u8| match byte {
-        b'%' | b'?' | b'#' => format!("%{byte:02X}"),
+        b'%' | b'?' | b'#' | b'*' => format!("%{byte:02X}"),
         byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
     };

@@ -1,5 +1,6 @@
 //! One location as a `[[route]]`.
 
+use super::branch::{self, Variant};
 use super::location::{Kind, Location};
 use super::pages::{self, Named};
 use super::quantity::time_text;
@@ -37,6 +38,10 @@ impl Entrance {
         if !self.listeners.is_empty() {
             table.put("listeners", toml::list(&self.listeners));
         }
+        self.put_hosts(table);
+    }
+
+    fn put_hosts(&self, table: &mut Table) {
         match self.hosts.as_slice() {
             [] => {}
             [host] => table.text("host", host),
@@ -45,14 +50,36 @@ impl Entrance {
     }
 }
 
-/// A location; `prelude` are the steps of its server.
+/// The steps of a server, which come before its locations are looked at: a route that these name
+/// as the one `before` them.
+pub(super) fn prelude(
+    scope: &Scope<'_>,
+    place: Place,
+    entrance: &Entrance,
+    (name, steps): (&str, &[String]),
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: before its locations are looked at", work.origin(place)));
+    table.text("name", name);
+    table.put("internal", true);
+    entrance.put_hosts(&mut table);
+    table.rows("steps", steps);
+    finish(scope, named, &mut table, work);
+    table
+}
+
+/// A location, and the routes that answer in its place where an `if` holds or a variable says so;
+/// `before`: the name of what comes before all of its server's. `with_named`: also what is found by
+/// name.
 pub(super) fn of_location(
     location: &Location<'_>,
     entrance: &Entrance,
     named: &Named,
-    prelude: Vec<String>,
-    work: &Work<'_>,
-) -> Table {
+    before: Option<&str>,
+    (with_named, work): (bool, &Work<'_>),
+) -> Vec<Table> {
     let mut table = Table::new("[[route]]");
     let scope = &location.scope;
     work.names.stand_in(pages::whereabouts(scope, work));
@@ -69,20 +96,68 @@ pub(super) fn of_location(
         if scope.own("internal").next().is_some() {
             table.put("internal", true);
         }
-    }
-    let mut steps = prelude;
-    if location.is_server {
-        action(location, entrance, named, steps, &mut table, work);
-    } else {
-        steps.extend(access::methods(scope, work));
-        if return_or_steps(scope, steps, Level::Location, entrance, &mut table, work) {
-            finish(scope, named, &mut table, work);
-            note_unreached(scope, work);
-            return table;
+        if let Some(name) = before {
+            table.text("before", &format!("@{name}"));
         }
-        action(location, entrance, named, Vec::new(), &mut table, work);
     }
-    guard(scope, &mut table, work);
+    if location.is_server {
+        action(location, None, named, &mut table, work);
+        guard(scope, &mut table, work);
+        finish(scope, named, &mut table, work);
+        return vec![table];
+    }
+    let choices = branch::choices(location, work);
+    let mut steps: Vec<String> = access::methods(scope, work).into_iter().collect();
+    steps.extend(choices.iter().flat_map(|choices| choices.steps()));
+    let returns = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
+    match (&choices, returns) {
+        (_, true) => note_unreached(scope, work),
+        // The variable has none of the values that it may have.
+        (Some(_), false) => table.put("respond", "{ status = 500 }"),
+        (None, false) => action(location, None, named, &mut table, work),
+    }
+    if !returns {
+        guard(scope, &mut table, work);
+    }
+    finish(scope, named, &mut table, work);
+    let mut tables = vec![table];
+    if with_named {
+        let variants = branch::variants(location, choices.as_ref(), work);
+        tables.extend(variants.iter().map(|one| variant(one, location, entrance, named, work)));
+        work.names.stand_in(pages::whereabouts(scope, work));
+    }
+    tables
+}
+
+/// The route that answers in place of a location's.
+fn variant(
+    variant: &Variant<'_>,
+    around: &Location<'_>,
+    entrance: &Entrance,
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let location = &variant.location;
+    let scope = &location.scope;
+    work.names.stand_in(pages::whereabouts(scope, work));
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: in the location {}", work.origin(location.place), around.path));
+    table.text("name", &variant.name);
+    table.text("internal", "by_name");
+    entrance.put(&mut table);
+    if location.kind != Kind::Named {
+        table.text(key(location), &location.pattern);
+    }
+    match steps::final_return(around.scope.block()) {
+        Some(end) => {
+            let answer = steps::read_return(end, &entrance.origin, work);
+            put_return(answer, scope, &mut table, work);
+        }
+        None => {
+            action(location, variant.target.as_ref(), named, &mut table, work);
+            guard(scope, &mut table, work);
+        }
+    }
     finish(scope, named, &mut table, work);
     table
 }
@@ -126,6 +201,16 @@ fn return_or_steps(
     if !steps.is_empty() {
         table.rows("steps", &steps);
     }
+    if end.is_some() {
+        put_return(answer, scope, table, work);
+    }
+    end.is_some()
+}
+
+/// What a `return` answers that comes for certain.
+fn put_return(answer: Option<Return>, scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    let media = steps::media(scope);
+    freshness(scope, table, work);
     match answer {
         Some(Return::Redirect(status, to)) => {
             let pairs =
@@ -145,15 +230,11 @@ fn return_or_steps(
         }
         Some(Return::Status(status)) => {
             let status = if status == 444 { 404 } else { status };
-            let media = toml::text(steps::media(scope));
+            let media = toml::text(media);
             table.put("respond", format!("{{ status = {status}, content_type = {media} }}"));
         }
         None => {}
     }
-    if end.is_some() {
-        freshness(scope, table, work);
-    }
-    end.is_some()
 }
 
 fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
@@ -162,27 +243,24 @@ fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     }
 }
 
-/// What answers, where no step does.
+/// What answers, where no step does. `target`: where its `proxy_pass` leads, if that is known.
 fn action(
     location: &Location<'_>,
-    entrance: &Entrance,
+    target: Option<&Target>,
     named: &Named,
-    prelude: Vec<String>,
     table: &mut Table,
     work: &Work<'_>,
 ) {
     let scope = &location.scope;
-    if !prelude.is_empty() {
-        table.rows("steps", &prelude);
-    }
-    if let Some(directive) = scope.own("proxy_pass").next().filter(|_| !location.is_server) {
+    if let Some(directive) = location.proxy_pass() {
         if let Some(tried) = scope.own("try_files").next() {
             let why = "a location serves files or asks servers";
             let instead = "let the last of `try_files` be a location `@name` with the proxy_pass";
             work.refuse(tried, why, instead);
         }
-        if let Some(target) = target::read(directive, scope, work) {
-            proxied(location, directive, &target, entrance, table, work);
+        let target = target.cloned().or_else(|| target::read(directive, scope, work));
+        if let Some(target) = target {
+            proxied(location, directive, &target, table, work);
         }
         return;
     }
@@ -203,7 +281,6 @@ fn proxied(
     location: &Location<'_>,
     directive: &Directive,
     target: &Target,
-    entrance: &Entrance,
     table: &mut Table,
     work: &Work<'_>,
 ) {
@@ -212,6 +289,10 @@ fn proxied(
     match &target.path {
         PathSent::AsCame => {}
         PathSent::Replaced(path) => match location.kind {
+            _ if location.is_branch_with("proxy_pass") => {
+                let why = "an `if` has no path that its URI could replace";
+                work.refuse(directive, why, "leave out what follows the server's name");
+            }
             Kind::Regex | Kind::Named => {
                 let why = "this location has no path that its URI could replace";
                 work.refuse(directive, why, "leave out what follows the server's name");
@@ -224,7 +305,7 @@ fn proxied(
         Kind::Regex | Kind::Named => None,
         _ => Some(location.path.as_str()),
     };
-    let redirects = fields::redirects(scope, target, prefix, &entrance.origin.url, work);
+    let redirects = fields::redirects(scope, target, prefix, work);
     if !redirects.is_empty() {
         table.put("redirects", format!("[{}]", redirects.join(", ")));
     }

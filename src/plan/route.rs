@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     ByHand, ContentPlan, EditsPlan, ExpiresPlan, FilesPlan, Limits, MaintenancePlan, Program,
-    RetryPlan, Template, Timeouts,
+    RedirectRule, RetryPlan, Template, Timeouts,
 };
 use crate::guard::Access;
 
@@ -23,6 +23,9 @@ pub struct RoutePlan {
     pub program: Option<Box<Program>>,
     /// What answers.
     pub action: Action,
+    /// What the request says of those before it (X-Forwarded-For and the like) goes on as it came,
+    /// and nothing is added to it.
+    pub pass_forwarding: bool,
     /// Changes to the fields of the forwarded request.
     pub request_fields: EditsPlan,
     /// Changes to the fields of the response, our own fixed ones included.
@@ -91,7 +94,7 @@ impl RoutePlan {
         !self.response_fields.is_fixed()
             || self.expires.is_some()
             || self.has_error_pages()
-            || program.is_some_and(|program| !program.redirects.is_empty())
+            || program.is_some_and(|program| !program.redirects.iter().all(RedirectRule::is_fixed))
     }
 }
 

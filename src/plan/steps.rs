@@ -29,6 +29,13 @@ pub enum Step {
     Return(Return),
     /// Takes no further step.
     Break,
+    /// From here on it is this route that answers.
+    AnswerBy {
+        /// Its name.
+        name: String,
+        /// Its number.
+        route: usize,
+    },
 }
 
 /// When steps are taken.
@@ -49,6 +56,8 @@ pub enum Test {
     Set,
     /// The same as this.
     Is(Template),
+    /// One of these.
+    Among(Vec<String>),
     /// This is found in it.
     Matches(Matcher),
     /// The path of a regular file.

@@ -6,7 +6,7 @@ use super::{duplicates, nearest};
 use crate::config::complaint::Complaints;
 use crate::config::file::{ActionWritten, File, LastWritten, MapTable, PageWritten, RouteTable};
 use crate::config::source::Located;
-use crate::plan::Term;
+use crate::plan::{Step, Term};
 
 /// Complains of names that are there twice or not at all, and of maps that need themselves.
 pub(super) fn check(file: &File, complaints: &Complaints) {
@@ -59,7 +59,17 @@ fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
     }
 }
 
-/// Error pages and `try` name internal routes.
+/// The names of routes in steps.
+fn named_in(steps: &[Step]) -> Vec<&str> {
+    let named = |step| match step {
+        &Step::AnswerBy { ref name, .. } => vec![name.as_str()],
+        Step::If { then, .. } => named_in(then),
+        _ => Vec::new(),
+    };
+    steps.iter().flat_map(named).collect()
+}
+
+/// Error pages, `try`, `before` and steps name internal routes.
 fn pages(file: &File, complaints: &Complaints) {
     let internal = file.routes.iter().filter(|route| route.internal);
     let names: Vec<&str> = internal.filter_map(|route| route.name.as_deref()).collect();
@@ -68,14 +78,29 @@ fn pages(file: &File, complaints: &Complaints) {
         Some(PageWritten::Route(name)) => Some(name),
         _ => None,
     });
-    for name in of_pages.chain(file.routes.iter().filter_map(last_resort)) {
-        if names.contains(&name.value.as_str()) {
+    let of_files = file.routes.iter().filter_map(last_resort);
+    let before = file.routes.iter().filter_map(|route| route.program.before.as_ref());
+    let located =
+        of_pages.chain(of_files).chain(before).map(|name| (name.value.as_str(), name.spot));
+    let of_steps = file.routes.iter().flat_map(|route| {
+        let program = &route.program;
+        let spot = program.steps_at.unwrap_or(route.path.spot);
+        named_in(&program.steps).into_iter().map(move |name| (name, spot))
+    });
+    for (name, spot) in located.chain(of_steps) {
+        if names.contains(&name) {
             continue;
         }
-        let remedy = match nearest(&name.value, &names) {
+        let remedy = match nearest(name, &names) {
             Some(near) => format!("did you mean `@{near}`?"),
-            None => format!("add a [[route]] with name = \"{}\" and internal = true", name.value),
+            None => format!("add a [[route]] with name = \"{name}\" and internal = true"),
         };
-        complaints.error(name.spot, format!("there is no internal route `{}`", name.value), remedy);
+        complaints.error(spot, format!("there is no internal route `{name}`"), remedy);
+    }
+    for route in file.routes.iter().filter(|route| !route.is_found_by_path()) {
+        if let Some(before) = &route.program.before {
+            let what = "`before` is of routes that are found by their path";
+            complaints.error(before.spot, what, "remove it");
+        }
     }
 }

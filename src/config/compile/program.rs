@@ -4,7 +4,9 @@ use crate::config::file::{
     ActionWritten, ErrorPageTable, File, PageWritten, RedirectWritten, RouteTable,
 };
 use crate::config::names::Names;
-use crate::plan::{ErrorPage, PageAt, Program, RedirectFrom, RedirectRule, TargetPlan, Template};
+use crate::plan::{
+    ErrorPage, PageAt, Program, RedirectFrom, RedirectRule, Step, TargetPlan, Template,
+};
 use crate::route::{HostPattern, PathPattern, decoded};
 
 /// The program of a route, if it needs one.
@@ -19,6 +21,7 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
         _ => None,
     };
     let program = Program {
+        before: written.before.as_ref().and_then(|name| internal_route(&name.value, file)),
         hosts: hosts.collect(),
         path,
         target: target(table),
@@ -30,16 +33,32 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
                 RedirectWritten::Rule(rule) => rule.clone(),
             })
             .collect(),
-        steps: written.steps.clone(),
+        steps: numbered(&written.steps, file),
         error_pages: written.error_pages.iter().filter_map(|page| error_page(page, file)).collect(),
     };
-    let idle = program.hosts.is_empty()
+    let idle = program.before.is_none()
+        && program.hosts.is_empty()
         && program.path.is_none()
         && matches!(program.target, TargetPlan::AsSent)
         && program.redirects.is_empty()
         && program.steps.is_empty()
         && program.error_pages.is_empty();
     (!idle).then(|| Box::new(program))
+}
+
+/// Steps that know the numbers of the routes that they name.
+fn numbered(steps: &[Step], file: &File) -> Vec<Step> {
+    let numbered = |step: &Step| match step {
+        Step::AnswerBy { name, .. } => {
+            let route = internal_route(name, file)?;
+            Some(Step::AnswerBy { name: name.clone(), route })
+        }
+        Step::If { condition, then } => {
+            Some(Step::If { condition: condition.clone(), then: self::numbered(then, file) })
+        }
+        step => Some(step.clone()),
+    };
+    steps.iter().filter_map(numbered).collect()
 }
 
 /// The number of the internal route that has this name.
@@ -69,9 +88,8 @@ fn target(table: &RouteTable) -> TargetPlan {
 /// What the route's path matches, decoded.
 fn matched(table: &RouteTable) -> Vec<u8> {
     match &table.path.pattern {
-        Some(
-            PathPattern::Exact(path) | PathPattern::Prefix(path) | PathPattern::Start { path, .. },
-        ) => decoded(path).into_owned(),
+        Some(PathPattern::Exact(path) | PathPattern::Start { path, .. }) => path.clone(),
+        Some(PathPattern::Prefix(path)) => decoded(path).into_owned(),
         Some(PathPattern::Regex(_)) | None => Vec::new(),
     }
 }

@@ -21,9 +21,12 @@ pub(in crate::config) struct RouteTable {
     pub listeners: Vec<Located<String>>,
     pub path: PathWritten,
     pub internal: bool,
+    /// It is internal, and no path leads there either.
+    pub by_name: bool,
     pub program: ProgramTable,
     /// `None` if there was none, or not exactly one.
     pub action: Option<ActionWritten>,
+    pub pass_forwarding: bool,
     pub request_fields: EditsPlan,
     pub response_fields: EditsPlan,
     pub expires: Option<ExpiresPlan>,
@@ -65,15 +68,22 @@ pub(in crate::config) enum ActionWritten {
 impl RouteTable {
     pub(super) fn read(mut fields: Fields<'_>) -> RouteTable {
         let path = read_path(&mut fields);
-        let action = read_action(&mut fields);
+        let internal = fields.get("internal").and_then(read_internal).unwrap_or(Internal::No);
+        let program = ProgramTable::read(&mut fields);
+        // Whoever gets past steps that others take first, and asks for them by name, finds nothing.
+        let by_default = internal != Internal::No && !path.given && !program.steps.is_empty();
+        let nothing = || ActionWritten::Respond { status: 404, body: BodyText::default() };
+        let action = read_action(&mut fields, by_default.then(nothing));
         let route = RouteTable {
             name: fields.get("name").and_then(read_name),
             hosts: fields.get("host").map(read_hosts).unwrap_or_default(),
             listeners: fields.get("listeners").map(read_listeners).unwrap_or_default(),
             path,
-            internal: fields.get("internal").and_then(Field::flag).unwrap_or(false),
-            program: ProgramTable::read(&mut fields),
+            internal: internal != Internal::No,
+            by_name: internal == Internal::ByName,
+            program,
             action,
+            pass_forwarding: fields.get("pass_forwarding").and_then(Field::flag).unwrap_or(false),
             request_fields: table(fields.get("request_fields"), "`request_fields`", |fields| {
                 edits::read(fields, Direction::Request)
             }),
@@ -124,12 +134,28 @@ impl RouteTable {
 
     /// Whether it is found by host and path at all, and not only by its name.
     pub fn is_found_by_path(&self) -> bool {
-        !self.internal || self.path.given
+        !self.by_name && (!self.internal || self.path.given)
     }
 
     /// Whether it leads to the upstream of this name.
     pub fn leads_to(&self, upstream: &str) -> bool {
         self.upstream().is_some_and(|name| name.value == upstream)
+    }
+}
+
+/// `internal`
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Internal {
+    No,
+    Yes,
+    ByName,
+}
+
+fn read_internal(field: Field<'_>) -> Option<Internal> {
+    match field.as_text() {
+        Some("by_name") => Some(Internal::ByName),
+        Some(_) => field.refuse("`internal` is not understood", "write true, false or \"by_name\""),
+        None => field.flag().map(|on| if on { Internal::Yes } else { Internal::No }),
     }
 }
 
@@ -273,7 +299,11 @@ pub(super) fn percent_encoded(text: &str) -> String {
 /// The things that can answer.
 const ACTIONS: [&str; 4] = ["upstream", "respond", "redirect", "files"];
 
-fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
+/// `by_default`: what answers where nothing is said.
+fn read_action(
+    fields: &mut Fields<'_>,
+    by_default: Option<ActionWritten>,
+) -> Option<ActionWritten> {
     let mut action = None;
     let mut count = 0;
     for key in ACTIONS {
@@ -294,6 +324,9 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
                 .map(|fields| ActionWritten::Files(Box::new(FilesTable::read(fields)))),
         };
         action = action.or(read);
+    }
+    if count == 0 && by_default.is_some() {
+        return by_default;
     }
     if count == 0 {
         let what = "the route does not say what answers";

@@ -46,7 +46,7 @@ fn read_list(field: Field<'_>, depth: usize) -> Vec<Step> {
 }
 
 /// What a step may begin with, besides the conditions.
-const KINDS: [&str; 4] = ["set", "rewrite", "return", "break"];
+const KINDS: [&str; 5] = ["set", "rewrite", "return", "break", "answer_by"];
 
 /// The conditions that begin a step.
 const CONDITIONS: [(&str, Option<Test>); 5] = [
@@ -55,6 +55,16 @@ const CONDITIONS: [(&str, Option<Test>); 5] = [
     ("directory", Some(Test::Directory)),
     ("exists", Some(Test::Exists)),
     ("executable", Some(Test::Executable)),
+];
+
+/// What a text is compared by, and whether the opposite is meant.
+const COMPARISONS: [(&str, bool); 6] = [
+    ("is", false),
+    ("is_not", true),
+    ("among", false),
+    ("not_among", true),
+    ("matches", false),
+    ("matches_not", true),
 ];
 
 fn read_step(mut fields: Fields<'_>, depth: usize) -> Option<Step> {
@@ -67,6 +77,8 @@ fn read_step(mut fields: Fields<'_>, depth: usize) -> Option<Step> {
         read_rewrite(&mut fields, expression)
     } else if let Some(status) = fields.get("return") {
         read_return(&mut fields, status)
+    } else if let Some(name) = fields.get("answer_by") {
+        read_answer_by(name)
     } else if let Some(flag) = fields.get("break") {
         flag.flag().and_then(|on| match on {
             true => Some(Step::Break),
@@ -80,6 +92,18 @@ fn read_step(mut fields: Fields<'_>, depth: usize) -> Option<Step> {
     };
     fields.finish();
     step
+}
+
+fn read_answer_by(field: Field<'_>) -> Option<Step> {
+    let text = field.text()?.value;
+    match text.strip_prefix('@') {
+        // Its number is known when all routes are.
+        Some(name) => Some(Step::AnswerBy { name: name.to_owned(), route: usize::MAX }),
+        None => field.refuse(
+            format!("`answer_by` is \"{text}\", which is no internal route"),
+            format!("did you mean \"@{text}\"?"),
+        ),
+    }
 }
 
 fn read_set(fields: &mut Fields<'_>, field: Field<'_>) -> Option<Step> {
@@ -111,18 +135,20 @@ fn read_condition(
     let mut test = test.cloned();
     if field.key == "if" {
         let mut count = 0;
-        for (key, negates) in
-            [("is", false), ("is_not", true), ("matches", false), ("matches_not", true)]
-        {
+        for (key, negates) in COMPARISONS {
             let Some(field) = fields.get(key) else { continue };
             count += 1;
             if count > 1 {
-                let what = "a condition has one of `is`, `is_not`, `matches` and `matches_not`";
+                let what = "a condition has one of `is`, `among`, `matches` and their opposites";
                 field.complain(what, "write one step for each");
             }
             not ^= negates;
             test = match key {
                 "is" | "is_not" => field.template().map(Test::Is),
+                "among" | "not_among" => {
+                    let texts = field.list().into_iter().filter_map(Field::text);
+                    Some(Test::Among(texts.map(|text| text.value.to_owned()).collect()))
+                }
                 _ => {
                     field.text().and_then(|text| read_matcher(field, text.value)).map(Test::Matches)
                 }

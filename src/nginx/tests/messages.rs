@@ -59,8 +59,8 @@ fn complaints_have_a_place_and_a_remedy() {
         (
             "location / { proxy_pass http://$host; }",
             "25: `http://$host`: the server is only known \
-            when a request comes; name an upstream; for several, write a location or a server for \
-            each",
+            when a request comes; name an upstream; where there are several, choose by a `map` \
+            or by `set` in the server",
         ),
         (
             "location ~ x { proxy_pass http://a/b; }",
@@ -120,10 +120,14 @@ fn complaints_have_a_place_and_a_remedy() {
             as `if ($request_method = POST) { … }`",
         ),
         (
-            "location / { if ($http_x) { proxy_pass http://a; } }",
-            "29: `proxy_pass http://a` is not \
-            honoured: an `if` may only set, rewrite, return and break; use `map`, or a location of \
-            its own that `rewrite` leads to",
+            "location / { if ($http_x) { proxy_pass http://a/b; } }",
+            "29: `proxy_pass http://a/b` is not honoured: an `if` has no path that its URI could \
+             replace; leave out what follows the server's name",
+        ),
+        (
+            "location / { set $a b; if ($http_x) { set $a c; } proxy_pass http://$a; }",
+            "51: `proxy_pass http://$a` is not honoured: its variable gets one of several values \
+             in the same location; set it in the server, or by a `map`",
         ),
         (
             "rewrite ^/a /b sometimes;",
