@@ -39,8 +39,8 @@ pub struct RoutePlan {
     pub access: Option<Access>,
     /// Maintenance, passwords and the like; most routes have nothing of it.
     pub content: Option<Box<ContentPlan>>,
-    /// Whether its requests are in the access log.
-    pub access_log: bool,
+    /// Which access logs its requests are in: the numbers of targets of the plan's.
+    pub access_log: Vec<usize>,
 }
 
 impl RoutePlan {

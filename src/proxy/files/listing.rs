@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
 use serde_json::json;
@@ -46,9 +47,9 @@ pub async fn answer(
     asked: &FileRequest,
     manner: Manner,
     (route, files): (&RoutePlan, &FilesPlan),
-    path: Vec<u8>,
+    (root, path): (&Path, Vec<u8>),
 ) -> Result<Next, FileFault> {
-    let entries = read_apart(client, trail, (route, files), path).await?;
+    let entries = read_apart(client, trail, (route, files), (root, path)).await?;
     let as_json = files.listing == Listing::Json || asked.wants_json;
     let (content_type, body) = match as_json {
         true => ("application/json", to_json(&entries)),
@@ -73,7 +74,7 @@ async fn read_apart(
     client: &Client,
     trail: &Trail,
     (route, files): (&RoutePlan, &FilesPlan),
-    path: Vec<u8>,
+    (folder, path): (&Path, Vec<u8>),
 ) -> Result<Vec<Entry>, FileFault> {
     let context = &client.context;
     let running = context.files.listings().clone();
@@ -82,7 +83,7 @@ async fn read_apart(
     }
     let default = FileCachePlan::default();
     let cache = trail.service.plan.file_cache.as_ref().unwrap_or(&default);
-    let (folder, symlinks) = (files.place.folder(), files.symlinks);
+    let symlinks = files.symlinks;
     let place = Place { context, cache, folder, symlinks };
     let root = place.root().await?;
     let (sender, mut results) = mailbox().map_err(fault)?;
