@@ -12,8 +12,8 @@ mod files;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, AdminTable, File, HealthTable, ListenerTable, LogsWritten, RateTable, RingTable,
-    RouteTable, ServerEntry, SpliceTable, StickyTable, UpstreamTable,
+    ActionWritten, AdminTable, File, HealthTable, ListenerTable, LogsWritten, PassiveTable,
+    RateTable, RingTable, RouteTable, ServerEntry, SpliceTable, StickyTable, UpstreamTable,
 };
 use super::names::Names;
 use super::source::Located;
@@ -180,6 +180,7 @@ fn member(entry: &ServerEntry) -> Option<Member> {
         backup: entry.backup.unwrap_or(false),
         max_connections: entry.max_connections,
         state: entry.state.unwrap_or_default(),
+        passive: entry.passive.as_ref().map(PassiveTable::plan),
     })
 }
 
