@@ -60,9 +60,9 @@ fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
 }
 
 /// The names of routes in steps.
-fn named_in(steps: &[Step]) -> Vec<&str> {
-    let named = |step| match step {
-        &Step::AnswerBy { ref name, .. } => vec![name.as_str()],
+fn named_in<'s>(steps: &'s [Step]) -> Vec<&'s str> {
+    let named = |step: &'s Step| match step {
+        Step::AnswerBy { name, .. } => vec![name.as_str()],
         Step::If { then, .. } => named_in(then),
         _ => Vec::new(),
     };

@@ -1,6 +1,7 @@
 //! What a route does before it answers: listeners, targets, steps, maps, error pages.
 
 use super::*;
+use crate::plan::Step;
 
 /// The complaints about a route with these lines, behind a listener and an upstream; the route's
 /// lines begin at 8.
@@ -54,7 +55,10 @@ fn what_cannot_be_meant() {
             "[[route]]\nname = \"a\"\ninternal = true\nbefore = \"@a\"\nsteps = [{ break = true }]",
             "x:11:10: `before` is of routes that are found by their path; remove it",
         ),
-        ("[[route]]\nname = \"a\"\ninternal = true", "x:8:1: the route does not say what answers; add"),
+        (
+            "[[route]]\nname = \"a\"\ninternal = true",
+            "x:8:1: the route does not say what answers; add",
+        ),
         (
             "redirects = [[\"a\"]]",
             "x:8:14: a rule of `redirects` is a pair of texts; write what to replace, and by what",
@@ -133,6 +137,21 @@ fn what_cannot_be_meant() {
         let complaints = complaints(lines);
         assert!(complaints[0].starts_with(expected), "{lines}\n{complaints:#?}");
     }
+}
+
+#[test]
+fn a_step_names_the_route_that_answers() {
+    let internal = "[[route]]\nname = \"other\"\ninternal = \"by_name\"\npath = \"/there\"\n\
+                    upstream = \"app\"\n";
+    let steps = "steps = [{ if = \"$arg_x\", then = [{ answer_by = \"@other\" }] }]\n";
+    let loaded = accept(&format!("{LISTENER}{UPSTREAM}{ROUTE}{steps}{internal}"));
+    let program = loaded.plan.routes[0].program.as_ref().expect("a program");
+    let Step::If { then, .. } = &program.steps[0] else { panic!("a condition") };
+    assert!(matches!(then[0], Step::AnswerBy { route: 1, .. }), "{then:?}");
+    let found = loaded.plan.table.find(None, "/there").map(|found| found.route);
+    assert_eq!(found, Some(0), "no path leads there");
+    let refused = complaints("steps = [{ answer_by = \"@none\" }]");
+    assert!(refused[0].contains("there is no internal route `none`"), "{refused:?}");
 }
 
 #[test]
