@@ -61,12 +61,15 @@ fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
 
 /// The names of routes in steps.
 fn named_in(steps: &[Step]) -> Vec<&str> {
-    let named = |step| match step {
-        &Step::AnswerBy { ref name, .. } => vec![name.as_str()],
-        Step::If { then, .. } => named_in(then),
-        _ => Vec::new(),
-    };
-    steps.iter().flat_map(named).collect()
+    let mut names = Vec::new();
+    for step in steps {
+        match step {
+            Step::AnswerBy { name, .. } => names.push(name.as_str()),
+            Step::If { then, .. } => names.extend(named_in(then)),
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Error pages, `try`, `before` and steps name internal routes.
