@@ -54,7 +54,10 @@ fn what_cannot_be_meant() {
             "[[route]]\nname = \"a\"\ninternal = true\nbefore = \"@a\"\nsteps = [{ break = true }]",
             "x:11:10: `before` is of routes that are found by their path; remove it",
         ),
-        ("[[route]]\nname = \"a\"\ninternal = true", "x:8:1: the route says not what answers; add"),
+        (
+            "[[route]]\nname = \"a\"\ninternal = true",
+            "x:8:1: the route does not say what answers; add",
+        ),
         (
             "redirects = [[\"a\"]]",
             "x:8:14: a rule of `redirects` is a pair of texts; write what to replace, and by what",
@@ -132,6 +135,24 @@ fn what_cannot_be_meant() {
     ] {
         let complaints = complaints(lines);
         assert!(complaints[0].starts_with(expected), "{lines}\n{complaints:#?}");
+    }
+}
+
+/// The head of a request is copied for those only that something is made of later.
+#[test]
+fn few_routes_ask_about_a_request_later() {
+    for (lines, later) in [
+        ("redirects = [\"default\", [\"~^http://a/\", \"/b\"]]", false),
+        ("request_fields = { set = { Host = \"$host\" } }\npass_forwarding = true", false),
+        ("response_fields = { add = { X = \"a\" } }", false),
+        ("redirects = [[\"/\", \"http://$host/\"]]", true),
+        ("redirects = [[\"~^http://([^/]*)/\", \"/$1/\"]]", true),
+        ("response_fields = { add = { X = \"$uri\" } }", true),
+        ("error_pages = [{ on = [502], to = \"/x\" }]", true),
+    ] {
+        let loaded =
+            accept(&format!("{LISTENER}{UPSTREAM}[[route]]\nupstream = \"app\"\n{lines}\n"));
+        assert_eq!(loaded.plan.routes[0].asks_later(), later, "{lines}");
     }
 }
 
