@@ -197,6 +197,8 @@ impl Scenery {
         let log = self.log(who);
         let _ = fs::remove_file(&log);
         let text = self.filled(&part.config, ports).replace("@LOG@", &log.display().to_string());
+        let second = self.log(&format!("{who}-2")).display().to_string();
+        let text = text.replace("@LOG2@", &second);
         let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {}/{name};", self.dir.path().display()));
         let temp = temp.join(" ");
@@ -386,6 +388,9 @@ fn compare(name: &str) -> usize {
             let both = theirs.iter().zip(&ours).filter(|(theirs, ours)| theirs != ours);
             faults.extend(both.map(|(theirs, ours)| format!("log:\n  {theirs}\n  {ours}")));
             assert_eq!((theirs.len(), ours.len()), (logged, logged), "{ours:#?}");
+            let both = part.requests.iter().filter(|line| line.contains("/both")).count();
+            let seconds = ["nginx-2", "corelane-2"].map(|who| scenery.await_log(who, both));
+            assert_eq!((seconds[0].len(), &seconds[0]), (both, &seconds[1]));
         }
     }
     assert!(faults.is_empty(), "{} of {count} differ:\n{}", faults.len(), faults.join("\n"));
@@ -412,8 +417,8 @@ tables! {
     locations: 72,
     proxying: 87,
     rewriting: 125,
-    pages: 118,
-    edge: 83,
+    pages: 130,
+    edge: 85,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.

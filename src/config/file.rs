@@ -31,6 +31,7 @@ mod value;
 
 pub(super) use access::AccessTable;
 pub(super) use access_log::AccessLogTable;
+pub(super) use access_log::LogsWritten;
 pub(super) use account::AccountWritten;
 pub(super) use admin::{AdminTable, TOKEN_REMEDY};
 pub(super) use content::{BasicAuthTable, CompressTable, ContentTable, MaintenanceTable};

@@ -135,12 +135,16 @@ pub fn translate(main: &Path, surroundings: &Surroundings) -> Result<Translation
         names: Names::of(&directives),
         upstreams: Upstreams::of(block, &complaints),
         rates: Rates::default(),
+        logs: Vec::new(),
         http: Scope::default().inside(block),
     };
     let mut rates = Rates::default();
     rates.read(block, &work);
     work.rates = rates;
-    let tables = tables(&directives, &work);
+    let servers = Servers::read(&work);
+    let said = servers.logs(&work);
+    work.logs = logs::targets(&said);
+    let tables = tables(&directives, (&servers, &said), &work);
     match complaints.is_empty() {
         false => Err(complaints.errors(&files)),
         true => {
@@ -165,12 +169,15 @@ fn is_honoured(name: &str) -> bool {
     directive::named(name).is_some_and(|known| known.fate == Fate::Honoured)
 }
 
-fn tables(directives: &[Directive], work: &Work<'_>) -> Vec<Table> {
-    let servers = Servers::read(work);
+fn tables<'t>(
+    directives: &[Directive],
+    (servers, logs): (&Servers<'t>, &[&Directive]),
+    work: &Work<'t>,
+) -> Vec<Table> {
     let routes = servers.routes(work);
     let main = if work.http.block().as_ptr() == directives.as_ptr() { &[][..] } else { directives };
     let mut tables = globals::tables(main, &servers.scopes(), work);
-    tables.extend(logs::table(&servers.logs(work), work));
+    tables.extend(logs::table(logs, work));
     let maps = work.http.own("map");
     tables.extend(maps.filter_map(|map| logs::map(map, work)));
     tables.extend(servers.listeners(work));

@@ -25,11 +25,20 @@ pub(super) fn check(file: &File, complaints: &Complaints) {
     for route in &file.routes {
         let Some(ActionWritten::Files(files)) = &route.action else { continue };
         let Some(folder) = &files.folder else { continue };
-        if folder.alias && matches!(route.path.pattern, Some(PathPattern::Regex(_))) {
+        let is_regex = matches!(route.path.pattern, Some(PathPattern::Regex(_)));
+        if folder.made.is_some() {
+            if folder.alias && !is_regex {
+                let what = "an `alias` with variables is the whole path of a file";
+                let remedy = "write `path_regex`, and $1 for what a group of it found";
+                complaints.error(folder.path.spot, what, remedy);
+            }
+            continue;
+        }
+        if folder.alias && is_regex {
             complaints.error(
                 folder.path.spot,
                 "`alias` replaces what the route matches, and an expression may match anything",
-                "use `root`, or a `path`",
+                "use `root`, or a `path`, or write it with $1 for what a group found",
             );
         }
         let exact = matches!(&route.path.pattern, Some(PathPattern::Exact(_)));

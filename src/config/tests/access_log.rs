@@ -20,7 +20,7 @@ fn accepted(table: &str) -> AccessLogPlan {
 fn there_is_none_unless_asked_for() {
     let loaded = accept(&with(""));
     assert_eq!((loaded.plan.access_log, loaded.plan.tracing.create), (None, None));
-    assert!(loaded.plan.routes.iter().all(|route| route.access_log));
+    assert!(loaded.plan.routes.iter().all(|route| route.access_log == [0]));
 }
 
 #[test]
@@ -29,6 +29,7 @@ fn what_is_left_out_is_as_usual() {
     let expected = AccessLogPlan {
         format: LogFormat::combined(),
         to: LogTarget::File("/var/log/a.log".into()),
+        more: Vec::new(),
         sample: Sample::ALL,
         buffer: 64 << 10,
     };
@@ -36,7 +37,7 @@ fn what_is_left_out_is_as_usual() {
     let plan = accepted("to = \"syslog\"\nsample = \"0.5%\"\nbuffer = \"4KiB\"\nformat = \"json\"");
     let to = LogTarget::Syslog("/dev/log".into());
     let (sample, format) = (Sample::millionths(5_000), LogFormat::json());
-    assert_eq!(plan, AccessLogPlan { format, to, sample, buffer: 4096 });
+    assert_eq!(plan, AccessLogPlan { format, to, more: Vec::new(), sample, buffer: 4096 });
     assert_eq!(accepted("to = \"stdout\"").to, LogTarget::Stdout);
     assert_eq!(accepted("to = \"syslog:unix:/s\"").to, LogTarget::Syslog("/s".into()));
     assert_eq!(accepted("to = \"stdout\"\nsample = \"1 in 3\"").sample, Sample::one_in(3));
@@ -104,7 +105,7 @@ fn what_is_wrong_with_the_access_log_is_named() {
 #[test]
 fn a_route_without_a_log_to_be_left_out_of() {
     let loaded = accept(&format!("{LISTENER}{UPSTREAM}{ROUTE}access_log = false\n"));
-    assert!(!loaded.plan.routes[0].access_log);
+    assert!(loaded.plan.routes[0].access_log.is_empty());
     assert_eq!(loaded.warnings.len(), 1);
     assert_eq!(loaded.warnings[0].what, "`access_log` has no effect: there is none");
     let log = "[access_log]\nto = \"a.log\"\n";
