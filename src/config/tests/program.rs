@@ -139,6 +139,24 @@ fn what_cannot_be_meant() {
     }
 }
 
+/// The head of a request is copied for those only that something is made of later.
+#[test]
+fn few_routes_ask_about_a_request_later() {
+    for (lines, later) in [
+        ("redirects = [\"default\", [\"~^http://a/\", \"/b\"]]", false),
+        ("request_fields = { set = { Host = \"$host\" } }\npass_forwarding = true", false),
+        ("response_fields = { add = { X = \"a\" } }", false),
+        ("redirects = [[\"/\", \"http://$host/\"]]", true),
+        ("redirects = [[\"~^http://([^/]*)/\", \"/$1/\"]]", true),
+        ("response_fields = { add = { X = \"$uri\" } }", true),
+        ("error_pages = [{ on = [502], to = \"/x\" }]", true),
+    ] {
+        let loaded =
+            accept(&format!("{LISTENER}{UPSTREAM}[[route]]\nupstream = \"app\"\n{lines}\n"));
+        assert_eq!(loaded.plan.routes[0].asks_later(), later, "{lines}");
+    }
+}
+
 #[test]
 fn a_step_names_the_route_that_answers() {
     let internal = "[[route]]\nname = \"other\"\ninternal = \"by_name\"\npath = \"/there\"\n\
