@@ -41,8 +41,9 @@ const OF_BUILT_IN: [&str; 5] =
 const OF_FILES: [&str; 1] = ["last-modified"];
 
 /// Files below `@DIR@`.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("index.html", "<p>index</p>"),
+    ("pic.svg", "<svg/>"),
     ("app.js", "let x = 1;"),
     ("style.css", "p { color: red }"),
     ("data.bin", "\u{1}\u{2}"),
@@ -335,11 +336,11 @@ macro_rules! tables {
 }
 
 tables! {
-    servers: 33,
-    locations: 50,
+    servers: 45,
+    locations: 88,
     proxying: 68,
-    rewriting: 46,
-    pages: 36,
+    rewriting: 87,
+    pages: 50,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.

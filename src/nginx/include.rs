@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use glob::{GlobError, MatchOptions, Pattern};
 
-/// As glob(3) without flags: names that begin with a dot are found by patterns that do.
+/// As glob(3) without flags, but that names with a dot at their beginning are found too: the crate
+/// would find none of them, whatever the pattern begins with.
 const AS_GLOB_3: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
-    require_literal_leading_dot: true,
+    require_literal_leading_dot: false,
 };
 
 /// Whether `text` is a pattern and not a path.
@@ -33,6 +34,10 @@ pub fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let found = glob::glob_with(&path.to_string_lossy(), AS_GLOB_3)
         .map_err(|error| format!("{}, at {}", error.msg, error.pos))?;
     let mut found: Vec<PathBuf> = found.filter_map(Result::<_, GlobError>::ok).collect();
+    found.retain(|found| {
+        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+        found.iter().zip(path.iter()).all(|(name, written)| !hidden(name) || hidden(written))
+    });
     found.sort();
     Ok(found)
 }

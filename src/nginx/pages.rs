@@ -184,7 +184,13 @@ pub(super) fn files(
     // nginx serves files whose names begin with a dot.
     lines.push(("hidden".to_owned(), "true".to_owned()));
     let own = media(scope).into_iter().zip(media(&work.http));
-    lines.extend(own.filter(|(own, outer)| own != outer).map(|(own, _)| own));
+    for ((key, own), _) in own.filter(|(own, outer)| own != outer) {
+        if key == "types" {
+            // Inner types take the place of all outer ones.
+            lines.push(("only_types".to_owned(), "true".to_owned()));
+        }
+        lines.push((key, own));
+    }
     table.below("route.files", &lines);
 }
 
@@ -307,6 +313,8 @@ pub(super) fn of_all(servers: &[Scope<'_>], work: &Work<'_>) -> Option<Table> {
     for (key, value) in media(&work.http) {
         table.put(&key, value);
     }
+    // nginx knows no types but those.
+    table.put("only_types", true);
     Some(table)
 }
 

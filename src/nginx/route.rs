@@ -63,6 +63,9 @@ pub(super) fn of_location(
     } else {
         entrance.put(&mut table);
         table.text(key(location), &location.pattern);
+        if let Some(within) = &location.within {
+            table.text("path_within", within);
+        }
         if scope.own("internal").next().is_some() {
             table.put("internal", true);
         }
@@ -93,7 +96,8 @@ fn key(location: &Location<'_>) -> &'static str {
 }
 
 /// The steps of a block, behind those given, and its `return` if one ends it for certain; says
-/// whether one does.
+/// whether one does. A `return` that a `break` before it may keep from running is a step like any
+/// other: what the location is there for comes behind it.
 fn return_or_steps(
     scope: &Scope<'_>,
     mut steps: Vec<String>,
@@ -103,13 +107,14 @@ fn return_or_steps(
     work: &Work<'_>,
 ) -> bool {
     let block = scope.block();
-    let end = steps::final_return(block);
-    let before = match end {
-        Some(end) => {
-            let at = block.iter().position(|one| std::ptr::eq(one, end)).unwrap_or(block.len());
-            &block[..at]
+    let at = block.iter().position(|one| one.is("return"));
+    let (before, end) = match at {
+        // What follows a `return` never runs.
+        Some(at) if level == Level::Location && steps::may_break(&block[..at]) => {
+            (&block[..=at], None)
         }
-        None => block,
+        Some(at) => (&block[..at], Some(&block[at])),
+        None => (block, None),
     };
     let media = steps::media(scope);
     steps.extend(steps::all(before, level, &entrance.origin, media, work));
@@ -173,7 +178,12 @@ fn action(
         return;
     }
     if server::serves_files(scope) {
-        pages::files(scope, location.kind == Kind::Regex, named, table, work);
+        let alias_path = location.alias_path();
+        let has_no_path = location.kind == Kind::Regex && alias_path.is_none();
+        pages::files(scope, has_no_path, named, table, work);
+        if let Some(path) = alias_path {
+            table.also_below("route.files", "alias_path", toml::text(&path));
+        }
         return;
     }
     if let Some(directive) = scope.own("try_files").next() {
@@ -249,6 +259,15 @@ fn timeouts(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     table.put("timeouts", toml::inline(&pairs));
 }
 
+/// What there is of `charset` where no files are served.
+fn note_charset(scope: &Scope<'_>, work: &Work<'_>) {
+    if let Some(said) = scope.one("charset").filter(|said| said.argument(0) != "off") {
+        let what = format!("`charset {}` is for files only", said.argument(0));
+        let why = "servers say themselves in what their texts are, and `return` by `default_type`";
+        work.complaints.note(said.place(), what, why);
+    }
+}
+
 /// What every kind of route has.
 fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, work: &Work<'_>) {
     access::addresses(scope, table, work);
@@ -267,6 +286,9 @@ fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, 
     let errors = pages::of_errors(scope, named, has_files, work);
     if !errors.is_empty() {
         table.rows("error_pages", &errors);
+    }
+    if !has_files {
+        note_charset(scope, work);
     }
     fields::of_response(scope, table, work);
     pages::compress(scope, table, work);

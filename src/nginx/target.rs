@@ -54,7 +54,8 @@ pub(super) fn read(directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) ->
     let upstream = work.upstreams.named_or_implicit(authority, word, work.complaints)?;
     let proxy_host = match authority.strip_prefix("unix:") {
         Some(_) => "localhost".to_owned(),
-        None => authority.to_owned(),
+        // nginx leaves out the port that is HTTP's own.
+        None => authority.strip_suffix(":80").unwrap_or(authority).to_owned(),
     };
     let whole = !is_plain(&word.text);
     let path = match path {

@@ -85,7 +85,7 @@ impl fmt::Display for PathPattern {
             PathPattern::Exact(path) => write!(f, "={path}"),
             PathPattern::Prefix(path) => f.write_str(path),
             PathPattern::Start { path, .. } => write!(f, "^{path}"),
-            PathPattern::Regex(regex) => write!(f, "~{}", regex.as_str()),
+            PathPattern::Regex(regex) => write!(f, "~{regex}"),
         }
     }
 }

@@ -25,15 +25,16 @@ pub(super) fn check(file: &File, complaints: &Complaints) {
     for route in &file.routes {
         let Some(ActionWritten::Files(files)) = &route.action else { continue };
         let Some(folder) = &files.folder else { continue };
-        if folder.alias && matches!(route.path.pattern, Some(PathPattern::Regex(_))) {
+        let is_for_route = folder.alias && files.alias_path.is_none();
+        if is_for_route && matches!(route.path.pattern, Some(PathPattern::Regex(_))) {
             complaints.error(
                 folder.path.spot,
                 "`alias` replaces what the route matches, and an expression may match anything",
-                "use `root`, or a `path`",
+                "use `root`, or a `path`, or say by `alias_path` which path it stands for",
             );
         }
         let exact = matches!(&route.path.pattern, Some(PathPattern::Exact(_)));
-        let is_file = folder.alias && exact && !folder.path.ends_with('/');
+        let is_file = is_for_route && exact && !folder.path.ends_with('/');
         look(files, is_file, complaints);
     }
 }
