@@ -329,7 +329,6 @@ fn try_looks_here_and_there(tier: Tier) {
     for (path, body) in [
         ("/a.txt", "a"),
         ("/page", "page"),
-        ("/dir", "dir"),
         ("/dir/", "dir"),
         ("/", "app"),
         ("/users/42?tab=1", "app"),
@@ -338,6 +337,8 @@ fn try_looks_here_and_there(tier: Tier) {
         let response = get(&mut client, path, "");
         assert_eq!((response.status, text(&response)), (200, body), "{path}");
     }
+    let folder = get(&mut client, "/dir?x", "");
+    assert_eq!((folder.status, folder.field("location")), (301, Some("/dir/?x")));
     let kind = get(&mut client, "/users/42", "");
     assert_eq!(kind.field("content-type"), Some("text/html"));
 

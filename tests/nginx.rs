@@ -4,7 +4,8 @@
 //! The tables are `tests/nginx/*.pairs`. `== title` begins a part: lines of nginx.conf for inside
 //! of `http`, then `--`, then requests: `GET /path Name: value | Name: value << body`. In both,
 //! `@PORT@` is where the part listens (`@PORT2@` another port), `@A@`, `@B@` and `@GONE@` are
-//! servers (nobody listens on the last), and `@DIR@` is a folder with the files of [`FILES`].
+//! servers (nobody listens on the last), `@DIR@` is a folder with the files of [`FILES`], and `@LOG@`
+//! a log, whose lines are compared too. A part with rates runs on one CPU: each shard has its own.
 //!
 //! Not compared: what differs by design, see [`IGNORED`]; the bodies of built-in error pages; and
 //! whether a Location is a path or the URL of that.
@@ -13,6 +14,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,7 +43,7 @@ const OF_BUILT_IN: [&str; 5] =
 const OF_FILES: [&str; 1] = ["last-modified"];
 
 /// Files below `@DIR@`.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("index.html", "<p>index</p>"),
     ("pic.svg", "<svg/>"),
     ("app.js", "let x = 1;"),
@@ -52,6 +54,8 @@ const FILES: [(&str, &str); 10] = [
     ("sub/index.html", "<p>sub</p>"),
     ("sub/page.html", "<p>page</p>"),
     ("sub/empty/.keep", ""),
+    // ann's is `password`.
+    ("users", "ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"),
 ];
 
 fn has_nginx() -> bool {
@@ -132,6 +136,35 @@ fn free_port() -> u16 {
     Origin::named("placeholder").gone().port()
 }
 
+/// A CPU that this process may use.
+fn first_cpu() -> String {
+    let allowed = rustix::thread::sched_getaffinity(None).expect("CPUs");
+    let cpu = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu));
+    cpu.expect("a CPU").to_string()
+}
+
+/// What a body says, if it is compressed.
+fn plain_body(response: &Response) -> Vec<u8> {
+    let mut plain = Vec::new();
+    if response.body.is_empty() || response.field("content-encoding") != Some("gzip") {
+        return response.body.clone();
+    }
+    let mut decoder = flate2::read::GzDecoder::new(&response.body[..]);
+    decoder.read_to_end(&mut plain).expect("gzip");
+    plain
+}
+
+/// How far off a date is: the two are not asked at the same time.
+fn how_far_off(date: &str) -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs() as i64;
+    match corelane::http1::parse_http_date(date.as_bytes()) {
+        Some(moment) if moment <= now => "past".to_owned(),
+        Some(_) if date.contains("2037") => date.to_owned(),
+        Some(moment) => format!("in {} min", (moment - now + 30) / 60),
+        None => date.to_owned(),
+    }
+}
+
 /// What both proxies are put before.
 struct Scenery {
     a: Origin,
@@ -159,13 +192,29 @@ impl Scenery {
     /// Writes the nginx.conf of a part for these ports.
     fn write(&self, part: &Part, who: &str, ports: [u16; 2]) -> std::path::PathBuf {
         let path = self.dir.path().join(format!("{who}.conf"));
-        let text = self.filled(&part.config, ports);
+        let log = self.log(who);
+        let _ = fs::remove_file(&log);
+        let text = self.filled(&part.config, ports).replace("@LOG@", &log.display().to_string());
         let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {}/{name};", self.dir.path().display()));
         let temp = temp.join(" ");
         let text = format!("events {{ }}\nhttp {{\naccess_log off;\n{temp}\n{text}}}\n");
         fs::write(&path, text).expect("a configuration");
         path
+    }
+
+    /// Where the log of one of the two is.
+    fn log(&self, who: &str) -> std::path::PathBuf {
+        self.dir.path().join(format!("{who}.log"))
+    }
+
+    /// The lines of its log, once there are so many; shards write them as they come to it.
+    fn await_log(&self, who: &str, count: usize) -> Vec<String> {
+        let read = || fs::read_to_string(self.log(who)).unwrap_or_default();
+        wait_until("all is in the log", || read().lines().count() >= count);
+        let mut lines: Vec<String> = read().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
     }
 
     fn filled(&self, text: &str, ports: [u16; 2]) -> String {
@@ -199,7 +248,14 @@ impl Scenery {
     fn corelane(&self, part: &Part) -> Result<Running, String> {
         let ports = [free_port(), free_port()];
         let config = self.write(part, "corelane", ports);
-        let mut command = Command::new(binary());
+        let mut command = match part.config.contains("limit_req") {
+            true => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &first_cpu()]).arg(binary());
+                command
+            }
+            false => Command::new(binary()),
+        };
         command.args(["run", "--nginx"]).arg(config);
         let mut process = Proxy::spawn(command, None, part.config.clone());
         let ready =
@@ -253,7 +309,7 @@ impl Running {
     }
 
     fn compared(&self, response: &Response, host: &str) -> Answer {
-        let mut plain = String::from_utf8_lossy(&response.body).into_owned();
+        let mut plain = String::from_utf8_lossy(&plain_body(response)).into_owned();
         let ports = |text: &str| {
             let text = text.replace(&format!(":{}", self.ports[0]), ":PORT");
             text.replace(&format!(":{}", self.ports[1]), ":PORT2")
@@ -273,6 +329,12 @@ impl Running {
             let mut value = ports(value);
             if name == "location" && value.starts_with('/') {
                 value = format!("http://{host}:PORT{value}");
+            }
+            if name == "expires" {
+                value = how_far_off(&value);
+            }
+            if name == "www-authenticate" {
+                value = value.replace(", charset=\"UTF-8\"", "");
             }
             fields.entry(name).or_default().push(value);
         }
@@ -305,6 +367,7 @@ fn compare(name: &str) -> usize {
                 continue;
             }
         };
+        let logged = part.requests.iter().filter(|line| !line.contains("/quiet")).count();
         for line in &part.requests {
             let (theirs, ours) = (nginx.answer(line), corelane.answer(line));
             count += 1;
@@ -314,6 +377,13 @@ fn compare(name: &str) -> usize {
                     part.title
                 ));
             }
+        }
+        if part.config.contains("@LOG@") {
+            let (theirs, ours) =
+                (scenery.await_log("nginx", logged), scenery.await_log("corelane", logged));
+            let both = theirs.iter().zip(&ours).filter(|(theirs, ours)| theirs != ours);
+            faults.extend(both.map(|(theirs, ours)| format!("log:\n  {theirs}\n  {ours}")));
+            assert_eq!((theirs.len(), ours.len()), (logged, logged), "{ours:#?}");
         }
     }
     assert!(faults.is_empty(), "{} of {count} differ:\n{}", faults.len(), faults.join("\n"));
@@ -337,10 +407,11 @@ macro_rules! tables {
 
 tables! {
     servers: 45,
-    locations: 88,
-    proxying: 68,
-    rewriting: 87,
-    pages: 50,
+    locations: 91,
+    proxying: 82,
+    rewriting: 125,
+    pages: 108,
+    edge: 83,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.

@@ -94,3 +94,52 @@ fn a_reload_reads_nginx_conf_again() {
     proxy.await_stderr("unknown directive `nonsense`");
     assert_eq!(proxy.get("/").text(), "second", "what runs stays");
 }
+
+/// SIGUSR2: a new process takes over the socket and reads the file anew, also what it includes.
+#[test]
+fn an_upgrade_reads_nginx_conf_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, site) = (dir.path().join("nginx.conf"), dir.path().join("site.conf"));
+    let port = Origin::named("placeholder").gone().port();
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let origin = Origin::answering(move |_| {
+        held.wait();
+        ok("held")
+    });
+    let main = "events { }\nhttp { include site.conf; }\n";
+    fs::write(&file, main).expect("a configuration");
+    let write = |text: &str| {
+        let site_text = format!(
+            "server {{ listen 127.0.0.1:{port}; location / {{ return 200 {text}; }}\n\
+             location /held {{ proxy_pass http://{}; }} }}\n",
+            origin.address()
+        );
+        fs::write(&site, site_text).expect("a site");
+    };
+    write("first");
+    let mut command = Command::new(binary());
+    command.args(["run", "--nginx"]).arg(&file);
+    let proxy = Proxy::spawn(command, None, String::new());
+    proxy.await_stderr("ready");
+    let address = proxy.address();
+    let mut client = proxy.client();
+    client.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.await_requests(1);
+    // What cannot be read takes nothing over.
+    fs::write(&site, "server { nonsense; }").expect("a site");
+    proxy.signal(Signal::USR2);
+    proxy.await_stderr("no upgrade: the new process ended before it served");
+    assert_eq!(proxy.get("/").text(), "first");
+    write("second");
+    let successor = proxy.upgrade();
+    let ask = || Client::connect(&address).get("/").text().to_owned();
+    wait_until("the new process serves alone", || ask() == "second");
+    gate.open();
+    assert_eq!(client.response().text(), "held");
+    assert!(proxy.wait_without_output().success());
+    write("third");
+    successor.signal(Signal::HUP);
+    wait_until("the new process has reloaded", || ask() == "third");
+    successor.terminate();
+}

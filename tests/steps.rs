@@ -16,6 +16,8 @@ tiered! {
     answers_of_servers_have_pages,
     a_page_for_a_request_with_a_body,
     a_page_may_be_a_servers,
+    what_is_no_file_has_a_page,
+    what_is_no_file_goes_to_a_server_with_its_body,
 }
 
 /// A proxy before an origin, with these routes.
@@ -422,4 +424,93 @@ fn a_page_may_be_a_servers(tier: Tier) {
     assert_eq!((response.status, response.text()), (200, "fallback"));
     let request = fallback.await_requests(1).remove(0);
     assert_eq!((&request.target[..], request.field("x-uri")), ("/a%20b?q", Some("/a b")));
+}
+
+/// `error_page 404 /404.html` and `error_page 404 = @app`, as everybody has them.
+fn what_is_no_file_has_a_page(tier: Tier) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("404.html"), "nothing").expect("a file");
+    std::fs::write(folder.path().join("here.txt"), "here").expect("a file");
+    let app = Origin::named("app");
+    let files = format!("files = {{ root = {:?} }}", folder.path().display().to_string());
+    let proxy = Config::new(tier)
+        .upstream("app", &[app.server()], "")
+        .route(&format!("{files}\nerror_pages = [{{ on = [404, 416], to = \"/404.html\" }}]"))
+        .route(&format!(
+            "path_start = \"/app/\"\n{files}\n\
+             error_pages = [{{ on = [404], to = \"@app\", status = \"from_page\" }}]"
+        ))
+        .route("name = \"app\"\ninternal = true\nupstream = \"app\"")
+        .start();
+    let mut client = proxy.client();
+    for (path, status, text) in [
+        ("/here.txt", 200, "here"),
+        ("/there.txt", 404, "nothing"),
+        ("/app/x?y", 200, "app"),
+        ("/404.html", 200, "nothing"),
+    ] {
+        let response = client.get(path);
+        assert_eq!((response.status, response.text()), (status, text), "{path}");
+    }
+    assert_eq!(app.await_requests(1)[0].target, "/app/x?y");
+    let request = "GET /there.txt HTTP/1.1\r\nHost: test\r\nRange: bytes=0-1\r\n\r\n";
+    assert_eq!((client.request(request).status, client.get("/here.txt").status), (404, 200));
+    let request = "GET /here.txt HTTP/1.1\r\nHost: test\r\nRange: bytes=99-\r\n\r\n";
+    let response = client.request(request);
+    assert_eq!((response.status, response.text()), (416, "nothing"));
+}
+
+/// `try_files $uri @app`: whatever the method, and however the body comes.
+fn what_is_no_file_goes_to_a_server_with_its_body(tier: Tier) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("here.txt"), "here").expect("a file");
+    let app = Origin::named("app");
+    let files = |path: &str, last: &str| {
+        let root = folder.path().display().to_string();
+        format!("path = {path:?}\n[route.files]\nroot = {root:?}\ntry = [\"$uri\", {last:?}]")
+    };
+    let proxy = Config::new(tier)
+        .upstream("app", &[app.server()], "")
+        .route(&files("/", "@app"))
+        .route(&files("/path", "/api$uri?$args&more"))
+        .route("name = \"app\"\ninternal = true\nupstream = \"app\"")
+        .route("path = \"/api\"\nupstream = \"app\"")
+        .start();
+    let mut client = proxy.client();
+    let large = "x".repeat(300_000);
+    let sized = |path: &str, body: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let chunked = |path: &str, body: &str| {
+        let len = body.len();
+        format!(
+            "PUT {path} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {len:x}\r\n{body}\r\n0\r\n\r\n"
+        )
+    };
+    for (request, target, body) in [
+        (sized("/a?b", "small"), "/a?b", "small"),
+        (sized("/b", &large), "/b", &large),
+        (chunked("/c", "small"), "/c", "small"),
+        (chunked("/d", &large), "/d", &large),
+        (sized("/path/e?f", "small"), "/api/path/e?f&more", "small"),
+        (chunked("/path/g", &large), "/api/path/g?&more", &large),
+        ("DELETE /h HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(), "/h", ""),
+        ("OPTIONS /i HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(), "/i", ""),
+    ] {
+        let before = app.requests().len();
+        let response = client.request(request);
+        assert_eq!((response.status, response.text()), (200, "app"), "{target}");
+        let asked = &app.await_requests(before + 1)[before];
+        assert_eq!(asked.target, target);
+        assert!(asked.body == body.as_bytes(), "{target}: {} bytes", asked.body.len());
+    }
+    // A file is there, and what was sent to it is thrown away, not taken for the next request.
+    let two = sized("/here.txt", "GET /nobody HTTP/1.1\r\n\r\n") + &sized("/j", "small");
+    client.send(two);
+    assert_eq!(client.response().status, 405);
+    assert_eq!(client.response().text(), "app");
+    assert_eq!(client.get("/here.txt").text(), "here");
+    let targets: Vec<String> = app.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets.len(), 9, "{targets:?}");
 }

@@ -205,7 +205,7 @@ fn route(
         }
         ActionWritten::Redirect(redirect) => Action::Redirect(redirect.clone()),
         ActionWritten::Files(files) => {
-            Action::Files(Box::new(files::plan(files, table.path.pattern.as_ref()?, &file.files)?))
+            Action::Files(Box::new(files::plan(files, table.path.pattern.as_ref()?, file)?))
         }
     };
     Some(RoutePlan {
@@ -217,6 +217,7 @@ fn route(
         action,
         request_fields: table.request_fields.clone(),
         response_fields: table.response_fields.clone(),
+        expires: table.expires.clone(),
         timeouts: table.timeouts.over(&timeouts),
         limits: table.limits.over(limits),
         retry: table.retry.over(&retry),

@@ -11,7 +11,7 @@ pub(super) enum Direction {
     Response,
 }
 
-/// Reads `{ set = {…}, add = {…}, remove = […] }`.
+/// Reads `{ set = {…}, add = {…}, add_ok = {…}, remove = […] }`.
 pub(super) fn read(mut fields: Fields<'_>, direction: Direction) -> EditsPlan {
     let pairs = |field: Field<'_>, setting: bool| {
         let table = field.table("field names and values");
@@ -19,9 +19,13 @@ pub(super) fn read(mut fields: Fields<'_>, direction: Direction) -> EditsPlan {
     };
     let set = fields.get("set").map(|field| pairs(field, true)).unwrap_or_default();
     let add = fields.get("add").map(|field| pairs(field, false)).unwrap_or_default();
+    let add_ok = match direction {
+        Direction::Response => fields.get("add_ok").map(|field| pairs(field, false)),
+        Direction::Request => None,
+    };
     let remove = fields.get("remove").map(|f| read_names(f, direction)).unwrap_or_default();
     fields.finish();
-    EditsPlan::new(remove, set, add)
+    EditsPlan::new(remove, set, add, add_ok.unwrap_or_default())
 }
 
 fn read_pairs(table: &Fields<'_>, direction: Direction, setting: bool) -> Vec<(String, Template)> {

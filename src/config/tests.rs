@@ -223,11 +223,11 @@ fn fixed_answers_and_fields() {
     let Action::Respond { status: 410, body } = &gone.action else { panic!("a response") };
     assert_eq!((body.text.fixed(), &body.content_type[..]), (Some("gone\n"), "text/plain"));
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let edits = gone.response_fields.fixed().expect("without variables");
+    let edits = gone.response_fields.fixed(Some(200)).expect("without variables");
     assert_eq!(edits.set, [pair("x-reason", "gone")]);
     assert_eq!(edits.remove, ["server"]);
     assert_eq!(gone.limits.body_bytes, Some(1 << 20));
-    let edits = rest.request_fields.fixed().expect("without variables");
+    let edits = rest.request_fields.fixed(None).expect("without variables");
     assert_eq!(edits.set, [pair("host", "app.internal")]);
     assert_eq!(edits.add, [pair("via", "x")]);
     assert_eq!(route_of(&loaded.plan, None, "/a/b.php"), Some(0));

@@ -123,7 +123,8 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
         let what = format!("`proxy_pass_header {}` is not needed", directive.argument(0));
         work.complaints.note(directive.place(), what, "servers' fields are passed on anyway");
     }
-    let mut added: Vec<(String, Vec<String>)> = Vec::new();
+    // What is for all answers, and what is for those that went well.
+    let mut added: [Vec<(String, Vec<String>)>; 2] = Default::default();
     for directive in scope.nearest(&["add_header"]) {
         let Some((name, word)) = name_and_value(directive, work) else { continue };
         if OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -132,39 +133,35 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
             continue;
         }
         let Some(value) = work.names.text(word, work.complaints) else { continue };
-        match directive.argument(2) {
-            "always" => {}
-            "" => {
-                let what = "`add_header` holds for answers of every status";
-                let why = "nginx leaves it out of errors unless `always` is said";
-                work.complaints.note(directive.place(), what, why);
-            }
+        let list = match directive.argument(2) {
+            "always" => &mut added[0],
+            "" => &mut added[1],
             other => {
                 let what = format!("`{other}` is not known to `add_header`");
                 work.complaints.error(directive.place(), what, "write `always`, or nothing");
                 continue;
             }
-        }
+        };
         if value.is_empty() {
             work.complaints.note(directive.place(), "an empty field is left out", "as nginx does");
             continue;
         }
-        match added.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+        match list.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
             Some((_, values)) => values.push(value),
-            None => added.push((name, vec![value])),
+            None => list.push((name, vec![value])),
         }
     }
     if !remove.is_empty() {
         table.below("route.response_fields", &[("remove".to_owned(), toml::list(&remove))]);
     }
-    let pairs: Pairs = added
-        .iter()
-        .map(|(name, values)| match values.as_slice() {
+    for (key, list) in ["add", "add_ok"].iter().zip(&added) {
+        let written = |(name, values): &(String, Vec<String>)| match values.as_slice() {
             [value] => (name.clone(), toml::text(value)),
             values => (name.clone(), toml::list(values)),
-        })
-        .collect();
-    table.below("route.response_fields.add", &pairs);
+        };
+        let pairs: Pairs = list.iter().map(written).collect();
+        table.below(&format!("route.response_fields.{key}"), &pairs);
+    }
 }
 
 /// An expression; one that begins with a star does not mind case.

@@ -37,8 +37,10 @@ pub(super) struct Location<'t> {
     pub within: Option<String>,
     /// The path of the location whose `alias` holds here; `None`: there is no `alias`.
     pub alias_of: Option<String>,
-    /// Those around it, the outermost first.
-    around: Vec<Around>,
+    /// What is around it, where it is the block of an `if` in a location.
+    around: Option<Scope<'t>>,
+    /// The locations around it, the outermost first.
+    parents: Vec<Around>,
 }
 
 /// A location around another.
@@ -57,7 +59,7 @@ impl Location<'_> {
     }
 
     fn depth(&self) -> usize {
-        self.around.len()
+        self.parents.len()
     }
 
     /// Whether it is found by how paths begin.
@@ -66,12 +68,37 @@ impl Location<'_> {
     }
 
     fn is_in(&self, place: Place) -> bool {
-        self.around.iter().any(|around| around.place == place)
+        self.parents.iter().any(|around| around.place == place)
     }
 
     /// Its place, or that of the outermost around it.
     fn outermost(&self) -> Place {
-        self.around.first().map_or(self.place, |around| around.place)
+        self.parents.first().map_or(self.place, |around| around.place)
+    }
+}
+
+impl<'t> Location<'t> {
+    /// The block of an `if` in this location, which holds in place of it.
+    pub fn branch(&self, directive: &'t Directive) -> Location<'t> {
+        let has_root = directive.children().iter().any(|inner| inner.is("root"));
+        Location {
+            alias_of: self.alias_of.clone().filter(|_| !has_root),
+            place: directive.place(),
+            scope: self.scope.inside(directive.children()),
+            around: Some(self.scope.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Its `proxy_pass`. A location does not take that of the one around it, but an `if` does.
+    pub fn proxy_pass(&self) -> Option<&'t Directive> {
+        let around = || self.around.as_ref()?.own("proxy_pass").next();
+        self.scope.own("proxy_pass").next().or_else(around).filter(|_| !self.is_server)
+    }
+
+    /// Whether it is the block of an `if` that says this itself.
+    pub fn is_branch_with(&self, name: &'t str) -> bool {
+        self.around.is_some() && self.scope.own(name).next().is_some()
     }
 }
 
@@ -92,7 +119,8 @@ pub(super) fn all<'t>(server: &Scope<'t>, place: Place, work: &Work<'_>) -> Vec<
             is_server: true,
             within: None,
             alias_of: None,
-            around: Vec::new(),
+            around: None,
+            parents: Vec::new(),
         });
     }
     refuse_twins(&found, work);
@@ -122,10 +150,10 @@ fn refuse_twins(found: &[Location<'_>], work: &Work<'_>) {
 /// that: who is inside of a shorter one is never found.
 fn refuse_hidden(found: &[Location<'_>], work: &Work<'_>) {
     for one in found.iter().filter(|one| one.is_prefix() || one.kind == Kind::Exact) {
-        for (depth, around) in one.around.iter().enumerate() {
+        for (depth, around) in one.parents.iter().enumerate() {
             let beside = |other: &&Location<'_>| {
                 let same_block = other.depth() == depth
-                    && other.around.iter().zip(&one.around).all(|(a, b)| a.place == b.place);
+                    && other.parents.iter().zip(&one.parents).all(|(a, b)| a.place == b.place);
                 let longer = other.path.len() > around.path.len();
                 same_block && other.is_prefix() && longer && one.path.starts_with(&other.path)
             };
@@ -183,15 +211,27 @@ fn read<'t>(
         Some(own) => own.is("alias").then(|| path.clone()),
         None => parent.and_then(|parent| parent.alias_of.clone()),
     };
-    let mut around = parent.map(|parent| parent.around.clone()).unwrap_or_default();
-    around.extend(parent.map(|parent| Around {
+    let mut parents = parent.map(|parent| parent.parents.clone()).unwrap_or_default();
+    parents.extend(parent.map(|parent| Around {
         kind: parent.kind,
         path: parent.path.clone(),
         place: parent.place,
     }));
-    let within = around.last().map(|parent| encoded(&parent.path));
+    let within = parents.last().map(|parent| encoded(&parent.path));
     let within = within.filter(|path| kind == Kind::Regex && path != "/");
-    Some(Location { kind, path, pattern, place, scope, is_server: false, within, alias_of, around })
+    let (is_server, around) = (false, None);
+    Some(Location {
+        kind,
+        path,
+        pattern,
+        place,
+        scope,
+        is_server,
+        within,
+        alias_of,
+        around,
+        parents,
+    })
 }
 
 /// The modifier may be glued to the path: `=/x`, `~\.php$`.
@@ -263,10 +303,10 @@ fn nested_expressions(found: &mut [Location<'_>], work: &Work<'_>) {
     let nested: Vec<Location<'_>> =
         found.iter().filter(|one| one.kind == Kind::Regex && one.depth() > 0).cloned().collect();
     for regex in nested {
-        let (Some(outer), outermost) = (regex.around.last(), regex.outermost()) else { continue };
+        let (Some(outer), outermost) = (regex.parents.last(), regex.outermost()) else { continue };
         let keeps_it = |one: &&Location<'_>| {
             let longer = one.is_prefix() && one.path.len() > outer.path.len();
-            let below = one.around.iter().skip_while(|around| around.place != outer.place).skip(1);
+            let below = one.parents.iter().skip_while(|around| around.place != outer.place).skip(1);
             // From the one inside of `outer` that this is, or is in, no expression is asked.
             let first = written(one.place) == Kind::First
                 || below.into_iter().any(|around| around.kind == Kind::First);

@@ -6,6 +6,7 @@
 //! `directive`. What is left is translated server by server and location by location.
 
 mod access;
+mod branch;
 mod check;
 mod complaint;
 mod directive;

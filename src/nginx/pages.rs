@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use super::location::{Kind, Location};
 use super::quantity::{milliseconds, size_text, time_text};
 use super::scope::Scope;
+use super::texts::Folder;
 use super::toml::{self, Table};
-use super::tree::{Directive, Word};
+use super::tree::{Directive, Place, Word};
 use super::work::Work;
 
 /// Names of named locations in the text that comes out: nginx has them for each server, Corelane
@@ -13,12 +15,35 @@ use super::work::Work;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Named {
     names: Vec<(String, String)>,
+    /// How the server's locations are found, and where each stands.
+    locations: Vec<(Kind, String, Place)>,
 }
 
 impl Named {
     /// Adds `@name` as `name`.
     pub fn add(&mut self, written: &str, name: String) {
         self.names.push((written.to_owned(), name));
+    }
+
+    /// The same, with the locations of the server.
+    pub fn seeing(self, locations: &[Location<'_>]) -> Named {
+        let seen = |one: &Location<'_>| (one.kind, one.path.clone(), one.place);
+        Named { locations: locations.iter().map(seen).collect(), ..self }
+    }
+
+    /// Whether one of these files, which stand for directories, may be found by another location
+    /// than the one at `place`.
+    fn index_is_elsewhere(&self, names: &[&str], place: Place) -> bool {
+        let may_find = |kind: Kind, path: &str| match kind {
+            Kind::Regex => true,
+            Kind::Exact => names.iter().any(|name| path.ends_with(&format!("/{name}"))),
+            Kind::Prefix | Kind::First => {
+                let last = path.rsplit('/').next().unwrap_or_default();
+                !last.is_empty() && names.iter().any(|name| name.starts_with(last))
+            }
+            Kind::Named => false,
+        };
+        self.locations.iter().any(|(kind, path, at)| *at != place && may_find(*kind, path))
     }
 
     /// What `@name` is called.
@@ -42,12 +67,7 @@ impl Named {
 }
 
 /// `error_pages`, as items of a TOML list.
-pub(super) fn of_errors(
-    scope: &Scope<'_>,
-    named: &Named,
-    has_files: bool,
-    work: &Work<'_>,
-) -> Vec<String> {
+pub(super) fn of_errors(scope: &Scope<'_>, named: &Named, work: &Work<'_>) -> Vec<String> {
     let servers = match scope.is_on("proxy_intercept_errors") {
         true => ", servers = true",
         false => "",
@@ -56,11 +76,6 @@ pub(super) fn of_errors(
     let mut pages = Vec::new();
     for directive in scope.nearest(&["error_page"]) {
         let Some(page) = read_page(directive, named, work) else { continue };
-        if has_files && page.on.iter().any(|status| [403, 404, 405, 416].contains(status)) {
-            let why = "what becomes of a file that is not there has a built-in page";
-            work.refuse(directive, why, "write it into the locations that ask servers");
-            continue;
-        }
         // Of several pages for a status the first counts.
         let on: Vec<u16> = page.on.into_iter().filter(|status| !seen.contains(status)).collect();
         if on.is_empty() {
@@ -120,16 +135,14 @@ pub(super) fn has_root(scope: &Scope<'_>) -> bool {
 }
 
 /// `[route.files]`, if it can be.
-pub(super) fn files(
-    scope: &Scope<'_>,
-    is_regex: bool,
-    named: &Named,
-    table: &mut Table,
-    work: &Work<'_>,
-) {
+pub(super) fn files(location: &Location<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
+    let scope = &location.scope;
     let mut lines: Vec<(String, String)> = Vec::new();
-    let Some((key, folder)) = folder(scope, is_regex, work) else { return };
+    let alias_path = location.alias_path();
+    let has_no_path = location.kind == Kind::Regex && alias_path.is_none();
+    let Some((key, folder)) = folder(scope, has_no_path, work) else { return };
     lines.push((key.to_owned(), toml::text(&folder)));
+    lines.extend(alias_path.map(|path| ("alias_path".to_owned(), toml::text(&path))));
     let index = scope.nearest(&["index"]);
     let names: Vec<&Word> = index.iter().flat_map(|directive| &directive.arguments).collect();
     for word in &names {
@@ -138,12 +151,13 @@ pub(super) fn files(
             work.complaints.error(word.place, what, "write names of files, and use `try_files`");
         }
     }
-    match names.is_empty() {
-        true => lines.push(("index".to_owned(), toml::list(["index.html"]))),
-        false => {
-            let names = names.iter().map(|word| word.text.as_str());
-            lines.push(("index".to_owned(), toml::list(names)));
-        }
+    let mut names: Vec<&str> = names.iter().map(|word| word.text.as_str()).collect();
+    if names.is_empty() {
+        names.push("index.html");
+    }
+    lines.push(("index".to_owned(), toml::list(&names)));
+    if named.index_is_elsewhere(&names, location.place) {
+        lines.push(("index_leads_on".to_owned(), "true".to_owned()));
     }
     if let Some(tried) = scope.own("try_files").next() {
         let Some(items) = tries(tried, named, work) else { return };
@@ -173,8 +187,10 @@ pub(super) fn files(
             }
         }
     }
-    if let Some(time) = expires(scope, work) {
-        lines.push(("expires".to_owned(), time));
+    match expires(scope, work) {
+        Some(Freshness { written, is_fixed: true }) => lines.push(("expires".to_owned(), written)),
+        Some(Freshness { written, .. }) => table.put("expires", written),
+        None => {}
     }
     if scope.value("etag") == "off" {
         lines.push(("etag".to_owned(), "false".to_owned()));
@@ -194,8 +210,18 @@ pub(super) fn files(
     table.below("route.files", &lines);
 }
 
+/// Where files are in this scope, for variables.
+pub(super) fn whereabouts(scope: &Scope<'_>, work: &Work<'_>) -> Folder {
+    let Some(directive) = scope.nearest(&["root", "alias"]).first().copied() else {
+        return Folder::Unknown;
+    };
+    let text = work.surroundings.prefix.join(directive.argument(0)).display().to_string();
+    let text = text.trim_end_matches('/').to_owned();
+    if directive.is("alias") { Folder::Alias(text) } else { Folder::Root(text) }
+}
+
 /// `root` or `alias` and the folder it names.
-fn folder(scope: &Scope<'_>, is_regex: bool, work: &Work<'_>) -> Option<(&'static str, String)> {
+fn folder(scope: &Scope<'_>, has_no_path: bool, work: &Work<'_>) -> Option<(&'static str, String)> {
     let directive = scope.nearest(&["root", "alias"]).first().copied()?;
     let word = directive.arguments.first()?;
     let key = if directive.is("alias") { "alias" } else { "root" };
@@ -204,7 +230,7 @@ fn folder(scope: &Scope<'_>, is_regex: bool, work: &Work<'_>) -> Option<(&'stati
         work.refuse(directive, why, "write a server or a location for each");
         return None;
     }
-    if is_regex && key == "alias" {
+    if has_no_path && key == "alias" {
         let why = "an expression has no path that an alias could take the place of";
         work.refuse(directive, why, "use `root`, or a location with a path");
         return None;
@@ -224,12 +250,12 @@ fn tries(directive: &Directive, named: &Named, work: &Work<'_>) -> Option<Vec<St
     let (last, words) = directive.arguments.split_last()?;
     let mut items = Vec::new();
     for word in words {
-        if word.text.replace("${uri}", "").replace("$uri", "").contains('$') {
-            let what = format!("`{}` in `try_files` is not honoured", word.text);
-            work.complaints.error(word.place, what, "only `$uri` may vary");
+        if !word.text.starts_with(['/', '$']) {
+            let what = format!("`{}` in `try_files` would be glued to the root's name", word.text);
+            work.complaints.error(word.place, what, format!("did you mean `/{}`?", word.text));
             return None;
         }
-        items.push(word.text.clone());
+        items.push(work.names.text(word, work.complaints)?);
     }
     let text = last.text.as_str();
     let refuse = |what: String, remedy: &str| {
@@ -242,17 +268,16 @@ fn tries(directive: &Directive, named: &Named, work: &Work<'_>) -> Option<Vec<St
             return refuse(format!("`{text}` is no status of an error"), "write such as `=404`");
         }
         None if text.starts_with('@') => {
-            let text = named.lead(last, text.to_owned(), work)?;
-            let remedy = "give the files a location of their own, such as `/assets/`";
-            return refuse(format!("`{text}` in `try_files` is not honoured yet"), remedy);
+            items.push(named.lead(last, text.to_owned(), work)?);
+            return Some(items);
         }
-        None if !text.starts_with('/') || text.contains(['$', '?']) => {
-            let remedy = "end with a path such as `/index.html`, or with a status";
+        None if !text.starts_with(['/', '$']) || text.contains('#') => {
+            let remedy = "end with a path such as `/index.html`, a location `@name`, or a status";
             return refuse(format!("`{text}` at the end of `try_files` is not honoured"), remedy);
         }
         None => {}
     }
-    items.push(text.to_owned());
+    items.push(work.names.text(last, work.complaints)?);
     Some(items)
 }
 
@@ -352,8 +377,15 @@ pub(super) fn compress(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     );
 }
 
-/// `expires`, written; `None` if there is none, or it cannot be.
-fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
+/// `expires`, as it is written for a route.
+pub(super) struct Freshness {
+    pub written: String,
+    /// Whether it can also be written for the files alone, which costs less.
+    pub is_fixed: bool,
+}
+
+/// `expires`; `None` if there is none, or it cannot be.
+pub(super) fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<Freshness> {
     let directive = scope.one("expires")?;
     let time = |text: &str| milliseconds(text.trim_start_matches('+')).map(time_text);
     let written = match (directive.argument(0), directive.arguments.get(1)) {
@@ -362,14 +394,26 @@ fn expires(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
         ("modified", Some(word)) => {
             time(&word.text).map(|time| format!("{{ after_change = \"{time}\" }}"))
         }
+        (text, None) if text.contains('$') => {
+            let text = work.names.text(&directive.arguments[0], work.complaints)?;
+            return Some(Freshness { written: toml::text(&text), is_fixed: false });
+        }
+        (text, None) if text.starts_with('@') => {
+            milliseconds(&text[1..]).filter(|time| *time < 24 * 3_600_000).map(|time| {
+                let (minutes, seconds) = (time / 60_000, time / 1000 % 60);
+                let (hour, minute) = (minutes / 60, minutes % 60);
+                format!("{{ daily = \"{hour:02}:{minute:02}:{seconds:02}\" }}")
+            })
+        }
         // What was fresh in the past is not.
         (text, None) if text.starts_with('-') => Some(toml::text("epoch")),
         (text, None) => time(text).map(|time| toml::text(&time)),
         _ => None,
     };
     if written.is_none() {
-        let why = "times of the day and variables are not looked at";
-        work.refuse(directive, why, "write a time such as `30d`, `max`, `epoch` or `off`");
+        let instead =
+            "write a time such as `30d`, `modified 1h`, `@15h30m`, `max`, `epoch` or `off`";
+        work.refuse(directive, "it is no time", instead);
     }
-    written
+    written.map(|written| Freshness { written, is_fixed: true })
 }

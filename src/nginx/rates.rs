@@ -32,6 +32,7 @@ struct Zone<'t> {
 struct Used {
     zone: String,
     burst: u64,
+    status: u16,
     name: String,
     place: Place,
 }
@@ -80,32 +81,30 @@ impl<'t> Rates<'t> {
             work.complaints.error(directive.place(), what, remedy);
             return None;
         }
-        if scope.value("limit_req_status") != "429" {
-            let what = "a request beyond a rate is answered 429";
-            let why = "nginx answers 503, or what `limit_req_status` says";
-            work.complaints.note(directive.place(), what, why);
-        }
+        let status = status(scope, "limit_req_status", work);
         if delayed && burst > 0 {
             let what = "requests within a burst are not delayed";
             let why = "they are let through at once, as with `nodelay`";
             work.complaints.note(directive.place(), what, why);
         }
         let mut used = self.used.borrow_mut();
-        let same = |other: &&Used| other.zone == zone && other.burst == burst;
+        let same =
+            |other: &&Used| (&other.zone, other.burst, other.status) == (&zone, burst, status);
         if let Some(known) = used.iter().find(same) {
             return Some(known.name.clone());
         }
         let name = match used.iter().filter(|other| other.zone == zone).count() {
             0 => zone.clone(),
             others => {
-                let what = format!("the zone `{zone}` is counted apart for another burst");
+                let what =
+                    format!("the zone `{zone}` is counted apart for another burst or status");
                 let why = "nginx counts all requests of a zone together";
                 work.complaints.note(directive.place(), what, why);
                 format!("{zone}-{}", others + 1)
             }
         };
         let place = directive.place();
-        used.push(Used { zone, burst, name: name.clone(), place });
+        used.push(Used { zone, burst, status, name: name.clone(), place });
         Some(name)
     }
 
@@ -175,10 +174,24 @@ impl<'t> Rates<'t> {
             table.put("burst", used.burst.saturating_add(1).min(1_000_000));
             table.text("key", &zone.key);
             table.put("keys", zone.keys);
+            if used.status != 429 {
+                table.put("status", used.status);
+            }
             Some(table)
         };
         used.iter().filter_map(table).collect()
     }
+}
+
+/// What is answered beyond a limit.
+fn status(scope: &Scope<'_>, name: &str, work: &Work<'_>) -> u16 {
+    let Some(directive) = scope.one(name) else { return 503 };
+    let said = directive.argument(0).parse().ok().filter(|status| (400..600).contains(status));
+    said.unwrap_or_else(|| {
+        let what = format!("`{}` is no status of an error", directive.argument(0));
+        work.complaints.error(directive.place(), what, "write one from 400 to 599");
+        503
+    })
 }
 
 fn read_zone<'t>(directive: &'t Directive, work: &Work<'_>) -> Option<Zone<'t>> {

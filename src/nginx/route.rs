@@ -1,5 +1,6 @@
 //! One location as a `[[route]]`.
 
+use super::branch::{self, Variant};
 use super::location::{Kind, Location};
 use super::pages::{self, Named};
 use super::quantity::time_text;
@@ -20,13 +21,15 @@ pub(super) fn returned(
     named: &Named,
     work: &Work<'_>,
 ) -> Table {
+    work.names.stand_in(pages::whereabouts(scope, work));
     let mut table = Table::new("[[route]]");
     table.comment(work.origin(place));
     entrance.put(&mut table);
     table.text("path", "/");
     let steps = Vec::new();
     return_or_steps(scope, steps, Level::Server, entrance, &mut table, work);
-    finish(scope, named, false, &mut table, work);
+    finish(scope, named, &mut table, work);
+    note_unreached(scope, work);
     table
 }
 
@@ -43,16 +46,18 @@ impl Entrance {
     }
 }
 
-/// A location; `prelude` are the steps of its server.
+/// A location, and the routes that answer in its place where an `if` holds or a variable says so;
+/// `prelude` are the steps of its server. `with_named`: also what is found by name.
 pub(super) fn of_location(
     location: &Location<'_>,
     entrance: &Entrance,
     named: &Named,
     prelude: Vec<String>,
-    work: &Work<'_>,
-) -> Table {
+    (with_named, work): (bool, &Work<'_>),
+) -> Vec<Table> {
     let mut table = Table::new("[[route]]");
     let scope = &location.scope;
+    work.names.stand_in(pages::whereabouts(scope, work));
     table.comment(match location.is_server {
         true => format!("{}: what no location matches", work.origin(location.place)),
         false => format!("{}: location {}", work.origin(location.place), location.path),
@@ -70,18 +75,69 @@ pub(super) fn of_location(
             table.put("internal", true);
         }
     }
-    let mut steps = prelude;
     if location.is_server {
-        action(location, entrance, named, steps, &mut table, work);
-    } else {
-        steps.extend(access::methods(scope, work));
-        let ends = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
-        if !ends {
-            action(location, entrance, named, Vec::new(), &mut table, work);
+        if !prelude.is_empty() {
+            table.rows("steps", &prelude);
+        }
+        action(location, None, entrance, named, &mut table, work);
+        guard(scope, &mut table, work);
+        finish(scope, named, &mut table, work);
+        return vec![table];
+    }
+    let choices = branch::choices(location, work);
+    let mut steps = prelude;
+    steps.extend(access::methods(scope, work));
+    steps.extend(choices.iter().flat_map(|choices| choices.steps()));
+    let returns = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
+    match (&choices, returns) {
+        (_, true) => note_unreached(scope, work),
+        // The variable has none of the values that it may have.
+        (Some(_), false) => table.put("respond", "{ status = 500 }"),
+        (None, false) => action(location, None, entrance, named, &mut table, work),
+    }
+    if !returns {
+        guard(scope, &mut table, work);
+    }
+    finish(scope, named, &mut table, work);
+    let mut tables = vec![table];
+    if with_named {
+        let variants = branch::variants(location, choices.as_ref(), work);
+        tables.extend(variants.iter().map(|one| variant(one, location, entrance, named, work)));
+        work.names.stand_in(pages::whereabouts(scope, work));
+    }
+    tables
+}
+
+/// The route that answers in place of a location's.
+fn variant(
+    variant: &Variant<'_>,
+    around: &Location<'_>,
+    entrance: &Entrance,
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let location = &variant.location;
+    let scope = &location.scope;
+    work.names.stand_in(pages::whereabouts(scope, work));
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: in the location {}", work.origin(location.place), around.path));
+    table.text("name", &variant.name);
+    table.text("internal", "by_name");
+    entrance.put(&mut table);
+    if location.kind != Kind::Named {
+        table.text(key(location), &location.pattern);
+    }
+    match steps::certain_return(around.scope.block()) {
+        Some(end) => {
+            let answer = steps::read_return(end, &entrance.origin, work);
+            put_return(answer, scope, &mut table, work);
+        }
+        None => {
+            action(location, variant.target.as_ref(), entrance, named, &mut table, work);
+            guard(scope, &mut table, work);
         }
     }
-    let has_files = table.has("route.files");
-    finish(scope, named, has_files, &mut table, work);
+    finish(scope, named, &mut table, work);
     table
 }
 
@@ -108,13 +164,15 @@ fn return_or_steps(
 ) -> bool {
     let block = scope.block();
     let at = block.iter().position(|one| one.is("return"));
-    let (before, end) = match at {
-        // What follows a `return` never runs.
-        Some(at) if level == Level::Location && steps::may_break(&block[..at]) => {
-            (&block[..=at], None)
-        }
-        Some(at) => (&block[..at], Some(&block[at])),
-        None => (block, None),
+    let end = match level {
+        Level::Server => steps::final_return(block),
+        Level::Location => steps::certain_return(block),
+    };
+    // What follows a `return` never runs.
+    let before = match (at, end) {
+        (Some(at), Some(_)) => &block[..at],
+        (Some(at), None) => &block[..=at],
+        (None, _) => block,
     };
     let media = steps::media(scope);
     steps.extend(steps::all(before, level, &entrance.origin, media, work));
@@ -126,6 +184,17 @@ fn return_or_steps(
     if !steps.is_empty() {
         table.rows("steps", &steps);
     }
+    if end.is_some() {
+        put_return(answer, scope, table, work);
+    }
+    end.is_some()
+}
+
+/// What a `return` answers that comes for certain.
+fn put_return(answer: Option<Return>, scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    let media = steps::media(scope);
+    note_charset(scope, work);
+    freshness(scope, table, work);
     match answer {
         Some(Return::Redirect(status, to)) => {
             let pairs =
@@ -145,45 +214,43 @@ fn return_or_steps(
         }
         Some(Return::Status(status)) => {
             let status = if status == 444 { 404 } else { status };
-            let media = toml::text(steps::media(scope));
+            let media = toml::text(media);
             table.put("respond", format!("{{ status = {status}, content_type = {media} }}"));
         }
         None => {}
     }
-    end.is_some()
 }
 
-/// What answers, where no step does.
+fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    if let Some(expires) = pages::expires(scope, work) {
+        table.put("expires", expires.written);
+    }
+}
+
+/// What answers, where no step does. `target`: where its `proxy_pass` leads, if that is known.
 fn action(
     location: &Location<'_>,
+    target: Option<&Target>,
     entrance: &Entrance,
     named: &Named,
-    prelude: Vec<String>,
     table: &mut Table,
     work: &Work<'_>,
 ) {
     let scope = &location.scope;
-    if !prelude.is_empty() {
-        table.rows("steps", &prelude);
-    }
-    if let Some(directive) = scope.own("proxy_pass").next().filter(|_| !location.is_server) {
+    if let Some(directive) = location.proxy_pass() {
         if let Some(tried) = scope.own("try_files").next() {
             let why = "a location serves files or asks servers";
             let instead = "let the last of `try_files` be a location `@name` with the proxy_pass";
             work.refuse(tried, why, instead);
         }
-        if let Some(target) = target::read(directive, scope, work) {
+        let target = target.cloned().or_else(|| target::read(directive, scope, work));
+        if let Some(target) = target {
             proxied(location, directive, &target, entrance, table, work);
         }
         return;
     }
     if server::serves_files(scope) {
-        let alias_path = location.alias_path();
-        let has_no_path = location.kind == Kind::Regex && alias_path.is_none();
-        pages::files(scope, has_no_path, named, table, work);
-        if let Some(path) = alias_path {
-            table.also_below("route.files", "alias_path", toml::text(&path));
-        }
+        pages::files(location, named, table, work);
         return;
     }
     if let Some(directive) = scope.own("try_files").next() {
@@ -191,6 +258,7 @@ fn action(
         work.complaints.error(directive.place(), what, "add `root`");
     }
     server::note_default_root(location.place, work);
+    freshness(scope, table, work);
     table.put("respond", "{ status = 404 }");
 }
 
@@ -203,10 +271,15 @@ fn proxied(
     work: &Work<'_>,
 ) {
     let scope = &location.scope;
+    note_charset(scope, work);
     table.text("upstream", &target.upstream);
     match &target.path {
         PathSent::AsCame => {}
         PathSent::Replaced(path) => match location.kind {
+            _ if location.is_branch_with("proxy_pass") => {
+                let why = "an `if` has no path that its URI could replace";
+                work.refuse(directive, why, "leave out what follows the server's name");
+            }
             Kind::Regex | Kind::Named => {
                 let why = "this location has no path that its URI could replace";
                 work.refuse(directive, why, "leave out what follows the server's name");
@@ -223,10 +296,7 @@ fn proxied(
     if !redirects.is_empty() {
         table.put("redirects", format!("[{}]", redirects.join(", ")));
     }
-    if let Some(said) = scope.one("expires").filter(|said| said.argument(0) != "off") {
-        let why = "servers say themselves how long their answers are good for";
-        work.refuse(said, why, "write `add_header Cache-Control …;`, or move it to the files");
-    }
+    freshness(scope, table, work);
     fields::of_request(scope, target, table, work);
     let place = directive.place();
     let connect = work.time_of(scope, "proxy_connect_timeout", 60_000).max(1);
@@ -268,14 +338,30 @@ fn note_charset(scope: &Scope<'_>, work: &Work<'_>) {
     }
 }
 
-/// What every kind of route has.
-fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, work: &Work<'_>) {
+/// What a request must get past. In nginx that comes after the rewrite module's directives: what a
+/// `return` answers is for everybody.
+fn guard(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     access::addresses(scope, table, work);
     let limited = work.rates.of_route(scope, work);
     if !limited.is_empty() {
         table.put("rate", rates::written(&limited));
     }
     work.rates.connections(scope, work);
+    access::passwords(scope, table, work);
+}
+
+/// Tells of guards in a block that no request gets as far as.
+fn note_unreached(scope: &Scope<'_>, work: &Work<'_>) {
+    let guards = ["allow", "deny", "auth_basic", "limit_req", "limit_conn"];
+    for directive in scope.block().iter().filter(|one| guards.contains(&one.name.text.as_str())) {
+        let what = format!("`{}` has no effect", directive.name.text);
+        let why = "the `return` beside it answers before, as in nginx";
+        work.complaints.note(directive.place(), what, why);
+    }
+}
+
+/// What every kind of route has.
+fn finish(scope: &Scope<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
     let body = server::body_limit(scope, work);
     if body != server::body_limit(&work.http, work) {
         table.put("limits", format!("{{ body = {body} }}"));
@@ -283,14 +369,10 @@ fn finish(scope: &Scope<'_>, named: &Named, has_files: bool, table: &mut Table, 
     if logs::of_scope(scope, work).is_none() && scope.one("access_log").is_some() {
         table.put("access_log", false);
     }
-    let errors = pages::of_errors(scope, named, has_files, work);
+    let errors = pages::of_errors(scope, named, work);
     if !errors.is_empty() {
         table.rows("error_pages", &errors);
     }
-    if !has_files {
-        note_charset(scope, work);
-    }
     fields::of_response(scope, table, work);
     pages::compress(scope, table, work);
-    access::passwords(scope, table, work);
 }

@@ -51,6 +51,16 @@ impl<'t> Scope<'t> {
         self.value(name) == "on"
     }
 
+    /// All `set`s of this variable in the blocks around here, and in `if`s there.
+    pub fn all_sets(&self, name: &str) -> Vec<&'t Directive> {
+        let levels = self.levels.iter();
+        let lines = levels.flat_map(|level| level.iter()).flat_map(|directive| {
+            let inner = if directive.is("if") { directive.children() } else { &[] };
+            std::iter::once(directive).chain(inner)
+        });
+        lines.filter(|directive| is_set(directive, name)).collect()
+    }
+
     /// The `set`s of this variable in the blocks around here, and how many more there are in
     /// blocks inside of those, where they may or may not run.
     pub fn sets(&self, name: &str) -> (Vec<&'t Directive>, usize) {

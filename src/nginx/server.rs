@@ -115,11 +115,12 @@ impl<'t> Servers<'t> {
             }
             work.names.leave();
         }
+        work.names.stand_in(texts::Folder::Unknown);
         tables
     }
 
-    /// By which listeners and hosts requests come to a server: apart for those addresses where it is
-    /// the default server, and for those where other servers have some of its names already.
+    /// By which listeners and hosts requests come to a server: apart for those addresses where it
+    /// is the default server, and for those where other servers have some of its names already.
     fn entrances(&self, server: &Server<'_>, number: usize, work: &Work<'_>) -> Vec<Entrance> {
         let mut groups: Vec<(bool, Vec<String>, Vec<&Address>)> = Vec::new();
         for address in self.addresses.iter().filter(|one| one.servers.contains(&number)) {
@@ -381,6 +382,7 @@ fn routes(
         }
         return vec![route::returned(&server.scope, place, entrance, named, work)];
     }
+    work.names.stand_in(pages::whereabouts(&server.scope, work));
     let prelude = steps::of_server(&server.scope, &entrance.origin, work);
     if server.scope.own("try_files").next().is_some() {
         let directive = server.scope.own("try_files").next();
@@ -391,11 +393,13 @@ fn routes(
         }
     }
     let locations = location::all(&server.scope, place, work);
+    let named = &named.clone().seeing(&locations);
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
     let table = |location: &Location<'_>| {
-        route::of_location(location, &entrance.at(location), named, prelude.clone(), work)
+        let entrance = entrance.at(location);
+        route::of_location(location, &entrance, named, prelude.clone(), (with_named, work))
     };
-    locations.iter().filter(wanted).map(table).collect()
+    locations.iter().filter(wanted).flat_map(table).collect()
 }
 
 /// `client_max_body_size` in this scope, written.

@@ -197,14 +197,12 @@ fn branch(
     work: &Work<'_>,
 ) -> Option<String> {
     let condition = condition(directive, work)?;
-    for inner in directive.children() {
-        let name = inner.name.text.as_str();
-        if !NAMES.contains(&name) && super::is_honoured(name) {
-            let why = "an `if` may only set, rewrite, return and break";
-            work.refuse(inner, why, "use `map`, or a location of its own that `rewrite` leads to");
-        }
+    let mut then = Vec::new();
+    if super::branch::has_settings(directive) {
+        let name = super::branch::name(directive, work);
+        then.push(format!("{{ answer_by = {} }}", toml::text(&format!("@{name}"))));
     }
-    let then = all(directive.children(), level, origin, media, work);
+    then.extend(all(directive.children(), level, origin, media, work));
     if then.is_empty() {
         work.complaints.note(directive.place(), "this `if` does nothing", "it is left out");
         return None;
@@ -335,8 +333,14 @@ pub(super) fn final_return(block: &[Directive]) -> Option<&Directive> {
     block.iter().find(|directive| directive.is("return"))
 }
 
+/// The same, if nothing before it may keep it from running.
+pub(super) fn certain_return(block: &[Directive]) -> Option<&Directive> {
+    let at = block.iter().position(|directive| directive.is("return"))?;
+    (!may_break(&block[..at])).then(|| &block[at])
+}
+
 /// Whether these may end the steps without an answer, so that what follows them does not run.
-pub(super) fn may_break(block: &[Directive]) -> bool {
+fn may_break(block: &[Directive]) -> bool {
     block.iter().any(|directive| match directive.name.text.as_str() {
         "break" => true,
         "rewrite" => directive.argument(2) == "break",

@@ -32,6 +32,16 @@ pub(super) enum PathSent {
 /// Reads a `proxy_pass` in this scope. Complains of what cannot be.
 pub(super) fn read(directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) -> Option<Target> {
     let word = directive.arguments.first()?;
+    read_word(word, is_plain(&word.text), scope, work)
+}
+
+/// Reads the URL of one. `is_fixed`: it had no variables, so that its path replaces another.
+pub(super) fn read_word(
+    word: &Word,
+    is_fixed: bool,
+    scope: &Scope<'_>,
+    work: &Work<'_>,
+) -> Option<Target> {
     let refuse = |what: String, remedy: &str| {
         work.complaints.error(word.place, what, remedy);
         None
@@ -48,7 +58,7 @@ pub(super) fn read(directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) ->
     let (authority, path) = split(rest);
     if !is_plain(authority) {
         let what = format!("`{}`: the server is only known when a request comes", word.text);
-        let remedy = "name an upstream; for several, write a location or a server for each";
+        let remedy = "name an upstream; where there are several, choose by a `map` or by `set` in the server";
         return refuse(what, remedy);
     }
     let upstream = work.upstreams.named_or_implicit(authority, word, work.complaints)?;
@@ -57,7 +67,7 @@ pub(super) fn read(directive: &Directive, scope: &Scope<'_>, work: &Work<'_>) ->
         // nginx leaves out the port that is HTTP's own.
         None => authority.strip_suffix(":80").unwrap_or(authority).to_owned(),
     };
-    let whole = !is_plain(&word.text);
+    let whole = !is_fixed;
     let path = match path {
         "" => PathSent::AsCame,
         path if !whole => PathSent::Replaced(path.to_owned()),
@@ -87,9 +97,16 @@ fn split(rest: &str) -> (&str, &str) {
     rest.split_at(at.unwrap_or(rest.len()))
 }
 
+/// Scheme and server of a URL.
+pub(super) fn server_of(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (server, _) = split(&url[start..]);
+    &url[..start + server.len()]
+}
+
 /// The URL with those variables filled in that a plain `set` of this scope gives their only value:
 /// the way to have a name looked up again in nginx.
-fn resolved(word: &Word, scope: &Scope<'_>) -> String {
+pub(super) fn resolved(word: &Word, scope: &Scope<'_>) -> String {
     let mut out = String::new();
     for piece in texts::pieces(&word.text) {
         match piece {

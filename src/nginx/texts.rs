@@ -37,7 +37,7 @@ pub(super) const VARIABLES: [&str; 24] = [
 ];
 
 /// The beginnings of names that stand for a field, an argument or a cookie.
-const FAMILIES: [&str; 3] = ["http_", "arg_", "cookie_"];
+const FAMILIES: [&str; 5] = ["http_", "sent_http_", "upstream_http_", "arg_", "cookie_"];
 
 /// Whether a variable is of one of the families.
 pub(super) fn is_family(name: &str) -> bool {
@@ -50,9 +50,27 @@ pub(super) struct Names {
     defined: BTreeSet<String>,
     /// What `$server_name` is in the server that is being translated.
     server: RefCell<Option<String>>,
+    /// Where files are in the block that is being read.
+    folder: RefCell<Folder>,
+}
+
+/// Where files are.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Folder {
+    #[default]
+    Unknown,
+    /// The whole path leads on from here.
+    Root(String),
+    /// This stands for what the location matches.
+    Alias(String),
 }
 
 impl Names {
+    /// What is read from now on belongs to a block with its files here.
+    pub fn stand_in(&self, folder: Folder) {
+        self.folder.replace(folder);
+    }
+
     /// Those of `map`, `set` and of groups in expressions, wherever they stand.
     pub fn of(directives: &[Directive]) -> Names {
         let mut names = Names::default();
@@ -118,6 +136,16 @@ impl Names {
                     ("proxy_port", Some(host)) => {
                         out.push_str(host.rsplit_once(':').map_or("80", |(_, port)| port));
                     }
+                    ("document_root" | "realpath_root" | "request_filename", _) => {
+                        match self.folder_as(name) {
+                            Ok(text) => out.push_str(&text),
+                            Err(remedy) => {
+                                let what = format!("`{written}` is not honoured here");
+                                complaints.error(word.place, what, remedy);
+                                fine = false;
+                            }
+                        }
+                    }
                     ("hostname", _) => out.push_str(&hostname()),
                     ("nginx_version", _) => out.push_str("1.22.1"),
                     ("server_name", _) if self.server.borrow().is_some() => {
@@ -132,6 +160,18 @@ impl Names {
             }
         }
         fine.then_some(out)
+    }
+
+    /// What a variable about files stands for, or what to write in its place.
+    fn folder_as(&self, name: &str) -> Result<String, &'static str> {
+        match (&*self.folder.borrow(), name) {
+            (Folder::Unknown, _) => Err("say `root` in this block or around it"),
+            (Folder::Root(folder), "request_filename") => Ok(format!("{folder}$uri")),
+            (Folder::Alias(_), "request_filename") => {
+                Err("write the path in place of it, or `root` in place of `alias`")
+            }
+            (Folder::Root(folder) | Folder::Alias(folder), _) => Ok(folder.clone()),
+        }
     }
 
     fn check(&self, name: &str, word: &Word, complaints: &Complaints) -> bool {

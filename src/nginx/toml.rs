@@ -101,19 +101,6 @@ impl Table {
         }
     }
 
-    /// One more line of a table below it, if there is that.
-    pub fn also_below(&mut self, header: &str, name: &str, value: String) {
-        let header = format!("[{header}]");
-        if let Some((_, lines)) = self.inner.iter_mut().find(|(known, _)| *known == header) {
-            lines.push(format!("{} = {value}", key(name)));
-        }
-    }
-
-    /// Whether there is this table below it.
-    pub fn has(&self, header: &str) -> bool {
-        self.inner.iter().any(|(known, _)| *known == format!("[{header}]"))
-    }
-
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.inner.is_empty()

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::expires::Expires;
+use super::template::Template;
 use crate::http1::Coding;
 
 /// `[route.files]`.
@@ -15,6 +17,8 @@ pub struct FilesPlan {
     pub place: Place,
     /// What stands for a directory, in order.
     pub index: Vec<String>,
+    /// Whether the route for an index file's own path answers, where that is another one.
+    pub index_leads_on: bool,
     /// What is looked for in place of the path; `None`: the path alone.
     pub tries: Option<TryPlan>,
     /// What a directory without an index is answered with.
@@ -58,6 +62,13 @@ pub enum Place {
     },
 }
 
+impl FilesPlan {
+    /// Whether a request may go from here to another route, or what is looked for is made of it.
+    pub fn leads_on(&self) -> bool {
+        self.tries.as_ref().is_some_and(TryPlan::leads_on)
+    }
+}
+
 impl Place {
     /// The directory that nothing is served from outside of.
     pub fn folder(&self) -> &PathBuf {
@@ -75,13 +86,37 @@ pub struct TryPlan {
     pub last: LastResort,
 }
 
+impl TryPlan {
+    fn leads_on(&self) -> bool {
+        !matches!(self.last, LastResort::Status(_)) || self.paths.iter().any(TryPath::varies)
+    }
+}
+
 /// A path to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TryPath {
-    /// Text and `None` for `$uri`, joined in order.
-    pub pieces: Vec<Option<String>>,
+    /// Joined in order.
+    pub pieces: Vec<TryPiece>,
     /// It ends with a slash: a directory is looked for.
     pub directory: bool,
+}
+
+impl TryPath {
+    /// Whether anything but the path of the request goes into it.
+    pub fn varies(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, TryPiece::Value(_)))
+    }
+}
+
+/// A part of a path to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TryPiece {
+    /// This.
+    Text(String),
+    /// The path of the request.
+    Uri,
+    /// What else there is to say of the request.
+    Value(Template),
 }
 
 /// What answers when nothing was found.
@@ -89,8 +124,10 @@ pub struct TryPath {
 pub enum LastResort {
     /// A status.
     Status(u16),
-    /// The route for this path.
-    Path(String),
+    /// The route for this path, with a query if there is one.
+    Path(Template),
+    /// The route with this number.
+    Route(usize),
 }
 
 /// What a directory without an index is answered with.
@@ -114,20 +151,6 @@ pub enum Symlinks {
     Never,
     /// All.
     Anywhere,
-}
-
-/// How long an answer stays fresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expires {
-    /// So long after it was sent.
-    After(Duration),
-    /// So long after the file was changed.
-    AfterChange(Duration),
-    /// It never was (1970).
-    Epoch,
-    /// As long as nginx's `expires max` says: ten years for Cache-Control, until the end of 2037
-    /// for Expires.
-    Max,
 }
 
 /// `[files]`: what holds for the files of all routes.

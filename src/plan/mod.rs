@@ -9,6 +9,7 @@ mod admin;
 mod allowance;
 mod content;
 mod edits;
+mod expires;
 mod files;
 mod health;
 mod listener;
@@ -41,9 +42,10 @@ pub use content::{
     Asked, BasicAuthPlan, CompressPlan, ContentPlan, CorsPlan, MaintenancePlan, OriginPattern,
     OriginPatternError, Origins, Page, Switch, TypePattern,
 };
-pub use edits::EditsPlan;
+pub use edits::{EditsPlan, is_ok};
+pub use expires::{Expires, ExpiresPlan, Moment};
 pub use files::{
-    Expires, FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPath,
+    FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPath, TryPiece,
     TryPlan,
 };
 pub use health::{CheckKind, CheckPlan, HttpCheck, PassivePlan, ServerState};

@@ -14,6 +14,13 @@ pub struct RatePlan {
     pub rate: Rate,
     /// Most keys that a shard remembers; then it forgets the one that has waited longest.
     pub keys: usize,
+    /// What a request beyond it is answered with: 429, or another status of an error.
+    pub status: u16,
+}
+
+impl RatePlan {
+    /// Too Many Requests (RFC 6585 §4).
+    pub const STATUS: u16 = 429;
 }
 
 /// What requests that count together have in common.

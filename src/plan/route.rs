@@ -1,6 +1,8 @@
 //! What to do with a request once its route is known.
 
-use super::{ContentPlan, EditsPlan, FilesPlan, Limits, Program, RetryPlan, Template, Timeouts};
+use super::{
+    ContentPlan, EditsPlan, ExpiresPlan, FilesPlan, Limits, Program, RetryPlan, Template, Timeouts,
+};
 use crate::guard::Access;
 
 /// One `[[route]]`. How it is found (host, path) lives in [`crate::route::Table`].
@@ -22,6 +24,8 @@ pub struct RoutePlan {
     pub request_fields: EditsPlan,
     /// Changes to the fields of the response, our own fixed ones included.
     pub response_fields: EditsPlan,
+    /// How long responses that went well ([`is_ok`](super::is_ok)) stay fresh.
+    pub expires: Option<ExpiresPlan>,
     /// The route's timeouts: its own, else its upstream's, else the global ones.
     pub timeouts: Timeouts,
     /// The route's limits, resolved in the same way.
@@ -43,7 +47,8 @@ impl RoutePlan {
     /// Whether anything of it asks about a request when that has been sent.
     pub fn asks_later(&self) -> bool {
         let program = self.program.as_ref();
-        self.response_fields.fixed().is_none()
+        !self.response_fields.is_fixed()
+            || self.expires.is_some()
             || program.is_some_and(|program| {
                 !program.redirects.is_empty() || !program.error_pages.is_empty()
             })

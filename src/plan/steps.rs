@@ -29,6 +29,13 @@ pub enum Step {
     Return(Return),
     /// Takes no further step.
     Break,
+    /// From here on it is this route that answers.
+    AnswerBy {
+        /// Its name.
+        name: String,
+        /// Its number.
+        route: usize,
+    },
 }
 
 /// When steps are taken.

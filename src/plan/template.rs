@@ -14,6 +14,9 @@ macro_rules! terms {
             $($(#[$doc])* $variant,)*
             /// `$http_NAME`: the request's field of this name, in lower case; of several, all.
             Field(String),
+            /// `$sent_http_NAME`, `$upstream_http_NAME`: the answer's field of this name, in lower
+            /// case, as it came.
+            Sent(String),
             /// `$arg_NAME`: this argument of the query, as sent.
             Argument(String),
             /// `$cookie_NAME`: this cookie.
@@ -26,8 +29,8 @@ macro_rules! terms {
         }
 
         impl Term {
-            /// All names but those that begin with `http_`, `arg_` or `cookie_`, the groups, and
-            /// what the configuration defines itself.
+            /// All names but those that begin with `http_`, `sent_http_`, `upstream_http_`, `arg_`
+            /// or `cookie_`, the groups, and what the configuration defines itself.
             pub const NAMES: &[&str] = &[$($name,)* "query_string", "document_uri",
                 "content_type", "content_length"];
 
@@ -246,6 +249,9 @@ impl Term {
         if let Some(field) = behind("http_") {
             return Some(Term::Field(field.replace('_', "-")));
         }
+        if let Some(field) = behind("sent_http_").or_else(|| behind("upstream_http_")) {
+            return Some(Term::Sent(field.replace('_', "-")));
+        }
         if let Some(argument) = behind("arg_") {
             return Some(Term::Argument(argument.to_owned()));
         }
@@ -304,6 +310,7 @@ mod tests {
             ("https://$host$request_uri", "https://<Host><RequestUri>"),
             ("${HOST}x", "<Host>x"),
             ("$http_X_Real_IP", "<Field(\"x-real-ip\")>"),
+            ("$sent_http_X_y", "<Sent(\"x-y\")>"),
             ("$arg_a_b&$cookie_SID", "<Argument(\"a_b\")>&<Cookie(\"sid\")>"),
             ("/new/$1$10", "/new/<Group(1)><Group(1)>0"),
             ("${mine}$Mine.", "<Named(7)><Named(7)>."),

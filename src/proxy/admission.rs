@@ -21,17 +21,23 @@ pub fn to_listener(client: &Client) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The answer to it.
-pub fn to_route(
+pub fn to_route(client: &Client, route: &RoutePlan) -> Result<(), Failure> {
+    match &route.access {
+        Some(access) if !access.allows(client.ip()) => Err(Failure::Forbidden),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there have not been too many like it; it counts from then on.
+///
+/// # Errors
+/// The answer to it.
+pub fn to_rates(
     client: &Client,
     service: &Service,
     route: &RoutePlan,
     head: &RequestHead<'_, '_>,
 ) -> Result<(), Failure> {
-    if let Some(access) = &route.access
-        && !access.allows(client.ip())
-    {
-        return Err(Failure::Forbidden);
-    }
     let (ip, now) = (client.ip(), client.context.ring.now());
     let taken = service.rates.take(&route.rates, &service.plan.rates, ip, head, now);
     taken.map_err(Failure::TooMany)

@@ -1,15 +1,18 @@
 //! Answers of our own to a request whose head is here.
 
+use std::borrow::Cow;
+
 use super::client::Client;
 use super::connection::Next;
 use super::content;
-use super::files::{self, FileRequest};
+use super::files::{self, FileRequest, Strayed};
+use super::freshness;
 use super::passage::Passage;
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
 use super::response::Failed;
-use super::scope::Asked;
+use super::scope::{Asked, Sent};
 use super::trail::Trail;
-use crate::http1::{FieldEdits, RequestFacts, RequestFraming};
+use crate::http1::{RequestFacts, RequestFraming};
 use crate::plan::{BodyText, Page, Plan, Redirect, RoutePlan, Template};
 use crate::ring::Buf;
 use crate::route::{put_escaped, put_location, put_target};
@@ -68,6 +71,8 @@ pub struct Answer {
     manner: Manner,
     /// Bytes of the request's body in the buffer, to be left out before the next request.
     body_len: usize,
+    /// The request has a body, or had one.
+    has_body: bool,
 }
 
 enum Content {
@@ -105,18 +110,21 @@ impl<'p> Own<'p> {
 
     /// The response, and its status; a failure has a page of its own.
     fn respond(self, asked: &Asked<'_>, manner: Manner) -> Content {
+        let content_type = match &self {
+            Own::Fixed { body, .. } => body.content_type.as_str(),
+            _ => "",
+        };
         let answering = |route: &'p RoutePlan,
                          status: u16,
                          fill: &dyn Fn(Reply<'_>) -> OwnResponse| {
-            let made;
-            let edits: &FieldEdits = match route.response_fields.fixed() {
-                Some(edits) => edits,
-                None => {
-                    made = route.response_fields.make(&Asked { status: Some(status), ..*asked });
-                    &made
-                }
-            };
-            Content::Response(fill(Reply::new(status, edits, manner)))
+            let sent = Some(Sent::Own { content_type, modified: None });
+            let asked = Asked { status: Some(status), sent, ..*asked };
+            let edits = route.response_fields.fixed(Some(status)).map(Cow::Borrowed);
+            let mut edits = edits
+                .unwrap_or_else(|| Cow::Owned(route.response_fields.make(&asked, asked.status)));
+            freshness::add_to(&mut edits, &asked);
+            Passage::add_to(asked.passage, &mut edits);
+            Content::Response(fill(Reply::new(status, &edits, manner)))
         };
         // An error page is answered with the status of the error.
         let instead = asked.passage.and_then(|passage| passage.status);
@@ -184,7 +192,9 @@ impl Answer {
         let facts = &asked.head.facts;
         let body_len = body_left(facts, body_here);
         let keep_alive = facts.keep_alive && body_len.is_some();
-        Answer { body_len: body_len.unwrap_or(body_here), ..Answer::late(own, asked, keep_alive) }
+        let has_body = facts.framing != RequestFraming::None;
+        let late = Answer::late(own, asked, keep_alive);
+        Answer { body_len: body_len.unwrap_or(body_here), has_body, ..late }
     }
 
     /// To a request of which nothing is left. The connection does not stay after the last one.
@@ -196,27 +206,47 @@ impl Answer {
             manner.keep_alive &= !failure.is_in_body();
         }
         let content = own.respond(asked, manner);
-        Answer { content, manner, body_len: 0 }
+        Answer { content, manner, body_len: 0, has_body: false }
     }
 
-    /// Gives it to a client of whose request nothing is left.
-    pub async fn send(self, client: &Client, trail: &Trail) -> Next {
+    /// Whether another answer may come in its place, which wants the body of the request.
+    pub fn may_want_body(&self) -> bool {
+        self.has_body && matches!(&self.content, Content::File(file) if file.may_stray())
+    }
+
+    /// What becomes of the body.
+    pub fn leftover(&self) -> Leftover {
+        Leftover { body_len: self.body_len, keep_alive: self.manner.keep_alive }
+    }
+
+    /// Gives it to the client.
+    ///
+    /// # Errors
+    /// [`Strayed`]: no file answers, and nothing went to the client.
+    pub async fn send(self, client: &Client, trail: &Trail) -> Result<Next, Box<Strayed>> {
         let Answer { content, manner, .. } = self;
-        let content = match content::settle(client, trail).await {
+        // A file's request waits for that by itself: it may go elsewhere then.
+        let settled = match &content {
+            Content::File(_) => Ok(()),
+            _ => content::settle(client, trail).await,
+        };
+        let content = match settled {
             Ok(()) => content,
             Err(Failed::Answer(failure)) => Content::Failure(failure),
             Err(_) => {
                 trail.client_left();
-                return Next::Close;
+                return Ok(Next::Close);
             }
         };
-        match content {
+        Ok(match content {
             Content::Response(response) => {
                 reply::send(client, trail, response, manner.keep_alive).await
             }
             Content::Failure(failure) => reply::fail(client, trail, &failure, manner).await,
             // Boxed: few requests need room for this.
-            Content::File(request) => Box::pin(files::serve(client, trail, *request, manner)).await,
+            Content::File(request) => {
+                return Box::pin(files::serve(client, trail, request, manner)).await;
+            }
             Content::Close => {
                 trail.note(|record| {
                     record.own = true;
@@ -224,6 +254,26 @@ impl Answer {
                 });
                 Next::Close
             }
+        })
+    }
+}
+
+/// The body of a request that is answered without it.
+#[derive(Clone, Copy)]
+pub struct Leftover {
+    /// How many bytes of it are in the buffer.
+    body_len: usize,
+    keep_alive: bool,
+}
+
+impl Leftover {
+    /// Leaves out what is in `buf` of it; what follows is the next request.
+    pub fn leave_out(self, client: &Client, trail: &Trail, mut buf: Buf) {
+        let body_len = self.body_len.min(buf.len());
+        trail.note(|record| record.from_client = body_len as u64);
+        buf.advance(body_len);
+        if self.keep_alive && !buf.is_empty() {
+            client.stream.put_back(buf);
         }
     }
 }
@@ -235,17 +285,4 @@ pub fn body_left(facts: &RequestFacts, body_here: usize) -> Option<usize> {
         RequestFraming::Length(n) => usize::try_from(n).ok().filter(|&n| n <= body_here),
         RequestFraming::Chunked => None,
     }
-}
-
-/// Gives an answer to the request whose body begins in `buf`.
-pub async fn give(client: &Client, trail: &Trail, answer: Answer, mut buf: Buf) -> Next {
-    let body_len = answer.body_len.min(buf.len());
-    trail.note(|record| record.from_client = body_len as u64);
-    buf.advance(body_len);
-    if answer.manner.keep_alive && !buf.is_empty() {
-        client.stream.put_back(buf);
-    } else {
-        drop(buf);
-    }
-    answer.send(client, trail).await
 }

@@ -68,12 +68,14 @@ async fn serve(client: &Client, first: Buf, trail: &Trail) -> Next {
         let keep_alive = keep_alive && !matches!(failure, Failure::Short);
         match request.instead(client, trail, failure, keep_alive) {
             Instead::Failure(failure) => break (failure, keep_alive),
-            Instead::Answer(answer) => return answer.send(client, trail).await,
-            Instead::Forward(another, its_head) => {
-                (request, head, whole) = (another, its_head, true);
-                body = Body::of_request(RequestFraming::None, Vec::new(), None);
-            }
+            Instead::Answer(answer) => match request::give(client, trail, answer, None).await {
+                Ok((another, its_head, _)) => (request, head) = (another, its_head),
+                Err(next) => return next,
+            },
+            Instead::Forward(another, its_head) => (request, head) = (another, its_head),
         }
+        whole = true;
+        body = Body::of_request(RequestFraming::None, Vec::new(), None);
     };
     let (version, to_head) = (request.version, request.facts.is_head);
     let manner = Manner { version, to_head, keep_alive };

@@ -16,6 +16,7 @@ mod entrance;
 mod exchange;
 mod files;
 mod forward;
+mod freshness;
 mod hold;
 mod journal;
 mod kept;

@@ -1,10 +1,11 @@
 //! What happens to a request between its head and its answer. Most requests have none of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::reply::Failure;
 use super::scope::Asked;
-use crate::http1::RequestHead;
+use crate::http1::{FieldEdits, RequestHead};
 use crate::plan::{Matcher, Program, TargetPlan};
 use crate::route::{bare_host, decoded, put_escaped, put_target};
 
@@ -23,16 +24,22 @@ pub struct Passage {
     pub look_again: bool,
     /// The path was changed at the route that answers.
     pub detached: bool,
+    /// The number of the route that answers in place of the one that was found.
+    pub answered_by: Option<usize>,
     /// How often a route was looked for again.
     pub changes: u8,
     /// It was led here from inside.
     pub internal: bool,
     /// What it comes to now is the page for an error.
     pub in_error_page: bool,
+    /// It has been counted against the rates of a route, and is not counted again.
+    pub counted: bool,
     /// It is asked for by GET, without its body.
     pub to_get: bool,
     /// The status of the answer, in place of the answer's own.
     pub status: Option<u16>,
+    /// What it is asked for by the answer: a password.
+    pub challenge: Option<Arc<str>>,
 }
 
 impl Passage {
@@ -41,6 +48,14 @@ impl Passage {
         match passage.and_then(|passage| passage.uri.as_deref()) {
             Some(uri) => Cow::Borrowed(uri),
             None => decoded(head.path()),
+        }
+    }
+
+    /// Adds to the edits of an answer what it owes to what the request went through.
+    pub fn add_to(passage: Option<&Passage>, edits: &mut Cow<'_, FieldEdits>) {
+        if let Some(challenge) = passage.and_then(|passage| passage.challenge.as_deref()) {
+            let edits = edits.to_mut();
+            edits.add.push(("www-authenticate".to_owned(), challenge.to_owned()));
         }
     }
 

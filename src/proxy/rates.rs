@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::guard::{Buckets, TooMany, client_bits};
 use crate::http1::RequestHead;
@@ -26,6 +27,15 @@ pub struct Taken {
     pub count: u32,
     /// What they have in common.
     pub key: u64,
+}
+
+/// A rate that lets no more requests through just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// When there may be the next one.
+    pub wait: Duration,
+    /// What others are answered with.
+    pub status: u16,
 }
 
 /// The buckets of one shard, for each of the plan's rates.
@@ -72,7 +82,7 @@ impl Rates {
     /// `plans`, or not.
     ///
     /// # Errors
-    /// [`TooMany`] of the first that refuses it; then it counts for none.
+    /// [`Exhausted`], the first that refuses it; then it counts for none.
     pub fn take(
         &self,
         rates: &[usize],
@@ -80,17 +90,23 @@ impl Rates {
         client: Option<IpAddr>,
         head: &RequestHead<'_, '_>,
         now: Tick,
-    ) -> Result<(), TooMany> {
+    ) -> Result<(), Exhausted> {
         let keyed = |&index: &usize| {
             let (buckets, plan) = (self.buckets.get(index)?, plans.get(index)?);
-            Some((&**buckets, self.key(&plan.key, client, head)))
+            let exhausted = |TooMany { wait }| Exhausted { wait, status: plan.status };
+            Some((&**buckets, self.key(&plan.key, client, head), exhausted))
         };
         if let [only] = rates {
-            return keyed(only).map_or(Ok(()), |(buckets, key)| self.take_one(buckets, key, now));
+            let Some((buckets, key, exhausted)) = keyed(only) else { return Ok(()) };
+            return self.take_one(buckets, key, now).map_err(exhausted);
         }
         let all: Vec<_> = rates.iter().filter_map(keyed).collect();
-        all.iter().try_for_each(|(buckets, key)| buckets.borrow().check(*key, now))?;
-        all.into_iter().try_for_each(|(buckets, key)| self.take_one(buckets, key, now))
+        for (buckets, key, exhausted) in &all {
+            buckets.borrow().check(*key, now).map_err(exhausted)?;
+        }
+        all.into_iter().try_for_each(|(buckets, key, exhausted)| {
+            self.take_one(buckets, key, now).map_err(exhausted)
+        })
     }
 
     fn take_one(&self, buckets: &RefCell<Buckets>, key: u64, now: Tick) -> Result<(), TooMany> {

@@ -9,8 +9,8 @@ use super::client::{Client, Gone};
 use super::connection::Next;
 use super::content;
 use super::files::{self, FileFault};
+use super::rates::Exhausted;
 use super::trail::Trail;
-use crate::guard::TooMany;
 use crate::http1::{FieldEdits, Refusal, Version, connection_line};
 use crate::telemetry::Counters;
 use crate::upstream::{Busy, Exceeded};
@@ -52,7 +52,7 @@ pub enum Failure {
     /// Its password could not be checked: too many others wait to be.
     Unverified,
     /// There have been too many requests like it.
-    TooMany(TooMany),
+    TooMany(Exhausted),
     /// It is a TRACE, which is not forwarded.
     Trace,
     /// There is no such file, or it is not to be had so.
@@ -97,7 +97,7 @@ impl Failure {
             Failure::Forbidden => 403,
             Failure::Unauthorized(_) => 401,
             Failure::Unverified => 503,
-            Failure::TooMany(_) => 429,
+            Failure::TooMany(rate) => rate.status,
             Failure::Trace => 405,
             Failure::File(fault) => fault.status(),
             Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
@@ -126,6 +126,14 @@ impl Failure {
         )
     }
 
+    /// Whether the request had come as far as the rates of its route, or further.
+    pub fn comes_late(&self) -> bool {
+        !matches!(
+            self,
+            Failure::NoRoute | Failure::Returned(_) | Failure::Circle | Failure::EmptyPath
+        )
+    }
+
     /// Whether it is what a server did.
     pub fn is_of_server(&self) -> bool {
         matches!(self, Failure::BadResponse(_) | Failure::ResponseTimeout)
@@ -144,7 +152,7 @@ impl Failure {
     /// What helps whoever asked: when it may go better (RFC 9110 §10.2.3), or what may be asked.
     fn remedy(&self) -> Option<(&'static str, Cow<'static, str>)> {
         match self {
-            Failure::TooMany(TooMany { wait }) => {
+            Failure::TooMany(Exhausted { wait, .. }) => {
                 let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
                 Some(("Retry-After", seconds.to_string().into()))
             }
@@ -325,6 +333,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let remedy = failure.remedy();
+    let edits = trail.route().map(|route| route.response_fields.always()).unwrap_or_default();
     let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
     fields.extend(remedy.as_ref().map(|(name, value)| (*name, value.as_ref())));
     let reply = Reply {
@@ -333,7 +342,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
         body: page.as_bytes(),
         length: None,
         fields: &fields,
-        edits: &FieldEdits::default(),
+        edits: &edits,
         manner: Manner { keep_alive, ..manner },
     };
     send(client, trail, reply.to_response(), keep_alive).await

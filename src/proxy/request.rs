@@ -8,12 +8,14 @@ use super::answer::{self, Answer, Own};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
+use super::files::Strayed;
+use super::freshness;
 use super::kept::Kept;
 use super::passage::{self, Passage};
 use super::redirects;
 use super::reply::{self, Failure, Manner};
-use super::routing::{Traveller, Way};
-use super::scope::Asked;
+use super::routing::{Onward, Traveller, Way};
+use super::scope::{Asked, Sent};
 use super::trail::Trail;
 use crate::balance::hash_key;
 use crate::guard::Pace;
@@ -80,18 +82,23 @@ impl Request {
         response: &ResponseHead<'_, '_>,
     ) -> Cow<'_, FieldEdits> {
         let (plan, route) = (&self.service.plan, self.route());
-        let edits = route.response_fields.fixed().map(Cow::Borrowed);
+        let edits = route.response_fields.fixed(Some(response.status)).map(Cow::Borrowed);
         let rules = route.program.as_ref().map_or(&[][..], |program| &program.redirects);
-        if let (Some(edits), true) = (&edits, rules.is_empty()) {
+        let passage = self.passage();
+        let challenged = passage.is_some_and(|passage| passage.challenge.is_some());
+        let is_plain = rules.is_empty() && route.expires.is_none() && !challenged;
+        if let (Some(edits), true) = (&edits, is_plain) {
             return edits.clone();
         }
         let make = |head: &RequestHead<'_, '_>| {
-            let passage = self.passage();
             let (route, status) = (Some(route), Some(response.status));
-            let asked = Asked { client, plan, head, route, passage, status };
+            let sent = Some(Sent::Response(response));
+            let asked = Asked { client, plan, head, route, passage, status, sent };
             let fields = &self.route().response_fields;
-            let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked)));
+            let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked, status)));
             redirects::add_to(&mut edits, rules, &asked, response);
+            freshness::add_to(&mut edits, &asked);
+            Passage::add_to(passage, &mut edits);
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
@@ -144,25 +151,79 @@ pub async fn receive(
             let manner = Manner { to_head, ..Manner::LAST };
             Err(reply::fail(client, trail, &Failure::Refused(refusal), manner).await)
         }
-        Ok(Decision::Answer(answer)) => Err(answer::give(client, trail, answer, buf).await),
-        Ok(Decision::Forward(destination)) => {
-            let (request, hop_trailers, left_out) = destination.request(client, trail, out.len());
-            let (facts, limit) = (request.facts, request.route().limits.body_bytes);
-            let mut body = Body::of_request(facts.framing, hop_trailers, limit);
-            if let Some(len) = left_out {
-                // What follows the body can be told from it only if all of that is here.
-                buf.advance(len.min(buf.len()));
-                if !facts.keep_alive {
-                    buf.truncate(0);
-                }
+        Ok(Decision::Answer(answer)) => give(client, trail, answer, Some(buf)).await,
+        Ok(Decision::Forward(destination)) => begin(client, trail, destination, buf, out).await,
+    }
+}
+
+/// Begins to forward a request whose head for the server is `out`, and whose body begins in `buf`.
+async fn begin(
+    client: &Client,
+    trail: &Trail,
+    destination: Destination,
+    mut buf: Buf,
+    mut out: Vec<u8>,
+) -> Result<(Request, Vec<u8>, Body), Next> {
+    let (request, hop_trailers, left_out) = destination.request(client, trail, out.len());
+    let (facts, limit) = (request.facts, request.route().limits.body_bytes);
+    let mut body = Body::of_request(facts.framing, hop_trailers, limit);
+    if let Some(len) = left_out {
+        // What follows the body can be told from it only if all of that is here.
+        buf.advance(len.min(buf.len()));
+        if !facts.keep_alive {
+            buf.truncate(0);
+        }
+    }
+    if let Err(error) = take_body(client, &mut body, buf, &mut out) {
+        let manner = Manner { version: request.version, to_head: facts.is_head, keep_alive: false };
+        trail.note(|record| record.from_client = body.passed());
+        return Err(reply::fail(client, trail, &error.into(), manner).await);
+    }
+    Ok((request, out, body))
+}
+
+/// Gives an answer to the request whose body begins in `buf`, `None` where nothing of it is left to
+/// come. Where no file is to be had, what its route has in its place.
+///
+/// # Errors
+/// What follows it. What is given back is another's to answer.
+pub async fn give(
+    client: &Client,
+    trail: &Trail,
+    mut answer: Answer,
+    mut buf: Option<Buf>,
+) -> Result<(Request, Vec<u8>, Body), Next> {
+    loop {
+        let leftover = answer.leftover();
+        if let Some(buf) = buf.take_if(|_| !answer.may_want_body()) {
+            leftover.leave_out(client, trail, buf);
+        }
+        let strayed = match answer.send(client, trail).await {
+            Ok(next) => {
+                buf.into_iter().for_each(|buf| leftover.leave_out(client, trail, buf));
+                return Err(next);
             }
-            if let Err(error) = take_body(client, &mut body, buf, &mut out) {
-                let manner =
-                    Manner { version: request.version, to_head: facts.is_head, keep_alive: false };
-                trail.note(|record| record.from_client = body.passed());
-                return Err(reply::fail(client, trail, &error.into(), manner).await);
+            Err(strayed) => strayed,
+        };
+        let Strayed { request, manner, onward } = *strayed;
+        let left = match &buf {
+            Some(buf) => Left::Body(buf.len()),
+            None => Left::Nothing { keep_alive: manner.keep_alive },
+        };
+        match elsewhere(client, trail, (request.kept.as_ref(), request.route), onward, left) {
+            Ok((Decision::Answer(another), _)) => answer = another,
+            Ok((Decision::Forward(destination), out)) => {
+                return match buf {
+                    Some(buf) => begin(client, trail, destination, buf, out).await,
+                    None => Ok(destination.bodiless(client, trail, out)),
+                };
             }
-            Ok((request, out, body))
+            Err(failure) => {
+                let keep_alive = manner.keep_alive && !failure.is_in_body();
+                buf.into_iter().for_each(|buf| leftover.leave_out(client, trail, buf));
+                let manner = Manner { keep_alive, ..manner };
+                return Err(reply::fail(client, trail, &failure, manner).await);
+            }
         }
     }
 }
@@ -279,7 +340,8 @@ fn decide(
         Err(mut own) => {
             own.keep(plan, bytes, passage.as_deref());
             let (route, passage) = (own.route(), passage.as_deref());
-            let asked = Asked { client, plan, head: &head, route, passage, status: None };
+            let asked =
+                Asked { client, plan, head: &head, route, passage, status: None, sent: None };
             Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
         }
     }
@@ -311,17 +373,25 @@ impl Sending<'_> {
         let Way { route: index, group } = way;
         let route = &plan.routes[index];
         let passed = passage.as_deref();
-        let asked = Asked { client, plan, head, route: Some(route), passage: passed, status: None };
+        let asked = Asked {
+            client,
+            plan,
+            head,
+            route: Some(route),
+            passage: passed,
+            status: None,
+            sent: None,
+        };
         let target = match route.program.is_some() || passed.is_some() {
             true => passage::target(&asked).map_err(Own::Failure)?,
             false => None,
         };
         let as_get = passed.is_some_and(|passage| passage.to_get);
         let made;
-        let edits = match route.request_fields.fixed() {
+        let edits = match route.request_fields.fixed(None) {
             Some(edits) => edits,
             None => {
-                made = route.request_fields.make(&asked);
+                made = route.request_fields.make(&asked, None);
                 &made
             }
         };
@@ -345,7 +415,8 @@ impl Sending<'_> {
             facts = facts.without_body();
             facts.keep_alive &= left.is_some();
         }
-        let again = passed.is_some_and(|passage| passage.status.is_some());
+        let again =
+            passed.is_some_and(|passage| passage.status.is_some() || passage.challenge.is_some());
         let keeps = route.asks_later() || again;
         let kept = keeps.then(|| Box::new(Kept::new(self.bytes, passage.take())));
         let route = index;
@@ -374,54 +445,84 @@ impl Request {
         keep_alive: bool,
     ) -> Instead {
         let pages = |program: &Program| !program.error_pages.is_empty();
-        let Some(kept) = self.kept.as_ref().filter(|_| self.program().is_some_and(pages)) else {
-            return Instead::Failure(failure);
-        };
-        let mut failure = Some(failure);
-        let look = |head: &RequestHead<'_, '_>| {
-            let failure = failure.take()?;
-            let mut passage = kept.passage.clone();
-            if head.facts.framing != RequestFraming::None {
-                // Its body is gone.
-                passage.get_or_insert_default().to_get = true;
+        let kept = self.kept.as_deref().filter(|_| self.program().is_some_and(pages));
+        let (onward, left) = (Onward::Failure(failure), Left::Nothing { keep_alive });
+        match elsewhere(client, trail, (kept, self.route), onward, left) {
+            Ok((Decision::Forward(destination), out)) => {
+                let (request, out, _) = destination.bodiless(client, trail, out);
+                Instead::Forward(request, out)
             }
-            let traveller = Traveller { client, trail, head };
-            let found = traveller.answer_error(failure, self.route, &mut passage);
-            Some(self.sent_on(traveller, found, passage, kept, keep_alive))
-        };
-        let found = kept.look(look).flatten();
-        found.unwrap_or_else(|| Instead::Failure(failure.unwrap_or(Failure::Circle)))
+            Ok((Decision::Answer(answer), _)) => Instead::Answer(answer),
+            Err(failure) => Instead::Failure(failure),
+        }
     }
+}
 
-    fn sent_on(
-        &self,
-        traveller: Traveller<'_, '_>,
-        found: Result<Way, Own<'_>>,
-        mut passage: Option<Box<Passage>>,
-        kept: &Kept,
-        keep_alive: bool,
-    ) -> Instead {
-        let Traveller { client, trail, head } = traveller;
+/// What is left of a request that goes another way.
+#[derive(Clone, Copy)]
+enum Left {
+    /// All of its body, so many bytes of which are here.
+    Body(usize),
+    /// Nothing; and whether its connection may stay.
+    Nothing { keep_alive: bool },
+}
+
+/// What becomes of a request that the route with this number does not answer, and the head for the
+/// server if it is forwarded.
+///
+/// # Errors
+/// It has failed.
+fn elsewhere(
+    client: &Client,
+    trail: &Trail,
+    (kept, route): (Option<&Kept>, usize),
+    onward: Onward,
+    left: Left,
+) -> Result<(Decision, Vec<u8>), Failure> {
+    let plan = &trail.service.plan;
+    let mut onward = Some(onward);
+    let look = |head: &RequestHead<'_, '_>| {
+        let kept = kept?;
+        let mut passage = kept.passage.clone();
+        let (body_here, gone) = match left {
+            Left::Body(body_here) => (body_here, None),
+            Left::Nothing { keep_alive } => (0, Some(keep_alive)),
+        };
+        if gone.is_some() && head.facts.framing != RequestFraming::None {
+            passage.get_or_insert_default().to_get = true;
+        }
+        let traveller = Traveller { client, trail, head };
+        let found = traveller.go_on(onward.take()?, route, &mut passage);
         let trusted = client.trusts_peer();
         let trace = client.trace().filter(|_| head.trace().is_none());
         let sending = Sending { client, trail, head, bytes: kept.head(), trusted, trace };
         let mut out = Vec::new();
-        match found.and_then(|way| sending.prepare(way, &mut passage, 0, &mut out)) {
+        let way = found.and_then(|way| sending.prepare(way, &mut passage, body_here, &mut out));
+        Some(match way {
             Ok(mut destination) => {
-                destination.facts.keep_alive = keep_alive;
-                let (request, _, _) = destination.request(client, trail, out.len());
-                Instead::Forward(request, out)
+                if let Some(keep_alive) = gone {
+                    destination.facts.keep_alive = keep_alive;
+                }
+                Ok((Decision::Forward(destination), out))
             }
-            Err(Own::Failure(failure)) => Instead::Failure(failure),
+            Err(Own::Failure(failure)) => Err(failure),
             Err(mut own) => {
-                own.keep(&trail.service.plan, kept.head(), passage.as_deref());
-                let (plan, route) = (&trail.service.plan, own.route());
-                let passage = passage.as_deref();
-                let asked = Asked { client, plan, head, route, passage, status: None };
-                Instead::Answer(Answer::late(own, &asked, keep_alive))
+                own.keep(plan, kept.head(), passage.as_deref());
+                let (route, passage) = (own.route(), passage.as_deref());
+                let asked = Asked { client, plan, head, route, passage, status: None, sent: None };
+                let answer = match gone {
+                    Some(keep_alive) => Answer::late(own, &asked, keep_alive),
+                    None => Answer::new(own, &asked, body_here),
+                };
+                Ok((Decision::Answer(answer), out))
             }
-        }
-    }
+        })
+    };
+    let found = kept.and_then(|kept| kept.look(look)).flatten();
+    found.unwrap_or(Err(match onward {
+        Some(Onward::Failure(failure)) => failure,
+        _ => Failure::Circle,
+    }))
 }
 
 impl Destination {
@@ -439,6 +540,12 @@ impl Destination {
         let request =
             Request { service, facts, version, head_len, route, group, wish, announcement, kept };
         (request, hop_trailers, left_out)
+    }
+
+    /// The request, where nothing of its body is left.
+    fn bodiless(self, client: &Client, trail: &Trail, out: Vec<u8>) -> (Request, Vec<u8>, Body) {
+        let (request, _, _) = self.request(client, trail, out.len());
+        (request, out, Body::of_request(RequestFraming::None, Vec::new(), None))
     }
 }
 

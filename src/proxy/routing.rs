@@ -26,6 +26,32 @@ pub struct Way {
     pub group: usize,
 }
 
+/// Where a request goes that its route does not answer.
+#[derive(Debug)]
+pub enum Onward {
+    /// To what the route answers this failure with.
+    Failure(Failure),
+    /// To the route with this number.
+    Route(usize),
+    /// To the route for another path, decoded. `args`: its query, if that is another one too.
+    Path { uri: Vec<u8>, args: Option<Vec<u8>> },
+}
+
+impl Onward {
+    /// To a path and the query behind it; without one there is none.
+    pub fn path(text: &[u8]) -> Onward {
+        let (uri, args) = match memchr::memchr(b'?', text) {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, &b""[..]),
+        };
+        let mut uri = uri.to_vec();
+        if !uri.starts_with(b"/") {
+            uri.insert(0, b'/');
+        }
+        Onward::Path { uri, args: Some(args.to_vec()) }
+    }
+}
+
 /// A request that looks for its route.
 #[derive(Clone, Copy)]
 pub struct Traveller<'p, 'a> {
@@ -68,6 +94,10 @@ impl<'p> Traveller<'p, '_> {
         };
         reply::take_note(self.client, self.trail, &failure);
         let state = passage.get_or_insert_default();
+        state.counted |= failure.comes_late();
+        if let Failure::Unauthorized(challenge) = &failure {
+            state.challenge = Some(challenge.clone());
+        }
         (state.in_error_page, state.internal) = (true, true);
         state.status = match page.status {
             PageStatus::OfError => Some(failure.status()),
@@ -77,6 +107,39 @@ impl<'p> Traveller<'p, '_> {
         let found = self.page(route, page, passage)?;
         let mut at = at;
         self.visit(found, &mut at, passage)
+    }
+
+    /// Where a request goes that came to the route with this number, which does not answer it.
+    ///
+    /// # Errors
+    /// The answer.
+    pub fn go_on(
+        self,
+        onward: Onward,
+        from: usize,
+        passage: &mut Option<Box<Passage>>,
+    ) -> Result<Way, Own<'p>> {
+        let mut at = from;
+        let gone = match onward {
+            Onward::Failure(failure) => return self.answer_error(failure, from, passage),
+            Onward::Route(route) => {
+                let state = passage.get_or_insert_default();
+                (state.internal, state.counted) = (true, true);
+                self.visit(Found { route, slash: false }, &mut at, passage)
+            }
+            Onward::Path { uri, args } => {
+                let state = passage.get_or_insert_default();
+                state.uri = Some(uri);
+                state.args = args.or(state.args.take());
+                state.counted = true;
+                let found = self.look_again(state);
+                found.and_then(|found| self.visit(found, &mut at, passage))
+            }
+        };
+        match gone {
+            Err(Own::Failure(failure)) => self.answer_error(failure, at, passage),
+            gone => gone,
+        }
     }
 
     /// Where an error page is.
@@ -99,14 +162,11 @@ impl<'p> Traveller<'p, '_> {
                 Err(Own::Moved { route, status, location })
             }
             PageAt::Path(path) => {
-                let path = path.fill(&asked).into_owned();
-                let (uri, args) = match memchr::memchr(b'?', &path) {
-                    Some(at) => (&path[..at], &path[at + 1..]),
-                    None => (&path[..], &b""[..]),
-                };
+                let onward = Onward::path(&path.fill(&asked));
                 let state = passage.get_or_insert_default();
-                state.uri = Some(uri.to_vec());
-                state.args = Some(args.to_vec());
+                if let Onward::Path { uri, args } = onward {
+                    (state.uri, state.args) = (Some(uri), args);
+                }
                 state.to_get = true;
                 self.look_again(state)
             }
@@ -121,8 +181,14 @@ impl<'p> Traveller<'p, '_> {
         passage: &mut Option<Box<Passage>>,
     ) -> Result<Way, Own<'p>> {
         loop {
-            *at = found.route;
-            self.trail.note(|record| record.route = Some(found.route as u32));
+            if let Some(passage) = passage.as_mut() {
+                passage.answered_by = None;
+            }
+            let mut reach = |route: usize| {
+                *at = route;
+                self.trail.note(|record| record.route = Some(route as u32));
+            };
+            reach(found.route);
             let route = &self.service().plan.routes[found.route];
             let inside = passage.as_ref().is_some_and(|passage| passage.internal);
             if route.internal && !inside {
@@ -134,13 +200,17 @@ impl<'p> Traveller<'p, '_> {
             if let Some(program) = &route.program {
                 Passage::enter(passage, program, self.head);
                 let asked = Asked { route: Some(route), ..self.asked() };
-                steps::take(route, &program.steps, &asked, passage)?;
+                let plan = &*self.service().plan;
+                let taken = steps::take(plan, (found.route, &program.steps), &asked, passage);
+                reach(steps::answering(found.route, passage.as_deref()));
+                taken?;
                 if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
                     found = self.look_again(passage)?;
                     continue;
                 }
             }
-            return self.settle(found.route, passage.as_deref());
+            let index = steps::answering(found.route, passage.as_deref());
+            return self.settle(index, passage.as_deref());
         }
     }
 
@@ -163,7 +233,10 @@ impl<'p> Traveller<'p, '_> {
     fn settle(self, index: usize, passage: Option<&Passage>) -> Result<Way, Own<'p>> {
         let service = self.service();
         let (head, route) = (self.head, &service.plan.routes[index]);
-        admission::to_route(self.client, service, route, head).map_err(Own::Failure)?;
+        admission::to_route(self.client, route).map_err(Own::Failure)?;
+        if !passage.is_some_and(|passage| passage.counted) {
+            admission::to_rates(self.client, service, route, head).map_err(Own::Failure)?;
+        }
         match &route.content {
             Some(plan) => {
                 content::enter(self.client, self.trail, plan, head).map_err(|stop| match stop {
@@ -194,13 +267,11 @@ impl<'p> Traveller<'p, '_> {
             Action::Upstream(group) => Ok(Way { route: index, group: *group }),
             Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),
             Action::Redirect(redirect) => Err(Own::Redirect { route, redirect }),
-            Action::Files(_) if head.method == "OPTIONS" && !to_get => {
+            // Where others may answer, they may know more methods.
+            Action::Files(files) if head.method == "OPTIONS" && !to_get && !files.leads_on() => {
                 Err(Own::Options { route, allow: files::ALLOW })
             }
-            Action::Files(_) => Err(match FileRequest::new(head, index, passage) {
-                Ok(request) => Own::File(request),
-                Err(fault) => Own::Failure(Failure::File(fault)),
-            }),
+            Action::Files(_) => Err(Own::File(FileRequest::new(head, index, passage))),
         }
     }
 
@@ -211,7 +282,7 @@ impl<'p> Traveller<'p, '_> {
     fn asked(&self) -> Asked<'_> {
         let plan = &self.trail.service.plan;
         let (client, head) = (self.client, self.head);
-        Asked { client, plan, head, route: None, passage: None, status: None }
+        Asked { client, plan, head, route: None, passage: None, status: None, sent: None }
     }
 }
 

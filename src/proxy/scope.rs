@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::client::Client;
 use super::passage::Passage;
-use crate::http1::{RequestHead, Target, put_address, put_decimal};
+use crate::http1::{RequestHead, ResponseHead, Target, put_address, put_decimal};
 use crate::plan::{Action, Plan, RoutePlan, Scope, Term};
 use crate::route;
 
@@ -21,6 +21,21 @@ pub struct Asked<'a> {
     pub passage: Option<&'a Passage>,
     /// The status of the answer, once there is one.
     pub status: Option<u16>,
+    /// The answer, once there is one.
+    pub sent: Option<Sent<'a>>,
+}
+
+/// An answer, as texts see it.
+#[derive(Clone, Copy)]
+pub enum Sent<'a> {
+    /// That of a server.
+    Response(&'a ResponseHead<'a, 'a>),
+    /// Our own.
+    Own {
+        content_type: &'a str,
+        /// When what it holds was changed, seconds since 1970.
+        modified: Option<i64>,
+    },
 }
 
 impl Scope for Asked<'_> {
@@ -78,6 +93,15 @@ impl Scope for Asked<'_> {
                     put_decimal(out, u64::from(status));
                 }
             }
+            Term::Sent(name) => match self.sent {
+                Some(Sent::Response(head)) => {
+                    out.extend_from_slice(head.field(name).unwrap_or_default());
+                }
+                Some(Sent::Own { content_type, .. }) if name == "content-type" => {
+                    out.extend_from_slice(content_type.as_bytes());
+                }
+                _ => {}
+            },
             Term::Field(name) if name == "cookie" => self.put_fields(name, b"; ", out),
             Term::Field(name) => self.put_fields(name, b", ", out),
             Term::Argument(name) => {

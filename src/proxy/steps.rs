@@ -8,7 +8,7 @@ use super::answer::Own;
 use super::passage::Passage;
 use super::reply::Failure;
 use super::scope::Asked;
-use crate::plan::{Condition, Return, Rewrite, RoutePlan, Scope, Step, Test, Then};
+use crate::plan::{Condition, Plan, Return, Rewrite, RoutePlan, Scope, Step, Test, Then};
 use crate::route::{put_escaped, put_location};
 
 /// How steps end that answer nothing.
@@ -25,12 +25,13 @@ pub enum Flow {
 /// # Errors
 /// The answer, if one of them answers.
 pub fn take<'p>(
-    route: &'p RoutePlan,
-    steps: &'p [Step],
+    plan: &'p Plan,
+    (found, steps): (usize, &'p [Step]),
     at: &Asked<'_>,
     passage: &mut Option<Box<Passage>>,
 ) -> Result<Flow, Own<'p>> {
     for step in steps {
+        let route = &plan.routes[answering(found, passage.as_deref())];
         let asked = Asked { passage: passage.as_deref(), ..*at };
         match step {
             Step::Set { name, to } => {
@@ -42,7 +43,9 @@ pub fn take<'p>(
                 passage.get_or_insert_default().args = Some(args);
             }
             Step::If { condition, then } => {
-                if holds(condition, at, passage) && take(route, then, at, passage)? == Flow::Stop {
+                if holds(condition, at, passage)
+                    && take(plan, (found, then), at, passage)? == Flow::Stop
+                {
                     return Ok(Flow::Stop);
                 }
             }
@@ -50,6 +53,9 @@ pub fn take<'p>(
                 if self::rewrite(route, rewrite, at, passage)? == Flow::Stop {
                     return Ok(Flow::Stop);
                 }
+            }
+            Step::AnswerBy { route, .. } => {
+                passage.get_or_insert_default().answered_by = Some(*route);
             }
             Step::Return(answer) => return Err(own(route, answer)),
             Step::Break => {
@@ -61,6 +67,11 @@ pub fn take<'p>(
         }
     }
     Ok(Flow::GoOn)
+}
+
+/// The number of the route that answers where the one with this number was found.
+pub fn answering(found: usize, passage: Option<&Passage>) -> usize {
+    passage.and_then(|passage| passage.answered_by).unwrap_or(found)
 }
 
 fn own<'p>(route: &'p RoutePlan, answer: &'p Return) -> Own<'p> {

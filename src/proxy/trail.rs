@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Service;
 use super::access_log::Capture;
 use super::content::Visit;
-use crate::plan::ServerPlan;
+use crate::plan::{RoutePlan, ServerPlan};
 use crate::ring::Tick;
 use crate::telemetry::{End, Record};
 
@@ -42,6 +42,12 @@ impl Trail {
     pub fn server(&self) -> Option<&ServerPlan> {
         let at = self.record.borrow().server?;
         self.service.plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)
+    }
+
+    /// The last route that was found for the request.
+    pub fn route(&self) -> Option<&RoutePlan> {
+        let at = self.record.borrow().route?;
+        self.service.plan.routes.get(at as usize)
     }
 
     /// Takes note that the client has gone.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::{duplicates, nearest};
 use crate::config::complaint::Complaints;
-use crate::config::file::{File, MapTable, PageWritten};
-use crate::plan::Term;
+use crate::config::file::{ActionWritten, File, LastWritten, MapTable, PageWritten, RouteTable};
+use crate::config::source::Located;
+use crate::plan::{Step, Term};
 
 /// Complains of names that are there twice or not at all, and of maps that need themselves.
 pub(super) fn check(file: &File, complaints: &Complaints) {
@@ -49,20 +50,49 @@ fn circles(maps: &[MapTable], complaints: &Complaints) {
     }
 }
 
-/// Error pages name internal routes.
+/// The internal route that the files of a route name as their last resort.
+fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
+    let Some(ActionWritten::Files(files)) = &route.action else { return None };
+    match &files.tries.as_ref()?.last {
+        LastWritten::Route(name) => Some(name),
+        LastWritten::Status(_) | LastWritten::Path(_) => None,
+    }
+}
+
+/// The names of routes in steps.
+fn named_in(steps: &[Step]) -> Vec<&str> {
+    let named = |step| match step {
+        &Step::AnswerBy { ref name, .. } => vec![name.as_str()],
+        Step::If { then, .. } => named_in(then),
+        _ => Vec::new(),
+    };
+    steps.iter().flat_map(named).collect()
+}
+
+/// Error pages, `try` and steps name internal routes.
 fn pages(file: &File, complaints: &Complaints) {
     let internal = file.routes.iter().filter(|route| route.internal);
     let names: Vec<&str> = internal.filter_map(|route| route.name.as_deref()).collect();
     let pages = file.routes.iter().flat_map(|route| &route.program.error_pages);
-    for page in pages {
-        let Some(PageWritten::Route(name)) = &page.to else { continue };
-        if names.contains(&name.value.as_str()) {
+    let of_pages = pages.filter_map(|page| match &page.to {
+        Some(PageWritten::Route(name)) => Some(name),
+        _ => None,
+    });
+    let of_files = file.routes.iter().filter_map(last_resort);
+    let located = of_pages.chain(of_files).map(|name| (name.value.as_str(), name.spot));
+    let of_steps = file.routes.iter().flat_map(|route| {
+        let program = &route.program;
+        let spot = program.steps_at.unwrap_or(route.path.spot);
+        named_in(&program.steps).into_iter().map(move |name| (name, spot))
+    });
+    for (name, spot) in located.chain(of_steps) {
+        if names.contains(&name) {
             continue;
         }
-        let remedy = match nearest(&name.value, &names) {
+        let remedy = match nearest(name, &names) {
             Some(near) => format!("did you mean `@{near}`?"),
-            None => format!("add a [[route]] with name = \"{}\" and internal = true", name.value),
+            None => format!("add a [[route]] with name = \"{name}\" and internal = true"),
         };
-        complaints.error(name.spot, format!("there is no internal route `{}`", name.value), remedy);
+        complaints.error(spot, format!("there is no internal route `{name}`"), remedy);
     }
 }

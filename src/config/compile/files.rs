@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::file::{ActionWritten, AllFilesTable, File, FilesTable};
-use crate::plan::{FileCachePlan, FileTypes, FilesPlan, Listing, Place, Symlinks};
+use super::program::internal_route;
+use crate::config::file::{ActionWritten, File, FilesTable, LastWritten, TryTable};
+use crate::plan::{
+    FileCachePlan, FileTypes, FilesPlan, LastResort, Listing, Place, Symlinks, TryPlan,
+};
 use crate::route::{PathPattern, decode_file_path};
 
 /// The plan of a route's files. `pattern`: what the route matches.
-pub(super) fn plan(
-    table: &FilesTable,
-    pattern: &PathPattern,
-    all: &AllFilesTable,
-) -> Option<FilesPlan> {
+pub(super) fn plan(table: &FilesTable, pattern: &PathPattern, file: &File) -> Option<FilesPlan> {
+    let all = &file.files;
     let charset = table.charset.as_ref().or(all.charset.as_ref());
     // Who says that only his own count has no others.
     let only_own = table.types.only == Some(true);
@@ -22,7 +22,8 @@ pub(super) fn plan(
     Some(FilesPlan {
         place: place(table, pattern)?,
         index: table.index.clone().unwrap_or_else(|| vec!["index.html".to_owned()]),
-        tries: table.tries.clone(),
+        index_leads_on: table.index_leads_on,
+        tries: table.tries.as_ref().and_then(|tries| try_plan(tries, file)),
         listing: table.listing.unwrap_or(Listing::Off),
         precompressed: table.precompressed.clone(),
         symlinks: table.symlinks.unwrap_or(Symlinks::Inside),
@@ -38,6 +39,15 @@ pub(super) fn plan(
         cache_control: table.cache_control.clone(),
         expires: table.expires,
     })
+}
+
+fn try_plan(table: &TryTable, file: &File) -> Option<TryPlan> {
+    let last = match &table.last {
+        LastWritten::Status(status) => LastResort::Status(*status),
+        LastWritten::Path(path) => LastResort::Path(path.clone()),
+        LastWritten::Route(name) => LastResort::Route(internal_route(&name.value, file)?),
+    };
+    Some(TryPlan { paths: table.paths.clone(), last })
 }
 
 fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {

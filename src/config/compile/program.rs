@@ -4,7 +4,9 @@ use crate::config::file::{
     ActionWritten, ErrorPageTable, File, PageWritten, RedirectWritten, RouteTable,
 };
 use crate::config::names::Names;
-use crate::plan::{ErrorPage, PageAt, Program, RedirectFrom, RedirectRule, TargetPlan, Template};
+use crate::plan::{
+    ErrorPage, PageAt, Program, RedirectFrom, RedirectRule, Step, TargetPlan, Template,
+};
 use crate::route::{HostPattern, PathPattern, decoded};
 
 /// The program of a route, if it needs one.
@@ -30,7 +32,7 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
                 RedirectWritten::Rule(rule) => rule.clone(),
             })
             .collect(),
-        steps: written.steps.clone(),
+        steps: numbered(&written.steps, file),
         error_pages: written.error_pages.iter().filter_map(|page| error_page(page, file)).collect(),
     };
     let idle = program.hosts.is_empty()
@@ -42,16 +44,31 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
     (!idle).then(|| Box::new(program))
 }
 
+/// Steps that know the numbers of the routes that they name.
+fn numbered(steps: &[Step], file: &File) -> Vec<Step> {
+    let numbered = |step: &Step| match step {
+        Step::AnswerBy { name, .. } => {
+            let route = internal_route(name, file)?;
+            Some(Step::AnswerBy { name: name.clone(), route })
+        }
+        Step::If { condition, then } => {
+            Some(Step::If { condition: condition.clone(), then: self::numbered(then, file) })
+        }
+        step => Some(step.clone()),
+    };
+    steps.iter().filter_map(numbered).collect()
+}
+
+/// The number of the internal route that has this name.
+pub(super) fn internal_route(name: &str, file: &File) -> Option<usize> {
+    file.routes.iter().position(|route| route.internal && route.name.as_deref() == Some(name))
+}
+
 fn error_page(page: &ErrorPageTable, file: &File) -> Option<ErrorPage> {
     let to = match page.to.as_ref()? {
         PageWritten::Path(path) => PageAt::Path(path.clone()),
         PageWritten::Uri(uri) => PageAt::Uri(uri.clone()),
-        PageWritten::Route(name) => {
-            let is_it = |route: &RouteTable| {
-                route.internal && route.name.as_deref() == Some(name.value.as_str())
-            };
-            PageAt::Route(file.routes.iter().position(is_it)?)
-        }
+        PageWritten::Route(name) => PageAt::Route(internal_route(&name.value, file)?),
     };
     Some(ErrorPage { on: page.on.clone(), to, status: page.status, servers: page.servers })
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{YEAR, table};
+use super::{YEAR, expires, table};
 use crate::config::edits::field_value;
 use crate::config::fields::{Field, Fields};
 use crate::config::source::Located;
-use crate::plan::{Coding, Expires, LastResort, Listing, Symlinks, TryPath, TryPlan};
+use crate::plan::{Coding, Expires, Listing, Symlinks, Template, TryPath, TryPiece};
 
 /// `[route.files]`.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(in crate::config) struct FilesTable {
     /// The same, relative to where the process runs.
     pub found: PathBuf,
     pub index: Option<Vec<String>>,
-    pub tries: Option<TryPlan>,
+    pub index_leads_on: bool,
+    pub tries: Option<TryTable>,
     pub listing: Option<Listing>,
     pub precompressed: Vec<Coding>,
     pub symlinks: Option<Symlinks>,
@@ -31,6 +32,22 @@ pub(in crate::config) struct FilesTable {
     pub max_ranges: Option<u32>,
     pub cache_control: Option<String>,
     pub expires: Option<Expires>,
+}
+
+/// `try`.
+#[derive(Debug)]
+pub(in crate::config) struct TryTable {
+    pub paths: Vec<TryPath>,
+    pub last: LastWritten,
+}
+
+/// The last of `try`.
+#[derive(Debug)]
+pub(in crate::config) enum LastWritten {
+    Status(u16),
+    Path(Template),
+    /// The name of an internal route.
+    Route(Located<String>),
 }
 
 /// `root` or `alias`.
@@ -73,6 +90,7 @@ impl FilesTable {
             alias_path,
             found: PathBuf::new(),
             index: fields.get("index").map(read_index),
+            index_leads_on: fields.get("index_leads_on").and_then(Field::flag).unwrap_or(false),
             tries: fields.get("try").and_then(read_try),
             listing: fields.get("listing").and_then(read_listing),
             precompressed: fields
@@ -88,7 +106,7 @@ impl FilesTable {
             etag: fields.get("etag").and_then(Field::flag),
             max_ranges: fields.get("max_ranges").and_then(|field| field.whole32(0..=1000)),
             cache_control: fields.get("cache_control").and_then(field_value),
-            expires: fields.get("expires").and_then(read_expires),
+            expires: fields.get("expires").and_then(expires::read),
         };
         fields.finish();
         table
@@ -190,7 +208,7 @@ fn read_listing(field: Field<'_>) -> Option<Listing> {
 }
 
 /// `try`: paths, and what answers if none of them is there.
-fn read_try(field: Field<'_>) -> Option<TryPlan> {
+fn read_try(field: Field<'_>) -> Option<TryTable> {
     let mut items = field.list();
     let last = items.pop();
     if items.is_empty() {
@@ -199,7 +217,7 @@ fn read_try(field: Field<'_>) -> Option<TryPlan> {
     }
     let paths = items.iter().filter_map(|item| read_try_path(*item)).collect();
     let last = last.and_then(read_last_resort);
-    Some(TryPlan { paths, last: last? })
+    Some(TryTable { paths, last: last? })
 }
 
 fn read_try_path(item: Field<'_>) -> Option<TryPath> {
@@ -210,8 +228,8 @@ fn read_try_path(item: Field<'_>) -> Option<TryPath> {
     }
     let pieces = read_pieces(item, text)?;
     let rooted = match pieces.first() {
-        Some(Some(text)) => text.starts_with('/'),
-        Some(None) => true,
+        Some(TryPiece::Text(text)) => text.starts_with('/'),
+        Some(_) => true,
         None => false,
     };
     if !rooted {
@@ -221,45 +239,58 @@ fn read_try_path(item: Field<'_>) -> Option<TryPath> {
     Some(TryPath { directory: text.ends_with('/'), pieces })
 }
 
-/// Text and `None` for `$uri` or `${uri}`.
-fn read_pieces(item: Field<'_>, text: &str) -> Option<Vec<Option<String>>> {
+/// A text cut at `$uri` and `${uri}`.
+fn read_pieces(item: Field<'_>, text: &str) -> Option<Vec<TryPiece>> {
     let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        if !before.is_empty() {
-            pieces.push(Some(before.to_owned()));
+    let (mut rest, mut at) = (text, 0);
+    while let Some(found) = rest[at..].find('$') {
+        let dollar = at + found;
+        let behind = &rest[dollar + 1..];
+        let goes_on = |next: char| next.is_ascii_alphanumeric() || next == '_';
+        let plain = behind.strip_prefix("uri").filter(|behind| !behind.starts_with(goes_on));
+        match behind.strip_prefix("{uri}").or(plain) {
+            Some(behind) => {
+                pieces.extend(read_piece(item, &rest[..dollar])?);
+                pieces.push(TryPiece::Uri);
+                (rest, at) = (behind, 0);
+            }
+            None => at = dollar + 1 + usize::from(behind.starts_with('$')),
         }
-        let braced = after.strip_prefix("{uri}");
-        let plain = after.strip_prefix("uri").filter(|rest| {
-            !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
-        });
-        let Some(behind) = braced.or(plain) else {
-            let what = format!("\"{text}\" holds an unknown variable");
-            return item.refuse(what, "the one that `try` knows is `$uri`");
-        };
-        pieces.push(None);
-        rest = behind;
     }
-    if !rest.is_empty() {
-        pieces.push(Some(rest.to_owned()));
-    }
+    pieces.extend(read_piece(item, rest)?);
     Some(pieces)
 }
 
-fn read_last_resort(item: Field<'_>) -> Option<LastResort> {
+fn read_piece(item: Field<'_>, text: &str) -> Option<Option<TryPiece>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let template = item.template_of(text)?;
+    Some(Some(match template.fixed() {
+        Some(text) => TryPiece::Text(text.to_owned()),
+        None => TryPiece::Value(template),
+    }))
+}
+
+fn read_last_resort(item: Field<'_>) -> Option<LastWritten> {
     let text = item.text()?.value;
     if let Some(status) = text.strip_prefix('=') {
         let status = status.parse().ok().filter(|status| (400..=599).contains(status));
-        return status.map(LastResort::Status).or_else(|| {
+        return status.map(LastWritten::Status).or_else(|| {
             let what = format!("\"{text}\" is no status of an error");
             item.refuse(what, "write \"=404\" or another from 400 to 599")
         });
     }
-    if text.starts_with('/') && !text.contains(['$', '?', '#']) {
-        return Some(LastResort::Path(text.to_owned()));
+    if let Some(name) = text.strip_prefix('@') {
+        return Some(LastWritten::Route(item.located(name.to_owned())));
+    }
+    if text.starts_with(['/', '$']) && !text.contains('#') {
+        return item.template().map(LastWritten::Path);
     }
     let what = format!("\"{text}\" cannot be the last of `try`");
-    item.refuse(what, "end with a path such as \"/index.html\", or with a status such as \"=404\"")
+    let remedy = "end with a path such as \"/index.html\", with \"@name\" of an internal route, or \
+                  with a status such as \"=404\"";
+    item.refuse(what, remedy)
 }
 
 fn read_charset(field: Field<'_>) -> Option<String> {
@@ -268,22 +299,4 @@ fn read_charset(field: Field<'_>) -> Option<String> {
         return field.refuse(format!("\"{text}\" is no charset"), "write \"utf-8\" or \"none\"");
     }
     Some(text.to_owned())
-}
-
-fn read_expires(field: Field<'_>) -> Option<Expires> {
-    match field.as_text() {
-        Some("epoch") => Some(Expires::Epoch),
-        Some("max") => Some(Expires::Max),
-        _ => {
-            let range = Duration::ZERO..=YEAR * 10;
-            if field.is_table() {
-                let mut fields = field.table("`expires`")?;
-                let after = fields.require("after_change", "after_change = \"1h\"");
-                let after = after.and_then(|field| field.duration(range));
-                fields.finish();
-                return after.map(Expires::AfterChange);
-            }
-            field.duration(range).map(Expires::After)
-        }
-    }
 }

@@ -14,6 +14,8 @@ pub(in crate::config) struct ProgramTable {
     pub send_path: Option<Located<Template>>,
     pub redirects: Vec<Located<RedirectWritten>>,
     pub steps: Vec<Step>,
+    /// Where they stand.
+    pub steps_at: Option<Spot>,
     pub error_pages: Vec<ErrorPageTable>,
 }
 
@@ -27,11 +29,13 @@ pub(in crate::config) enum RedirectWritten {
 
 impl ProgramTable {
     pub(super) fn read(fields: &mut Fields<'_>) -> ProgramTable {
+        let steps = fields.get("steps");
         let table = ProgramTable {
             replace_path: fields.get("replace_path").and_then(read_path),
             send_path: fields.get("send_path").and_then(read_target),
             redirects: fields.get("redirects").map(read_redirects).unwrap_or_default(),
-            steps: fields.get("steps").map(steps::read).unwrap_or_default(),
+            steps: steps.map(steps::read).unwrap_or_default(),
+            steps_at: steps.map(|steps| steps.spot),
             error_pages: fields.get("error_pages").map(steps::read_error_pages).unwrap_or_default(),
         };
         if let (Some(_), Some(send)) = (&table.replace_path, &table.send_path) {

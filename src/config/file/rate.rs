@@ -21,6 +21,7 @@ pub(in crate::config) struct RateTable {
     pub per: Option<Duration>,
     pub burst: Option<Located<u32>>,
     pub keys: Option<Located<u32>>,
+    pub status: Option<u32>,
 }
 
 impl RateTable {
@@ -36,6 +37,7 @@ impl RateTable {
             keys: fields
                 .get("keys")
                 .and_then(|field| field.placed(|field| field.whole32(8..=16_777_216))),
+            status: fields.get("status").and_then(|field| field.whole32(400..=599)),
         };
         fields.finish();
         table
@@ -55,6 +57,7 @@ impl RateTable {
             key: self.key.clone().unwrap_or(RateKey::Client),
             rate: self.rate()?,
             keys: self.keys.as_ref().map_or(KEYS, |keys| keys.value) as usize,
+            status: self.status.map_or(RatePlan::STATUS, |status| status as u16),
         })
     }
 }

@@ -3,12 +3,12 @@
 use super::program::define_groups;
 use super::{
     AccessTable, ContentTable, FilesTable, LimitsTable, ProgramTable, RetryTable,
-    TIMEOUTS_OF_ROUTE, TimeoutsTable, rate, table,
+    TIMEOUTS_OF_ROUTE, TimeoutsTable, expires, rate, table,
 };
 use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
-use crate::plan::{BodyText, EditsPlan, Redirect, Template};
+use crate::plan::{BodyText, EditsPlan, ExpiresPlan, Redirect, Template};
 use crate::route::{HostPattern, HostPatternError, PathPattern, PathPatternError, decoded};
 
 /// One `[[route]]`.
@@ -21,11 +21,14 @@ pub(in crate::config) struct RouteTable {
     pub listeners: Vec<Located<String>>,
     pub path: PathWritten,
     pub internal: bool,
+    /// It is internal, and no path leads there either.
+    pub by_name: bool,
     pub program: ProgramTable,
     /// `None` if there was none, or not exactly one.
     pub action: Option<ActionWritten>,
     pub request_fields: EditsPlan,
     pub response_fields: EditsPlan,
+    pub expires: Option<ExpiresPlan>,
     pub timeouts: TimeoutsTable,
     pub limits: LimitsTable,
     pub retry: RetryTable,
@@ -64,13 +67,15 @@ pub(in crate::config) enum ActionWritten {
 impl RouteTable {
     pub(super) fn read(mut fields: Fields<'_>) -> RouteTable {
         let path = read_path(&mut fields);
+        let internal = fields.get("internal").and_then(read_internal).unwrap_or(Internal::No);
         let action = read_action(&mut fields);
         let route = RouteTable {
             name: fields.get("name").and_then(read_name),
             hosts: fields.get("host").map(read_hosts).unwrap_or_default(),
             listeners: fields.get("listeners").map(read_listeners).unwrap_or_default(),
             path,
-            internal: fields.get("internal").and_then(Field::flag).unwrap_or(false),
+            internal: internal != Internal::No,
+            by_name: internal == Internal::ByName,
             program: ProgramTable::read(&mut fields),
             action,
             request_fields: table(fields.get("request_fields"), "`request_fields`", |fields| {
@@ -79,6 +84,7 @@ impl RouteTable {
             response_fields: table(fields.get("response_fields"), "`response_fields`", |fields| {
                 edits::read(fields, Direction::Response)
             }),
+            expires: fields.get("expires").and_then(expires::read_plan),
             timeouts: table(fields.get("timeouts"), "`timeouts` of a route", |fields| {
                 TimeoutsTable::read(fields, &TIMEOUTS_OF_ROUTE)
             }),
@@ -122,12 +128,28 @@ impl RouteTable {
 
     /// Whether it is found by host and path at all, and not only by its name.
     pub fn is_found_by_path(&self) -> bool {
-        !self.internal || self.path.given
+        !self.by_name && (!self.internal || self.path.given)
     }
 
     /// Whether it leads to the upstream of this name.
     pub fn leads_to(&self, upstream: &str) -> bool {
         self.upstream().is_some_and(|name| name.value == upstream)
+    }
+}
+
+/// `internal`
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Internal {
+    No,
+    Yes,
+    ByName,
+}
+
+fn read_internal(field: Field<'_>) -> Option<Internal> {
+    match field.as_text() {
+        Some("by_name") => Some(Internal::ByName),
+        Some(_) => field.refuse("`internal` is not understood", "write true, false or \"by_name\""),
+        None => field.flag().map(|on| if on { Internal::Yes } else { Internal::No }),
     }
 }
 

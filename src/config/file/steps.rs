@@ -46,7 +46,7 @@ fn read_list(field: Field<'_>, depth: usize) -> Vec<Step> {
 }
 
 /// What a step may begin with, besides the conditions.
-const KINDS: [&str; 4] = ["set", "rewrite", "return", "break"];
+const KINDS: [&str; 5] = ["set", "rewrite", "return", "break", "answer_by"];
 
 /// The conditions that begin a step.
 const CONDITIONS: [(&str, Option<Test>); 5] = [
@@ -67,6 +67,8 @@ fn read_step(mut fields: Fields<'_>, depth: usize) -> Option<Step> {
         read_rewrite(&mut fields, expression)
     } else if let Some(status) = fields.get("return") {
         read_return(&mut fields, status)
+    } else if let Some(name) = fields.get("answer_by") {
+        read_answer_by(name)
     } else if let Some(flag) = fields.get("break") {
         flag.flag().and_then(|on| match on {
             true => Some(Step::Break),
@@ -80,6 +82,18 @@ fn read_step(mut fields: Fields<'_>, depth: usize) -> Option<Step> {
     };
     fields.finish();
     step
+}
+
+fn read_answer_by(field: Field<'_>) -> Option<Step> {
+    let text = field.text()?.value;
+    match text.strip_prefix('@') {
+        // Its number is known when all routes are.
+        Some(name) => Some(Step::AnswerBy { name: name.to_owned(), route: usize::MAX }),
+        None => field.refuse(
+            format!("`answer_by` is \"{text}\", which is no internal route"),
+            format!("did you mean \"@{text}\"?"),
+        ),
+    }
 }
 
 fn read_set(fields: &mut Fields<'_>, field: Field<'_>) -> Option<Step> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::plan::{Expires, FilesPlan, LastResort, Listing, Place, Symlinks};
+use crate::plan::{Expires, FilesPlan, LastResort, Listing, Place, Symlinks, Template, TryPiece};
 
 fn site(path: &str, settings: &str) -> String {
     format!("{LISTENER}[[route]]\n{path}\n[route.files]\n{settings}\n")
@@ -100,11 +100,11 @@ fn an_alias_is_what_the_route_matches() {
 fn try_and_expires() {
     let tries = "root = \"/\"\ntry = [\"$uri\", \"/p${uri}.html\", \"$uri/\", \"/i.html\"]";
     let plan = files("", tries).tries.expect("a plan");
-    let piece = |text: &str| Some(text.to_owned());
-    assert_eq!(plan.paths[1].pieces, [piece("/p"), None, piece(".html")]);
+    let piece = |text: &str| TryPiece::Text(text.to_owned());
+    assert_eq!(plan.paths[1].pieces, [piece("/p"), TryPiece::Uri, piece(".html")]);
     let directories: Vec<bool> = plan.paths.iter().map(|path| path.directory).collect();
     assert_eq!(directories, [false, false, true]);
-    assert_eq!(plan.last, LastResort::Path("/i.html".into()));
+    assert_eq!(plan.last, LastResort::Path(Template::plain("/i.html")));
     let status = files("", "root = \"/\"\ntry = [\"$uri\", \"=404\"]").tries.expect("a plan");
     assert_eq!(status.last, LastResort::Status(404));
     let expires = |written| files("", &format!("root = \"/\"\nexpires = {written}")).expires;
@@ -170,7 +170,7 @@ fn mistakes_are_named() {
         ("root = \"/\"\ntry = [\"$uri\"]", "`try` needs a path and what answers if it is not"),
         ("root = \"/\"\ntry = [\"=404\", \"/a\"]", "\"=404\" is not a path; only the last of"),
         ("root = \"/\"\ntry = [\"a\", \"/a\"]", "\"a\" does not begin with `/` or `$uri`; did you"),
-        ("root = \"/\"\ntry = [\"$url\", \"/a\"]", "\"$url\" holds an unknown variable; the one"),
+        ("root = \"/\"\ntry = [\"$url\", \"/a\"]", "there is no variable `$url`; did you mean"),
         ("root = \"/\"\ntry = [\"$uri\", \"=200\"]", "\"=200\" is no status of an error; write"),
         ("root = \"/\"\ntry = [\"$uri\", \"a\"]", "\"a\" cannot be the last of `try`; end with a"),
         (

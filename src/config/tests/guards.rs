@@ -145,7 +145,7 @@ fn wrong_rates() {
                 "8:12: `requests` is 1000001; write a number from 1 to 1000000",
                 "9:7: `key` is \"field:\", without a valid name; write \"field:NAME\"",
                 "10:1: unknown key `rate` in [[rate]]; the keys here are `name`, `requests`, \
-                 `per`, `burst`, `key`, `keys`",
+                 `per`, `burst`, `key`, `keys`, `status`",
             ],
         ),
         (

@@ -23,7 +23,7 @@ fn fields_for_clients_are_taken_all_or_none() {
            location /own { add_header X-B b; add_header X-B c; } }",
     );
     assert_has(&text, "[route.response_fields.add]\nX-A = \"a\"");
-    assert_has(&text, "[route.response_fields.add]\nX-B = [\"b\", \"c\"]");
+    assert_has(&text, "[route.response_fields.add_ok]\nX-B = [\"b\", \"c\"]");
     assert_eq!(text.matches("X-A").count(), 2, "/all and what is left of the server:\n{text}");
 }
 
@@ -75,11 +75,12 @@ fn limits_and_logs_of_outer_blocks() {
         "limit_req_zone $binary_remote_addr zone=one:10m rate=30r/m;
          access_log /var/log/a.log;
          server { listen 80; limit_req zone=one burst=5 nodelay;
-           location /quiet { return 204; access_log off; }
-           location /more { return 204; limit_req zone=one burst=9 nodelay; limit_req_status 429; }
+           location /quiet { root /r; access_log off; }
+           location /more { root /r; limit_req zone=one burst=9 nodelay; limit_req_status 429; }
          }",
     );
     assert_has(&text, "name = \"one\"\nrequests = 30\nper = \"1m\"\nburst = 6\nkey = \"ip\"");
+    assert_has(&text, "keys = 163840\nstatus = 503");
     assert_has(&text, "to = \"/var/log/a.log\"\nformat = \"combined\"");
     assert!(part(&text, "/quiet").contains("access_log = false"), "{text}");
     assert!(part(&text, "/quiet").contains("rate = \"one\""), "{text}");

@@ -59,8 +59,8 @@ fn complaints_have_a_place_and_a_remedy() {
         (
             "location / { proxy_pass http://$host; }",
             "25: `http://$host`: the server is only known \
-            when a request comes; name an upstream; for several, write a location or a server for \
-            each",
+            when a request comes; name an upstream; where there are several, choose by a `map` \
+            or by `set` in the server",
         ),
         (
             "location ~ x { proxy_pass http://a/b; }",
@@ -120,10 +120,14 @@ fn complaints_have_a_place_and_a_remedy() {
             as `if ($request_method = POST) { … }`",
         ),
         (
-            "location / { if ($http_x) { proxy_pass http://a; } }",
-            "29: `proxy_pass http://a` is not \
-            honoured: an `if` may only set, rewrite, return and break; use `map`, or a location of \
-            its own that `rewrite` leads to",
+            "location / { if ($http_x) { proxy_pass http://a/b; } }",
+            "29: `proxy_pass http://a/b` is not honoured: an `if` has no path that its URI could \
+             replace; leave out what follows the server's name",
+        ),
+        (
+            "location / { set $a b; if ($http_x) { set $a c; } proxy_pass http://$a; }",
+            "51: `proxy_pass http://$a` is not honoured: its variable gets one of several values \
+             in the same location; set it in the server, or by a `map`",
         ),
         (
             "rewrite ^/a /b sometimes;",
@@ -147,18 +151,17 @@ fn complaints_have_a_place_and_a_remedy() {
             }`",
         ),
         (
-            "root /r; error_page 404 /404.html;",
-            "10: `error_page 404 /404.html` is not honoured: what becomes of a file that is not \
-             there has a built-in page; write it into the locations that ask servers",
+            "root /r; try_files $uri index.html =404;",
+            "25: `index.html` in `try_files` would be glued to the root's name; did you mean \
+             `/index.html`?",
         ),
         (
-            "root /r; try_files $uri $host =404;",
-            "25: `$host` in `try_files` is not honoured; only `$uri` may vary",
+            "root /r; try_files $uri @a;",
+            "25: the server has no location `@a`; add `location @a { … }`",
         ),
         (
-            "root /r; try_files $uri @a; location @a { return 204; }",
-            "25: `@a` in `try_files` is not honoured yet; give the files a location of their own, \
-             such as `/assets/`",
+            "if (-f $request_filename) { return 403; }",
+            "8: `$request_filename` is not honoured here; say `root` in this block or around it",
         ),
         (
             "proxy_cache zone;",

@@ -61,15 +61,16 @@ fn proxy_headers_are_believed_where_they_are_expected() {
 fn connections_are_counted_for_all_servers_or_not_at_all() {
     let zone = "limit_conn_zone $binary_remote_addr zone=c:1m;";
     let limit = "limit_conn c 20;";
+    let server = |line| format!("server {{ {line} location / {{ proxy_pass http://a; }} }}");
     for http in [
-        format!("{zone} {limit} server {{ return 204; }} server {{ return 204; }}"),
-        format!("{zone} server {{ {limit} return 204; }} server {{ {limit} return 204; }}"),
+        format!("{zone} {limit} {} {}", server(""), server("server_name b;")),
+        format!("{zone} {} {}", server(limit), server(limit)),
     ] {
         assert_has(&accept(&http), "connections_per_client = 20");
     }
     for http in [
-        format!("{zone} server {{ location /d/ {{ {limit} return 204; }} }}"),
-        format!("{zone} server {{ {limit} return 204; }} server {{ return 204; }}"),
+        format!("{zone} {}", server("location /d/ { limit_conn c 20; proxy_pass http://a; }")),
+        format!("{zone} {} {}", server(limit), server("")),
     ] {
         assert_told(&refuse(&http), "`limit_conn c 20` is not honoured: connections are counted");
     }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use super::FileFault;
 use super::store::{self, Node, OpenFile};
 use crate::http1::{Accepted, Coding};
-use crate::plan::{FileCachePlan, FilesPlan, LastResort, Listing, Place, TryPath};
+use crate::plan::{
+    FileCachePlan, FilesPlan, LastResort, Listing, Place, Template, TryPath, TryPiece,
+};
 use crate::proxy::Context;
 use crate::route::{PathFault, decode_file_path, is_hidden};
 
@@ -16,10 +18,14 @@ pub enum Found {
     File(Hit),
     /// A directory whose content may be shown: its path below the route's directory.
     Listing(Vec<u8>),
-    /// A directory, asked for without the slash at its end.
-    Directory,
+    /// The file that stands for a directory, and its own path.
+    Index(Hit, Vec<u8>),
+    /// A directory, asked for by this path, without a slash at its end or its beginning.
+    Directory(Vec<u8>),
     /// Nothing is there, and this path is to be asked for instead.
-    Elsewhere(String),
+    Elsewhere(Vec<u8>),
+    /// Nothing is there, and the route with this number is to answer.
+    Route(usize),
 }
 
 /// A file that answers.
@@ -37,6 +43,8 @@ pub struct Search<'a> {
     pub cache: &'a FileCachePlan,
     pub files: &'a FilesPlan,
     pub accepted: Accepted,
+    /// Fills in a text about the request.
+    pub fill: &'a dyn Fn(&Template) -> Vec<u8>,
 }
 
 impl Search<'_> {
@@ -59,7 +67,8 @@ impl Search<'_> {
                 }
                 match &tries.last {
                     LastResort::Status(status) => Err(FileFault::Said(*status)),
-                    LastResort::Path(path) => Ok(Found::Elsewhere(path.clone())),
+                    LastResort::Path(path) => Ok(Found::Elsewhere((self.fill)(path))),
+                    LastResort::Route(route) => Ok(Found::Route(*route)),
                 }
             }
         }
@@ -70,12 +79,20 @@ impl Search<'_> {
         let mut candidate = Vec::with_capacity(path.len() + 16);
         for piece in &wanted.pieces {
             match piece {
-                Some(text) => candidate.extend_from_slice(text.as_bytes()),
-                None => {
+                TryPiece::Text(text) => candidate.extend_from_slice(text.as_bytes()),
+                TryPiece::Uri => {
                     candidate.push(b'/');
                     candidate.extend_from_slice(path);
                 }
+                TryPiece::Value(value) => candidate.extend((self.fill)(value)),
             }
+        }
+        // It says that a directory is meant, and is no part of its name.
+        if wanted.directory {
+            candidate.pop();
+        }
+        if wanted.varies() && leads_astray(&candidate) {
+            return Ok(None);
         }
         let start = candidate.iter().take_while(|byte| **byte == b'/').count();
         let candidate = &candidate[start..];
@@ -94,23 +111,27 @@ impl Search<'_> {
         let below = self.below(path).ok_or(FileFault::NotFound)?;
         let is_directory = below.is_empty() || below.ends_with(b"/");
         if is_directory && !matches!(self.files.place, Place::File { .. }) {
-            return self.directory(below.into_owned()).await;
+            return self.directory(path, below.into_owned()).await;
         }
         match self.look(&below).await? {
             Node::File(file) => Ok(Found::File(self.coded(file, below.into_owned()).await?)),
-            Node::Folder => Ok(Found::Directory),
+            Node::Folder => Ok(Found::Directory(path.to_vec())),
             Node::Missing => Err(FileFault::NotFound),
             Node::Refused => Err(FileFault::Forbidden),
         }
     }
 
-    /// A directory's index, or its listing.
-    async fn directory(&self, path: Vec<u8>) -> Result<Found, FileFault> {
+    /// A directory's index, or its listing. `asked`: its path before it was led elsewhere.
+    async fn directory(&self, asked: &[u8], path: Vec<u8>) -> Result<Found, FileFault> {
         let mut refused = false;
         for index in &self.files.index {
             let candidate = [&path, index.as_bytes()].concat();
             match self.look(&candidate).await? {
-                Node::File(file) => return Ok(Found::File(self.coded(file, candidate).await?)),
+                Node::File(file) => {
+                    let hit = self.coded(file, candidate).await?;
+                    let name = [b"/", asked, index.as_bytes()].concat();
+                    return Ok(Found::Index(hit, name));
+                }
                 Node::Refused => refused = true,
                 Node::Folder | Node::Missing => {}
             }
@@ -172,4 +193,9 @@ impl Search<'_> {
         }
         Ok(Hit { file, path, coding: None })
     }
+}
+
+/// Whether what a request says would lead out of the directory, or holds what no name may.
+fn leads_astray(path: &[u8]) -> bool {
+    path.contains(&0) || path.split(|byte| *byte == b'/').any(|name| matches!(name, b"." | b".."))
 }

@@ -18,6 +18,7 @@ use crate::plan::{FileCachePlan, FilesPlan, Listing, RoutePlan, Symlinks};
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
 use crate::proxy::reply::{self, Manner, Reply};
+use crate::proxy::scope::Sent;
 use crate::proxy::trail::Trail;
 use crate::ring::mailbox;
 use crate::route::{decode_file_path, encode_file_path};
@@ -60,7 +61,8 @@ pub async fn answer(
         Listing::Json => &[],
         _ => &[("Vary", "Accept")],
     };
-    let edits = asked.edits(client, &trail.service.plan, route, 200);
+    let sent = Sent::Own { content_type, modified: None };
+    let edits = asked.edits(client, &trail.service.plan, route, (200, sent));
     let reply = Reply::new(200, &edits, manner);
     let response = Reply { content_type, body: body.as_bytes(), fields, ..reply }.to_response();
     Ok(reply::send(client, trail, response, manner.keep_alive).await)

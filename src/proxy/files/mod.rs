@@ -10,25 +10,24 @@ use std::borrow::Cow;
 
 use super::client::Client;
 use super::connection::Next;
-use super::content::{self, Stop};
+use super::content;
+use super::freshness;
 use super::kept::Kept;
 use super::passage::Passage;
 use super::reply::{self, Failure, Manner, Reply};
 use super::response::Failed;
-use super::scope::Asked;
+use super::routing::Onward;
+use super::scope::{Asked, Sent};
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
-use crate::plan::{Action, FileCachePlan, FilesPlan, LastResort, Plan, RoutePlan};
-use crate::route::{decode_file_path, encode_file_path, normalise, put_escaped, put_target};
+use crate::plan::{Action, FileCachePlan, FilesPlan, Plan, RoutePlan, Template};
+use crate::route::{encode_file_path, normalise, put_escaped, put_target};
 
 use find::{Found, Search};
 pub use store::FileStore;
 
 /// What may be asked of files.
 pub const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, OPTIONS");
-
-/// How often `try` may lead on.
-const DETOURS_MAX: usize = 10;
 
 /// Why a request for a file is not answered with one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +48,6 @@ pub enum FileFault {
     Short,
     /// It cannot be read.
     Broken,
-    /// `try` leads to a route without files, or in a circle.
-    Astray,
     /// `try` says this status.
     Said(u16),
 }
@@ -66,7 +63,7 @@ impl FileFault {
             FileFault::Precondition => 412,
             FileFault::Range(_) => 416,
             FileFault::Short => 503,
-            FileFault::Broken | FileFault::Astray => 500,
+            FileFault::Broken => 500,
             FileFault::Said(status) => status,
         }
     }
@@ -82,7 +79,6 @@ impl FileFault {
             FileFault::Range(_) => "The file has no such part.",
             FileFault::Short => "The proxy is short of descriptors, ports or memory.",
             FileFault::Broken => "The file cannot be read.",
-            FileFault::Astray => "`try` of this route leads to no file.",
             FileFault::Said(_) => "Nothing of what `try` of this route lists is there.",
         }
     }
@@ -91,36 +87,45 @@ impl FileFault {
 /// A request for a file: what its answer depends on.
 pub struct FileRequest {
     /// Index into the plan's routes.
-    route: usize,
+    pub route: usize,
     /// Normalised.
     path: String,
     query: Option<String>,
-    /// For `try`, which may lead to another route.
+    /// For index files, which may be another route's.
     host: Option<String>,
+    method: Asking,
     accepted: Accepted,
     conditions: Option<Box<Conditions>>,
     /// The status of the answer, if it is the page of an error.
     status: Option<u16>,
     /// Listings as JSON rather than as pages.
     wants_json: bool,
-    /// The head, if fields of the response are made of it.
-    kept: Option<Kept>,
+    /// The head, if fields of the response are made of it, or the request may go another way.
+    pub kept: Option<Kept>,
+}
+
+/// By which method a file is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// One that files answer.
+    Reads,
+    Posts,
+    Otherwise,
 }
 
 impl FileRequest {
     /// By a request with this head, of this route, to which it came by this passage.
-    ///
-    /// # Errors
-    /// [`FileFault::Method`].
     pub fn new(
         head: &RequestHead<'_, '_>,
         route: usize,
         passage: Option<&Passage>,
-    ) -> Result<Box<FileRequest>, FileFault> {
-        let to_get = passage.is_some_and(|passage| passage.to_get);
-        if !to_get && !matches!(head.method, "GET" | "HEAD") {
-            return Err(FileFault::Method);
-        }
+    ) -> Box<FileRequest> {
+        let method = match head.method {
+            _ if passage.is_some_and(|passage| passage.to_get) => Asking::Reads,
+            "GET" | "HEAD" => Asking::Reads,
+            "POST" => Asking::Posts,
+            _ => Asking::Otherwise,
+        };
         let status = passage.and_then(|passage| passage.status);
         let path = match passage.and_then(|passage| passage.uri.as_deref()) {
             Some(uri) => {
@@ -134,32 +139,53 @@ impl FileRequest {
         let mut query = Vec::new();
         put_target(Passage::args(passage, head), &mut query);
         let query = String::from_utf8_lossy(&query).into_owned();
-        Ok(Box::new(FileRequest {
+        Box::new(FileRequest {
             route,
             path,
             query: (!query.is_empty()).then_some(query),
             host: head.host.map(str::to_owned),
+            method,
             accepted: head.accepted_codings(),
             // The page of an error is whole, whatever the client has of it.
             conditions: Conditions::of(head).filter(|_| status.is_none()),
             status,
             wants_json: head.field("accept").is_some_and(prefers_json),
             kept: None,
-        }))
+        })
     }
 
-    /// Keeps the head if fields of the response may be made of it.
+    /// Keeps the head if anything may be asked about the request later.
     pub fn keep(&mut self, plan: &Plan, head: &[u8], passage: Option<&Passage>) {
         let Some(route) = plan.routes.get(self.route) else { return };
         let leads_on = match &route.action {
             Action::Files(files) => {
-                files.tries.as_ref().is_some_and(|tries| matches!(tries.last, LastResort::Path(_)))
+                files.leads_on() || files.index_leads_on && self.path.ends_with('/')
             }
             _ => false,
         };
-        if leads_on || route.response_fields.fixed().is_none() {
+        let owes = passage.is_some_and(|passage| passage.challenge.is_some());
+        if leads_on || owes || route.asks_later() {
             self.kept = Some(Kept::new(head, passage.cloned().map(Box::new)));
         }
+    }
+
+    /// Whether something else than a file may answer it.
+    pub fn may_stray(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// A text about the request, filled in.
+    fn fill(&self, client: &Client, plan: &Plan, route: &RoutePlan, text: &Template) -> Vec<u8> {
+        if let Some(text) = text.fixed() {
+            return text.as_bytes().to_vec();
+        }
+        let fill = |head: &RequestHead<'_, '_>| {
+            let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
+            let asked =
+                Asked { client, plan, head, route: Some(route), passage, status: None, sent: None };
+            text.fill(&asked).into_owned()
+        };
+        self.kept.as_ref().and_then(|kept| kept.look(fill)).unwrap_or_default()
     }
 
     /// The route's changes to a response with this status.
@@ -168,18 +194,25 @@ impl FileRequest {
         client: &Client,
         plan: &Plan,
         route: &'p RoutePlan,
-        status: u16,
+        (status, sent): (u16, Sent<'_>),
     ) -> Cow<'p, FieldEdits> {
-        if let Some(edits) = route.response_fields.fixed() {
-            return Cow::Borrowed(edits);
+        let fixed = route.response_fields.fixed(Some(status)).map(Cow::Borrowed);
+        let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
+        let challenged = passage.is_some_and(|passage| passage.challenge.is_some());
+        if fixed.is_some() && route.expires.is_none() && !challenged {
+            return fixed.unwrap_or_default();
         }
         let make = |head: &RequestHead<'_, '_>| {
             let (at, status) = (Some(route), Some(status));
-            let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
-            let asked = Asked { client, plan, head, route: at, passage, status };
-            route.response_fields.make(&asked)
+            let sent = Some(sent);
+            let asked = Asked { client, plan, head, route: at, passage, status, sent };
+            let made = || Cow::Owned(route.response_fields.make(&asked, asked.status));
+            let mut edits = fixed.unwrap_or_else(made);
+            freshness::add_to(&mut edits, &asked);
+            Passage::add_to(passage, &mut edits);
+            edits
         };
-        Cow::Owned(self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default())
+        self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
     }
 }
 
@@ -189,92 +222,123 @@ fn prefers_json(accept: &[u8]) -> bool {
     named(b"application/json") && !named(b"text/html")
 }
 
+/// A request that goes another way than to a file of its route; nothing went to the client.
+pub struct Strayed {
+    pub request: Box<FileRequest>,
+    pub manner: Manner,
+    pub onward: Onward,
+}
+
 /// Answers a request for a file.
-pub async fn serve(client: &Client, trail: &Trail, asked: FileRequest, manner: Manner) -> Next {
-    match answer(client, trail, asked, manner).await {
-        Ok(next) => next,
-        Err(Failed::Answer(failure)) => reply::fail(client, trail, &failure, manner).await,
-        Err(_) => {
+///
+/// # Errors
+/// [`Strayed`]: something else answers it.
+pub async fn serve(
+    client: &Client,
+    trail: &Trail,
+    request: Box<FileRequest>,
+    manner: Manner,
+) -> Result<Next, Box<Strayed>> {
+    let ended = match content::settle(client, trail).await {
+        Ok(()) => answer(client, trail, &request, manner).await,
+        Err(failed) => Err(failed.into()),
+    };
+    match ended {
+        Ok(next) => Ok(next),
+        Err(Ended::Onward(onward)) => Err(Box::new(Strayed { request, manner, onward })),
+        Err(Ended::ClientGone) => {
             trail.client_left();
-            Next::Close
+            Ok(Next::Close)
         }
     }
 }
 
-impl From<FileFault> for Failed {
-    fn from(fault: FileFault) -> Failed {
-        Failed::Answer(Failure::File(fault))
+/// Why no file answers.
+enum Ended {
+    Onward(Onward),
+    ClientGone,
+}
+
+impl From<FileFault> for Ended {
+    fn from(fault: FileFault) -> Ended {
+        Ended::Onward(Onward::Failure(Failure::File(fault)))
+    }
+}
+
+impl From<Failed> for Ended {
+    fn from(failed: Failed) -> Ended {
+        match failed {
+            Failed::Answer(failure) => Ended::Onward(Onward::Failure(failure)),
+            _ => Ended::ClientGone,
+        }
     }
 }
 
 async fn answer(
     client: &Client,
     trail: &Trail,
-    mut asked: FileRequest,
+    asked: &FileRequest,
     manner: Manner,
-) -> Result<Next, Failed> {
+) -> Result<Next, Ended> {
     let (plan, context) = (&trail.service.plan, &client.context);
     let default = FileCachePlan::default();
     let cache = plan.file_cache.as_ref().unwrap_or(&default);
-    for _ in 0..=DETOURS_MAX {
-        let (route, files) = place(&plan.routes, asked.route)?;
-        let search = Search { context, cache, files, accepted: asked.accepted };
-        let limit = route.timeouts.body_idle;
-        match search.run(&asked.path).await? {
-            Found::File(hit) => {
-                let response =
-                    response::Response { client, plan, route, files, asked: &asked, manner };
-                return Ok(send::run(client, trail, response.of_file(&hit)?, limit).await?);
-            }
-            Found::Listing(path) => {
-                let listed = (route, files);
-                return Ok(listing::answer(client, trail, &asked, manner, listed, path).await?);
-            }
-            Found::Directory => return Ok(to_directory(client, trail, route, &asked, manner).await),
-            Found::Elsewhere(path) => follow(client, trail, &mut asked, &path).await?,
+    let (route, files) = place(&plan.routes, asked.route)?;
+    let fill = |text: &Template| asked.fill(client, plan, route, text);
+    let search = Search { context, cache, files, accepted: asked.accepted, fill: &fill };
+    let found = match search.run(&asked.path).await {
+        // As in nginx, only a POST learns that there is nothing.
+        Err(FileFault::NotFound) if asked.method == Asking::Otherwise => {
+            return Err(FileFault::Method.into());
         }
+        found => found?,
+    };
+    if let Found::Index(_, path) = &found
+        && files.index_leads_on
+        && leads_elsewhere(client, trail, asked, path)
+    {
+        return Err(Ended::Onward(Onward::Path { uri: path.clone(), args: None }));
     }
-    Err(FileFault::Astray.into())
+    let is_here = matches!(
+        &found,
+        Found::File(_) | Found::Index(..) | Found::Listing(_) | Found::Directory(_)
+    );
+    if is_here && asked.method != Asking::Reads {
+        return Err(FileFault::Method.into());
+    }
+    match found {
+        Found::File(hit) | Found::Index(hit, _) => {
+            let response = response::Response { client, plan, route, files, asked, manner };
+            let limit = route.timeouts.body_idle;
+            Ok(send::run(client, trail, response.of_file(&hit)?, limit).await?)
+        }
+        Found::Listing(path) => {
+            Ok(listing::answer(client, trail, asked, manner, (route, files), path).await?)
+        }
+        Found::Directory(path) => {
+            Ok(to_directory(client, trail, route, (asked, &path), manner).await)
+        }
+        Found::Elsewhere(path) => Err(Ended::Onward(Onward::path(&path))),
+        Found::Route(route) => Err(Ended::Onward(Onward::Route(route))),
+    }
 }
 
 fn place(routes: &[RoutePlan], route: usize) -> Result<(&RoutePlan, &FilesPlan), FileFault> {
     match routes.get(route).map(|route| (route, &route.action)) {
         Some((route, Action::Files(files))) => Ok((route, files)),
-        _ => Err(FileFault::Astray),
+        _ => Err(FileFault::NotFound),
     }
 }
 
-/// Goes on with another path, and the route for it, which may want a password of its own.
-async fn follow(
-    client: &Client,
-    trail: &Trail,
-    asked: &mut FileRequest,
-    path: &str,
-) -> Result<(), Failed> {
-    let service = &trail.service;
-    let table = service.table(&client.listener);
-    let index = table.find(asked.host.as_deref(), path).ok_or(FileFault::NotFound)?.route;
-    let route = service.plan.routes.get(index).ok_or(FileFault::NotFound)?;
-    if route.access.as_ref().is_some_and(|access| !access.allows(client.ip())) {
-        return Err(FileFault::Forbidden.into());
-    }
-    if let (Some(content), true) = (&route.content, index != asked.route) {
-        let enter = |head: &RequestHead<'_, '_>| content::enter(client, trail, content, head);
-        let kept = asked.kept.as_ref().ok_or(FileFault::Astray)?;
-        kept.look(|head| enter(head).map_err(stopped)).ok_or(FileFault::Astray)??;
-        content::settle(client, trail).await?;
-    }
-    trail.note(|record| record.route = Some(index as u32));
-    (asked.route, asked.path) = (index, normalise(path).into_owned());
-    Ok(())
-}
-
-/// What a route that `try` leads to has against the request. It has no page of its own for it.
-fn stopped(stop: Stop<'_>) -> Failed {
-    match stop {
-        Stop::Failure(failure) => Failed::Answer(failure),
-        Stop::Page { status, .. } => FileFault::Said(status).into(),
-    }
+/// Whether another route than the request's is for this path.
+fn leads_elsewhere(client: &Client, trail: &Trail, asked: &FileRequest, path: &[u8]) -> bool {
+    let mut escaped = Vec::new();
+    put_escaped(path, &mut escaped);
+    // It is ASCII.
+    let path = String::from_utf8_lossy(&escaped);
+    let table = trail.service.table(&client.listener);
+    let found = table.find(asked.host.as_deref(), &path);
+    found.is_some_and(|found| found.route != asked.route)
 }
 
 /// A directory was asked for without its slash: relative links in its page would lead astray.
@@ -282,18 +346,18 @@ async fn to_directory(
     client: &Client,
     trail: &Trail,
     route: &RoutePlan,
-    asked: &FileRequest,
+    (asked, path): (&FileRequest, &[u8]),
     manner: Manner,
 ) -> Next {
-    // Decoded and encoded, so that nothing in it means anything in a field or to a browser. The
-    // path is normalised: it does not begin with two slashes, which would name a host.
-    let path = decode_file_path(&asked.path).unwrap_or_default();
-    let mut location = format!("/{}/", encode_file_path(&path));
+    // Encoded, so that nothing in it means anything in a field or to a browser. The path does not
+    // begin with two slashes, which would name a host.
+    let mut location = format!("/{}/", encode_file_path(path));
     if let Some(query) = &asked.query {
         location.push('?');
         location.push_str(query);
     }
-    let edits = asked.edits(client, &trail.service.plan, route, 301);
+    let sent = Sent::Own { content_type: "", modified: None };
+    let edits = asked.edits(client, &trail.service.plan, route, (301, sent));
     let reply = Reply::new(301, &edits, manner);
     let response = Reply { fields: &[("Location", &location)], ..reply }.to_response();
     reply::send(client, trail, response, manner.keep_alive).await

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use super::find::Hit;
 use super::store::OpenFile;
 use super::{FileFault, FileRequest};
-use crate::http1::{ByteRange, Multipart, Ranges, Validators, Verdict, http_date};
-use crate::plan::{Expires, FilesPlan, Plan, RoutePlan};
+use crate::http1::{ByteRange, Multipart, Ranges, Validators, Verdict};
+use crate::plan::{FilesPlan, Plan, RoutePlan};
 use crate::proxy::client::Client;
+use crate::proxy::freshness::moment;
 use crate::proxy::reply::{Manner, Reply};
+use crate::proxy::scope::Sent;
 
 /// A response, ready to be sent.
 pub struct Ready {
@@ -83,8 +85,8 @@ impl Response<'_> {
         if let (Some(instead), 200) = (self.asked.status, status) {
             status = instead;
         }
-        let (now, date) = self.client.context.files.date(self.client.context.ring.now());
-        let expires = self.expires(now, file.validators.modified);
+        let (_, date) = self.client.context.files.date(self.client.context.ring.now());
+        let expires = self.expires(file.validators.modified);
         let mut fields: Vec<(&str, &str)> = Vec::with_capacity(10);
         fields.push(("Date", &date));
         fields.push(("Last-Modified", &file.last_modified));
@@ -102,7 +104,9 @@ impl Response<'_> {
         }
         fields.extend(content_range.as_deref().map(|range| ("Content-Range", range)));
         fields.extend(expires.iter().map(|(name, value)| (*name, value.as_str())));
-        let edits = self.asked.edits(self.client, self.plan, self.route, status);
+        let modified = Some(file.validators.modified);
+        let sent = Sent::Own { content_type: &content_type, modified };
+        let edits = self.asked.edits(self.client, self.plan, self.route, (status, sent));
         let reply = Reply {
             content_type: &content_type,
             fields: &fields,
@@ -132,31 +136,13 @@ impl Response<'_> {
     }
 
     /// Cache-Control and Expires.
-    fn expires(&self, now: i64, modified: i64) -> Vec<(&'static str, String)> {
-        const CACHE_CONTROL: &str = "Cache-Control";
-        const EXPIRES: &str = "Expires";
-        /// Thu, 31 Dec 2037 23:55:55 GMT, for nginx's `expires max`, and ten years.
-        const MAX: (i64, &str) = (2_145_916_555, "max-age=315360000");
-        let until = |moment: i64| {
-            let control = match moment - now {
-                seconds @ 0.. => format!("max-age={seconds}"),
-                _ => "no-cache".to_owned(),
-            };
-            (moment, control)
-        };
-        let seconds = |time: std::time::Duration| time.as_secs() as i64;
-        let fresh = match self.files.expires {
-            None => None,
-            Some(Expires::After(time)) => Some(until(now + seconds(time))),
-            Some(Expires::AfterChange(time)) => Some(until(modified + seconds(time))),
-            Some(Expires::Epoch) => Some((1, "no-cache".to_owned())),
-            Some(Expires::Max) => Some((MAX.0, MAX.1.to_owned())),
-        };
-        let (moment, control) = fresh.map_or((None, None), |(moment, control)| {
-            (Some((EXPIRES, http_date(moment))), Some(control))
-        });
+    fn expires(&self, modified: i64) -> Vec<(&'static str, String)> {
+        let fresh = self.files.expires;
+        let values = fresh.map(|expires| expires.values(moment(self.client, Some(modified))));
+        let (date, control) = values.unzip();
         let control = self.files.cache_control.clone().or(control);
-        moment.into_iter().chain(control.map(|control| (CACHE_CONTROL, control))).collect()
+        let date = date.map(|date| ("Expires", date));
+        date.into_iter().chain(control.map(|control| ("Cache-Control", control))).collect()
     }
 }
 
