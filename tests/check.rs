@@ -110,7 +110,7 @@ response = "60"
              IPv4, or \"[::]:8080\" for IPv6 and IPv4",
             "corelane.toml:6:11: unknown `balance` \"least_con\"; did you mean `least_conn`?",
             "corelane.toml:7:12: `10.0.0.1` has no port; did you mean \"10.0.0.1:80\"?",
-            "corelane.toml:8:1: the route says not what answers; add `upstream`, `respond`, \
+            "corelane.toml:8:1: the route does not say what answers; add `upstream`, `respond`, \
              `redirect` or `files`",
             "corelane.toml:9:8: `path` is \"api\": a path begins with `/`; did you mean \"/api\"?",
             "corelane.toml:10:1: unknown key `upstrem` in [[route]]; did you mean `upstream`?",

@@ -407,13 +407,15 @@ fn an_alias_stands_for_what_the_route_matches(tier: Tier) {
         ("/pictures/../favicon.ico", 200, Some("icon")),
         ("/pictures/%2e%2e%2ffavicon.ico", 404, None),
         ("/picturesa.txt", 404, None),
-        ("/pictures", 403, None),
+        ("/pictures", 301, None),
+        ("/pictures/", 403, None),
     ] {
         let response = proxy.get(path);
         assert_eq!(response.status, status, "{path}");
         assert!(body.is_none_or(|body| text(&response) == body), "{path}");
     }
     assert_eq!(proxy.get("/favicon.ico").field("content-type"), Some("image/x-icon"));
+    assert_eq!(proxy.get("/pictures").field("location"), Some("/pictures/"));
 }
 
 fn codings_that_lie_ready_are_sent(tier: Tier) {

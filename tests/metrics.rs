@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -155,7 +155,7 @@ impl Prometheus {
              static_configs: [{{ targets: [\"{target}\"] }}]\n"
         );
         std::fs::write(&file, config).expect("a file");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one");
+        let free = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let started = Command::new("prometheus")
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))

@@ -48,11 +48,6 @@ impl Program {
     }
 }
 
-/// A port that nobody has right now.
-fn free_port() -> u16 {
-    Origin::named("placeholder").gone().port()
-}
-
 const FILE_LENGTH: usize = 8 << 20;
 
 /// nginx with a file of the pattern of seed 9, and with SO_SNDBUF small enough to stall.

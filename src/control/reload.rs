@@ -238,7 +238,7 @@ impl Configuration {
         }
         let Adopting { since, reload, again, .. } = *adopting;
         self.adopting = None;
-        let milliseconds = now().duration_since(since).as_secs_f64() * 1e3;
+        let milliseconds = (now().duration_since(since).as_secs_f64() * 1e6).round() / 1e3;
         match reload {
             true => tracing::info!(milliseconds, "reloaded: all shards serve by it"),
             false => tracing::debug!(milliseconds, "all shards know of other servers"),

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{GlobError, MatchOptions, Pattern};
 
-/// As glob(3) without flags, but that names with a dot at their beginning are found too: the crate
-/// would find none of them, whatever the pattern begins with.
+/// The crate's own rule for names that begin with a dot hides them from patterns that do, too.
 const AS_GLOB_3: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -33,13 +32,20 @@ pub fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let path = Path::new(&folder).join(written);
     let found = glob::glob_with(&path.to_string_lossy(), AS_GLOB_3)
         .map_err(|error| format!("{}, at {}", error.msg, error.pos))?;
-    let mut found: Vec<PathBuf> = found.filter_map(Result::<_, GlobError>::ok).collect();
-    found.retain(|found| {
-        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-        found.iter().zip(path.iter()).all(|(name, written)| !hidden(name) || hidden(written))
-    });
+    let found = found.filter_map(Result::<_, GlobError>::ok);
+    let mut found: Vec<PathBuf> = found.filter(|found| shows(&path, found)).collect();
     found.sort();
     Ok(found)
+}
+
+/// As glob(3) without flags: names that begin with a dot are found by patterns that do.
+fn shows(pattern: &Path, found: &Path) -> bool {
+    let names = pattern.components().rev().zip(found.components().rev());
+    let mut names = names.map(|(pattern, name)| (pattern.as_os_str(), name.as_os_str()));
+    names.all(|(pattern, name)| {
+        let [pattern, name] = [pattern, name].map(|text| text.as_encoded_bytes().starts_with(b"."));
+        pattern || !name
+    })
 }
 
 #[cfg(test)]

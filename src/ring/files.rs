@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::ops::{Operation, Socket, to_result};
@@ -80,6 +80,27 @@ impl Ring {
     fn file(&self, fd: OwnedFd) -> File {
         File { ring: self.clone(), fd: Some(fd), in_memory: OnceCell::new() }
     }
+}
+
+/// As [`Ring::open`], without a ring: for threads that may wait.
+///
+/// # Errors
+/// Likewise.
+pub fn open_now(
+    directory: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    for _ in 0..RACES_MAX {
+        match openat2(directory, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // An old kernel, or a seccomp filter.
+            Err(Errno::NOSYS | Errno::PERM) => break,
+            opened => return opened,
+        }
+    }
+    walk::open(directory, path, flags, resolve)
 }
 
 impl File {

@@ -20,7 +20,7 @@ mod walk;
 
 pub use acceptor::Acceptor;
 pub use driver::Ring;
-pub use files::File;
+pub use files::{File, open_now};
 pub use mailbox::{Mailbox, Sender, mailbox};
 pub use ops::Socket;
 pub use receiver::{Receiver, Traffic};

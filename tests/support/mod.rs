@@ -45,7 +45,7 @@ pub use browser::{Browser, ENTER, ESCAPE, TAB};
 pub use client::Client;
 pub use confinement::Confinement;
 pub use dns::{Dns, DnsFault};
-pub use machine::{alone, may_open};
+pub use machine::{alone, free_port, may_open};
 pub use message::{Head, Request, Response, chunked, ok, post, response};
 pub use mortal::{Death, Mortal};
 pub use origin::{Conn, Gate, Heard, Origin, Script};

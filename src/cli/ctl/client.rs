@@ -90,7 +90,7 @@ impl Target {
         let plan = plan.ok_or_else(|| {
             format!(
                 "{file} has no admin address; add [admin] with address = \
-                 \"unix:/run/corelane/admin.sock\" and restart, or name another file with -c"
+                 \"unix:/run/corelane/admin.sock\" and send it SIGHUP, or name another file with -c"
             )
         })?;
         let address = reachable(plan.address).ok_or_else(|| {
@@ -141,7 +141,7 @@ fn not_connected(target: &Target, error: &io::Error) -> String {
     let address = &target.address;
     let remedy = match Errno::from_io_error(error) {
         Some(Errno::ACCESS | Errno::PERM) => "run this as a user whom `mode` of [admin] lets in",
-        _ => "is the proxy running, and was [admin] in its file when it started?",
+        _ => "is the proxy running, and has it read [admin] since that was written?",
     };
     format!("cannot connect to {address}: {error}; {remedy}")
 }

@@ -349,7 +349,7 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
         action = action.or(read);
     }
     if count == 0 {
-        let what = "the route says not what answers";
+        let what = "the route does not say what answers";
         fields.complain(what, "add `upstream`, `respond`, `redirect` or `files`");
     }
     action

@@ -464,8 +464,8 @@ fn actions() {
         ("upstream = \"apq\"", &["7:12: there is no upstream `apq`; did you mean `app`?"]),
         (
             "path = \"/\"",
-            &["6:1: the route says not what answers; add `upstream`, `respond`, `redirect` or \
-                 `files`"],
+            &["6:1: the route does not say what answers; add `upstream`, `respond`, `redirect` \
+                 or `files`"],
         ),
         (
             "upstream = \"app\"\nrespond = { status = 204, body = \"x\" }",

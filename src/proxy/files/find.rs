@@ -109,7 +109,9 @@ impl Search<'_> {
     /// What the file system has under a path.
     async fn content(&self, path: &[u8]) -> Result<Found, FileFault> {
         let below = self.below(path).ok_or(FileFault::NotFound)?;
-        let is_directory = below.is_empty() || below.ends_with(b"/");
+        // What an alias stands for may be asked for without a slash, like any other directory.
+        let is_top = below.is_empty() && (path.is_empty() || path.ends_with(b"/"));
+        let is_directory = is_top || below.ends_with(b"/");
         if is_directory && !matches!(self.files.place, Place::File { .. }) {
             return self.directory(path, below.into_owned()).await;
         }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags, Stat, statat};
 use serde_json::json;
 
 use super::store::{Place, fault};
@@ -20,7 +20,7 @@ use crate::proxy::connection::Next;
 use crate::proxy::reply::{self, Manner, Reply};
 use crate::proxy::scope::Sent;
 use crate::proxy::trail::Trail;
-use crate::ring::mailbox;
+use crate::ring::{mailbox, open_now};
 use crate::route::{decode_file_path, encode_file_path};
 
 /// Threads that read directories for one shard at a time.
@@ -48,15 +48,13 @@ pub async fn answer(
     (route, files): (&RoutePlan, &FilesPlan),
     path: Vec<u8>,
 ) -> Result<Next, FileFault> {
-    let entries = read_apart(client, trail, (route, files), path).await?;
     let as_json = files.listing == Listing::Json || asked.wants_json;
-    let (content_type, body) = match as_json {
-        true => ("application/json", to_json(&entries)),
-        false => {
-            let shown = decode_file_path(&asked.path).unwrap_or_default();
-            ("text/html; charset=utf-8", to_page(&shown, &entries))
-        }
+    let form = match as_json {
+        true => Form::Json,
+        false => Form::Page { of: decode_file_path(&asked.path).unwrap_or_default() },
     };
+    let body = read_apart(client, trail, (route, files), path, form).await?;
+    let content_type = if as_json { "application/json" } else { "text/html; charset=utf-8" };
     let fields: &[_] = match files.listing {
         Listing::Json => &[],
         _ => &[("Vary", "Accept")],
@@ -68,13 +66,24 @@ pub async fn answer(
     Ok(reply::send(client, trail, response, manner.keep_alive).await)
 }
 
-/// Has a thread read the directory.
+/// What is made of a directory's entries.
+enum Form {
+    Json,
+    /// Under the name that was asked for.
+    Page {
+        of: Vec<u8>,
+    },
+}
+
+/// Has a thread read the directory and write down what is there: for 20,000 entries that takes
+/// milliseconds.
 async fn read_apart(
     client: &Client,
     trail: &Trail,
     (route, files): (&RoutePlan, &FilesPlan),
     path: Vec<u8>,
-) -> Result<Vec<Entry>, FileFault> {
+    form: Form,
+) -> Result<String, FileFault> {
     let context = &client.context;
     let running = context.files.listings().clone();
     if std::sync::Arc::strong_count(&running) > AT_ONCE + 1 {
@@ -87,9 +96,12 @@ async fn read_apart(
     let root = place.root().await?;
     let (sender, mut results) = mailbox().map_err(fault)?;
     let read = move || {
-        let entries = read(root.as_fd(), &path, symlinks);
+        let body = read(root.as_fd(), &path, symlinks).map(|entries| match &form {
+            Form::Json => to_json(&entries),
+            Form::Page { of } => to_page(of, &entries),
+        });
         // Without a receiver the client has left.
-        sender.send(entries);
+        sender.send(body);
         drop(running);
     };
     let thread = std::thread::Builder::new().name("listing".into());
@@ -166,7 +178,7 @@ fn open(
         Symlinks::Anywhere => ResolveFlags::empty(),
     };
     let path: &[u8] = if path.is_empty() { b"." } else { path };
-    openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+    open_now(root, path, flags | OFlags::CLOEXEC, resolve)
 }
 
 fn to_json(entries: &[Entry]) -> String {

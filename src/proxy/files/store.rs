@@ -27,6 +27,8 @@ use crate::proxy::Context;
 use crate::ring::{File, Tick};
 
 const SECOND: Tick = 1_000_000_000;
+/// Bytes of a path (`PATH_MAX` without its NUL; pathconf(3)): longer ones would only fill what is kept.
+const PATH_MAX: usize = 4095;
 
 /// What there is of files in a shard.
 pub struct FileStore {
@@ -168,6 +170,9 @@ impl Place<'_> {
     /// # Errors
     /// [`FileFault::Short`], [`FileFault::Broken`].
     pub async fn find(&self, path: &[u8]) -> Result<Node, FileFault> {
+        if path.len() > PATH_MAX {
+            return Ok(Node::Missing);
+        }
         let folder = self.folder.as_os_str().as_bytes();
         let key = [&[self.symlinks as u8], folder, &[0], path].concat();
         if let Some(node) = self.known(&key) {
