@@ -105,10 +105,17 @@ fn timeouts(main: &[Directive], servers: &[Scope<'_>], work: &Work<'_>) -> Table
         table.text("drain", &time_text(time));
     }
     for name in ["client_body_timeout", "send_timeout"] {
-        if let Some(directive) = work.http.one(name) {
+        for directive in all_named(name, work.http.block()) {
             let what = format!("`{name}` and `proxy_read_timeout` are one time here");
             let why = "between two reads or writes of a body the longest of them may pass";
             work.complaints.note(directive.place(), what, why);
+        }
+    }
+    for directive in all_named("keepalive_timeout", work.http.block()) {
+        if let Some(told) = directive.arguments.get(1) {
+            let what = format!("clients are not told the `{}` of `keepalive_timeout`", told.text);
+            let why = "HTTP/1.1 does without the field Keep-Alive";
+            work.complaints.note(told.place, what, why);
         }
     }
     table

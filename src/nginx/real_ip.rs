@@ -85,9 +85,8 @@ fn is_by_proxy(server: &Scope<'_>, first: &Directive, work: &Work<'_>) -> bool {
             false
         }
         Some(said) if said.argument(0) == "proxy_protocol" => {
-            let what = "X-Forwarded-For is believed of a client that PROXY headers announce \
-                        if `set_real_ip_from` names that client's address too";
-            let why = "name the addresses of your proxies alone, no network with clients in it";
+            let what = "only whom `set_real_ip_from` names may send PROXY headers";
+            let why = "connections of others are closed; nginx would go by their own addresses";
             work.complaints.note(first.place(), what, why);
             true
         }

@@ -82,7 +82,10 @@ impl<'t> Servers<'t> {
             if address.listen.proxy_protocol {
                 table.put("proxy_protocol", true);
                 match real_ip.by_proxy {
-                    true => table.put("trusted_proxies", toml::list(&real_ip.networks)),
+                    true => {
+                        table.put("trusted_proxies", toml::list(&real_ip.networks));
+                        table.put("forwarded_for", false);
+                    }
                     false => refuse_unnamed(&address.listen, work),
                 }
             }

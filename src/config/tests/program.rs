@@ -64,7 +64,7 @@ fn what_cannot_be_meant() {
         (
             "steps = [{}]",
             "x:8:10: a step does nothing; it begins with `set`, `rewrite`, `return`, `break`, \
-             `if`, `file`, `directory`, `exists`, `executable`",
+             `answer_by`, `if`, `file`, `directory`, `exists`, `executable`",
         ),
         (
             "steps = [{ rewrite = \"(\", to = \"/a\" }]",

@@ -47,8 +47,11 @@ fn proxy_headers_are_believed_where_they_are_expected() {
     );
     let text = accept(&http);
     assert_eq!(text.matches("trusted_proxies").count(), 1, "{text}");
-    assert_has(&text, "proxy_protocol = true\ntrusted_proxies = [\"10.0.0.1\"]");
-    assert_told(&notes(&http), "X-Forwarded-For is believed of a client that PROXY headers");
+    assert_has(
+        &text,
+        "proxy_protocol = true\ntrusted_proxies = [\"10.0.0.1\"]\nforwarded_for = false",
+    );
+    assert_told(&notes(&http), "only whom `set_real_ip_from` names may send PROXY headers");
     for without in
         ["", "set_real_ip_from 10.0.0.1; real_ip_header X-Forwarded-For; real_ip_recursive on;"]
     {
@@ -102,6 +105,10 @@ fn settings_of_connections_are_those_of_all_servers() {
 
 #[test]
 fn nothing_is_dropped_in_silence() {
+    let told =
+        notes("server { keepalive_timeout 75 60; location / { send_timeout 5s; return 204; } }");
+    assert_told(&told, "clients are not told the `60` of `keepalive_timeout`");
+    assert_told(&told, "`send_timeout` and `proxy_read_timeout` are one time here");
     let told = notes(
         "server { error_log /a debug; location / { error_log /b; charset utf-8; return 204; } }",
     );
