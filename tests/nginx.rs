@@ -39,6 +39,9 @@ const IGNORED: [&str; 9] = [
 const OF_BUILT_IN: [&str; 5] =
     ["allow", "cache-control", "content-type", "retry-after", "x-request-id"];
 
+/// What helps whoever gets an error: nginx asks for passwords only.
+const OF_ERRORS: [&str; 2] = ["allow", "retry-after"];
+
 /// What of a file nginx leaves out where the file is the page of an error.
 const OF_FILES: [&str; 1] = ["last-modified"];
 
@@ -322,7 +325,7 @@ impl Running {
             let name_is_in = |list: &[&str]| list.contains(&name.as_str());
             if name_is_in(&IGNORED)
                 || (built_in && name_is_in(&OF_BUILT_IN))
-                || (response.status >= 400 && name_is_in(&OF_FILES))
+                || (response.status >= 400 && (name_is_in(&OF_FILES) || name_is_in(&OF_ERRORS)))
             {
                 continue;
             }
@@ -407,10 +410,10 @@ macro_rules! tables {
 
 tables! {
     servers: 45,
-    locations: 91,
-    proxying: 82,
-    rewriting: 125,
-    pages: 108,
+    locations: 113,
+    proxying: 87,
+    rewriting: 166,
+    pages: 132,
     edge: 83,
 }
 

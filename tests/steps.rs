@@ -9,6 +9,7 @@ tiered! {
     paths_are_rewritten,
     clients_are_sent_elsewhere,
     conditions_decide,
+    some_steps_come_before_all_routes,
     a_circle_ends,
     a_connection_is_closed_without_an_answer,
     maps_give_values,
@@ -182,6 +183,77 @@ fn conditions_decide(tier: Tier) {
     assert_eq!(get("set=1&is=a&same=b&is_not=1", "Mo"), format!(" set is_not {files}"));
     assert_eq!(get("is=1", "some msie 6"), format!(" IE6 other {files}"));
     assert_eq!(get("dir=/none&stop=1", "Mo"), "stop is file nothing executable");
+}
+
+fn some_steps_come_before_all_routes(tier: Tier) {
+    let origin = Origin::named("origin");
+    let proxy = routes(
+        tier,
+        &origin,
+        r#"
+        [[route]]
+        name = "site"
+        internal = true
+        steps = [
+          { set = "seen", to = "$seen+" },
+          { if = "$arg_closed", is = "1", then = [{ return = 503 }] },
+          { if = "$request_method", not_among = ["GET", "HEAD"], then = [{ return = 405 }] },
+          { rewrite = "^/old/(.*)$", to = "/new/$1" },
+        ]
+        error_pages = [{ on = [503], to = "@closed" }, { on = [405], to = "/405" }]
+        response_fields = { add = { X-From = "site" } }
+        [[route]]
+        name = "closed"
+        internal = true
+        respond = { status = 200, body = "closed $seen" }
+        [[route]]
+        path = "/"
+        before = "@site"
+        respond = { status = 200, body = "root $uri $seen" }
+        [[route]]
+        path_start = "/new/"
+        before = "@site"
+        respond = { status = 200, body = "new $uri $seen" }
+        [[route]]
+        path_regex = "^/rx/(.*)$"
+        before = "@site"
+        upstream = "app"
+        steps = [{ if = "$1", is = "last", then = [
+          { rewrite = "^", to = "/new/last", then = "last" },
+        ] }]
+        send_path = "/$1"
+        [[route]]
+        path = "/hidden"
+        internal = true
+        before = "@site"
+        upstream = "app"
+        [[route]]
+        path = "/paged"
+        before = "@site"
+        steps = [{ return = 404 }]
+        upstream = "app"
+        error_pages = [{ on = [404], to = "/new/page" }]
+        "#,
+    );
+    for (path, expected) in [
+        ("/x", "root /x +"),
+        ("/old/x", "new /new/x +"),
+        ("/rx/a", "/a"),
+        ("/rx/last", "new /new/last +"),
+        ("/hidden", "404"),
+        ("/old/x?closed=0", "new /new/x +"),
+    ] {
+        assert_eq!(target(&proxy, &origin, path), expected, "{path}");
+    }
+    for path in ["/x?closed=1", "/hidden?closed=1"] {
+        let response = proxy.get(path);
+        assert_eq!((response.status, response.text()), (503, "closed +"), "{path}");
+    }
+    let page = proxy.get("/paged");
+    assert_eq!((page.status, page.text()), (404, "new /new/page ++"), "its path is a new one");
+    let refused = proxy.client().post("/x", "body");
+    assert_eq!((refused.status, refused.field("x-from")), (405, None), "{}", refused.text());
+    assert_eq!(refused.text(), "root /405 ++");
 }
 
 fn a_circle_ends(tier: Tier) {

@@ -75,16 +75,26 @@ fn what_the_path_matched_is_replaced(tier: Tier) {
     }
 }
 
-/// Routes are found by a path whose `%2F` is no slash; what is replaced is counted in one whose
-/// `%2F` is.
+/// A `path` is found in one whose `%2F` is no slash, a `path_start` in one whose `%2F` is; so is what
+/// is replaced.
 fn a_path_is_cut_as_it_is_meant(tier: Tier) {
     let origin = Origin::named("origin");
-    let proxy = routes(tier, &origin, &["path_start = \"/in/\"\nreplace_path = \"/secret/\""]);
+    let settings = [
+        "path_start = \"/in/\"\nreplace_path = \"/secret/\"",
+        "path = \"/at/\"\nreplace_path = \"/secret/\"",
+    ];
+    let proxy = routes(tier, &origin, &settings);
     for (path, target) in [
         ("/in/a%2Fb", "/secret/a/b"),
         ("/in/%2e%2e/in/x", "/secret/x"),
-        ("/in/..%2Fx", "400"),
-        ("/in/%2F..%2F..%2Fx", "400"),
+        ("/in/..%2Fx", "404"),
+        ("/in/%2F..%2F..%2Fx", "404"),
+        ("/x/..%2Fin/y", "/secret/y"),
+        ("/at/a%2Fb", "/secret/a/b"),
+        ("/at/..%2Fx", "400"),
+        ("/at/%2F..%2F..%2Fx", "400"),
+        ("/x/..%2Fat/y", "404"),
+        ("/%61t/%40%24", "/secret/@$"),
     ] {
         assert_eq!(asked(&proxy, &origin, "any", path), target, "{path}");
     }

@@ -216,6 +216,7 @@ fn route(
         internal: table.internal,
         program: None,
         action,
+        pass_forwarding: table.pass_forwarding,
         request_fields: table.request_fields.clone(),
         response_fields: table.response_fields.clone(),
         expires: table.expires.clone(),

@@ -41,6 +41,19 @@ impl FieldEdits {
             || self.set.iter().any(|(edited, _)| is_it(edited))
     }
 
+    /// The same for a name that servers may take for one of those: many know no difference between
+    /// `-` and `_` (RFC 3875 §4.1.18).
+    pub(super) fn replaces_alike(&self, name: &str) -> bool {
+        let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (is_dash(a) && is_dash(b));
+        let is_it = |edited: &str| {
+            edited.len() == name.len()
+                && edited.bytes().zip(name.bytes()).all(|(a, b)| same(a, b))
+                && Self::may_name(edited)
+        };
+        self.remove.iter().any(|edited| is_it(edited))
+            || self.set.iter().any(|(edited, _)| is_it(edited))
+    }
+
     /// Fields to write, in order.
     pub(super) fn written(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.set.iter().chain(&self.add);
@@ -54,9 +67,29 @@ impl FieldEdits {
     }
 }
 
+fn is_dash(byte: u8) -> bool {
+    matches!(byte, b'-' | b'_')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_servers_confuse() {
+        let edits = FieldEdits {
+            remove: vec!["x-secret".into()],
+            set: vec![("x-remote-user".into(), "a".into())],
+            add: vec![("x-more".into(), "1".into())],
+        };
+        for name in ["X_Remote_User", "x-remote_USER", "X-Remote-User", "x_secret"] {
+            assert!(edits.replaces_alike(name), "{name}");
+        }
+        for name in ["X-Remote-Users", "X.Remote.User", "X_More", "XSecret"] {
+            assert!(!edits.replaces_alike(name), "{name}");
+        }
+        assert!(!edits.replaces("X_Remote_User"));
+    }
 
     /// A route must not be able to break a message's framing.
     #[test]

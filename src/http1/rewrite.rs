@@ -29,12 +29,14 @@ struct Sheet<'o, 'e> {
     edits: &'e FieldEdits,
     /// No edits: most routes, spared the comparisons.
     plain: bool,
+    /// What is set or removed goes by other spellings too, which servers do not tell from it.
+    alike: bool,
 }
 
 impl<'o, 'e> Sheet<'o, 'e> {
     #[inline]
     fn new(out: &'o mut Vec<u8>, edits: &'e FieldEdits) -> Self {
-        Sheet { out, edits, plain: edits.is_empty() }
+        Sheet { out, edits, plain: edits.is_empty(), alike: false }
     }
 
     #[inline]
@@ -72,7 +74,11 @@ impl<'o, 'e> Sheet<'o, 'e> {
     fn edited(&self, lines: FieldLines<'_, '_>) -> Marks {
         let mut marks = Marks::default();
         for (i, field) in lines.fields.iter().enumerate() {
-            if self.edits.replaces(field.name) {
+            let replaces = match self.alike {
+                true => self.edits.replaces_alike(field.name),
+                false => self.edits.replaces(field.name),
+            };
+            if replaces {
                 marks.set(i);
             }
         }

@@ -214,9 +214,10 @@ pub(super) fn methods(scope: &Scope<'_>, work: &Work<'_>) -> Option<String> {
         work.refuse(directive, why, "write `limit_except … { deny all; }`");
         return None;
     }
-    let others = toml::text(&format!("^({})$", methods.join("|")));
+    // No expression: it would forget what the groups of the location found.
+    let others = toml::list(&methods);
     Some(format!(
-        "{{ if = \"$request_method\", matches_not = {others}, then = [{{ return = 403 }}] }}"
+        "{{ if = \"$request_method\", not_among = {others}, then = [{{ return = 403 }}] }}"
     ))
 }
 

@@ -7,8 +7,8 @@ use super::toml::{self, Table};
 use super::tree::{Directive, Word};
 use super::work::Work;
 
-/// Fields that are the proxy's own: they say where a message ends or how a connection goes on, and a
-/// route that could change them could smuggle requests. In lower case.
+/// Fields that are the proxy's own: they say where a message ends or how a connection goes on, and
+/// a route that could change them could smuggle requests. In lower case.
 pub const OWN_FIELDS: [&str; 9] = [
     "connection",
     "content-length",
@@ -19,14 +19,6 @@ pub const OWN_FIELDS: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
     "expect",
-];
-
-/// Fields that Corelane sets or removes by itself, and nginx passes on as they came.
-const PASSED: [(&str, &str); 4] = [
-    ("X-Forwarded-For", "$http_x_forwarded_for"),
-    ("X-Forwarded-Host", "$http_x_forwarded_host"),
-    ("X-Forwarded-Proto", "$http_x_forwarded_proto"),
-    ("Forwarded", "$http_forwarded"),
 ];
 
 /// A name and its value, both as written.
@@ -66,9 +58,8 @@ pub(super) fn of_request(scope: &Scope<'_>, target: &Target, table: &mut Table, 
     if !is_said("Host") {
         lines.push(("Host".to_owned(), toml::text(&target.proxy_host)));
     }
-    let passed: Vec<_> = PASSED.into_iter().filter(|(name, _)| !is_said(name)).collect();
     lines.extend(set.iter().map(|(name, value)| (name.clone(), toml::text(value))));
-    lines.extend(passed.iter().map(|(name, value)| ((*name).to_owned(), toml::text(value))));
+    table.put("pass_forwarding", true);
     if !remove.is_empty() {
         table.below("route.request_fields", &[("remove".to_owned(), toml::list(&remove))]);
     }
@@ -174,12 +165,11 @@ fn expression(word: &Word, text: &str, work: &Work<'_>) -> Option<String> {
 }
 
 /// `proxy_redirect`: what of Location and Refresh is replaced. `prefix` is what the location
-/// matches, `None` where that is an expression.
+/// matches, `None` where that is an expression. A path stays one: clients know where they asked.
 pub(super) fn redirects(
     scope: &Scope<'_>,
     target: &Target,
     prefix: Option<&str>,
-    url: &str,
     work: &Work<'_>,
 ) -> Vec<String> {
     let by_default = || -> Option<String> {
@@ -188,7 +178,7 @@ pub(super) fn redirects(
             PathSent::Replaced(_) => (written.clone(), prefix?),
             _ => (format!("{written}/"), "/"),
         };
-        Some(toml::list([from.as_str(), &format!("{url}{to}")]))
+        Some(toml::list([from.as_str(), to]))
     };
     let said = scope.nearest(&["proxy_redirect"]);
     if said.is_empty() {
@@ -211,7 +201,6 @@ pub(super) fn redirects(
                 };
                 let to = work.names.text_with(to, host, work.complaints);
                 let (Some(from), Some(to)) = (from, to) else { continue };
-                let to = if to.starts_with('/') { format!("{url}{to}") } else { to };
                 pairs.push(toml::list([from, to]));
             }
             (other, None) => {

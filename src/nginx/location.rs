@@ -331,7 +331,7 @@ fn nested_expressions(found: &mut [Location<'_>], work: &Work<'_>) {
 /// A path as requests have it: what has a meaning there is percent-encoded.
 fn encoded(path: &str) -> String {
     let encode = |byte: u8| match byte {
-        b'%' | b'?' | b'#' => format!("%{byte:02X}"),
+        b'%' | b'?' | b'#' | b'*' => format!("%{byte:02X}"),
         byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
     };

@@ -38,6 +38,10 @@ impl Entrance {
         if !self.listeners.is_empty() {
             table.put("listeners", toml::list(&self.listeners));
         }
+        self.put_hosts(table);
+    }
+
+    fn put_hosts(&self, table: &mut Table) {
         match self.hosts.as_slice() {
             [] => {}
             [host] => table.text("host", host),
@@ -46,13 +50,34 @@ impl Entrance {
     }
 }
 
+/// The steps of a server, which come before its locations are looked at: a route that these name
+/// as the one `before` them.
+pub(super) fn prelude(
+    scope: &Scope<'_>,
+    place: Place,
+    entrance: &Entrance,
+    (name, steps): (&str, &[String]),
+    named: &Named,
+    work: &Work<'_>,
+) -> Table {
+    let mut table = Table::new("[[route]]");
+    table.comment(format!("{}: before its locations are looked at", work.origin(place)));
+    table.text("name", name);
+    table.put("internal", true);
+    entrance.put_hosts(&mut table);
+    table.rows("steps", steps);
+    finish(scope, named, &mut table, work);
+    table
+}
+
 /// A location, and the routes that answer in its place where an `if` holds or a variable says so;
-/// `prelude` are the steps of its server. `with_named`: also what is found by name.
+/// `before`: the name of what comes before all of its server's. `with_named`: also what is found by
+/// name.
 pub(super) fn of_location(
     location: &Location<'_>,
     entrance: &Entrance,
     named: &Named,
-    prelude: Vec<String>,
+    before: Option<&str>,
     (with_named, work): (bool, &Work<'_>),
 ) -> Vec<Table> {
     let mut table = Table::new("[[route]]");
@@ -74,26 +99,25 @@ pub(super) fn of_location(
         if scope.own("internal").next().is_some() {
             table.put("internal", true);
         }
+        if let Some(name) = before {
+            table.text("before", &format!("@{name}"));
+        }
     }
     if location.is_server {
-        if !prelude.is_empty() {
-            table.rows("steps", &prelude);
-        }
-        action(location, None, entrance, named, &mut table, work);
+        action(location, None, named, &mut table, work);
         guard(scope, &mut table, work);
         finish(scope, named, &mut table, work);
         return vec![table];
     }
     let choices = branch::choices(location, work);
-    let mut steps = prelude;
-    steps.extend(access::methods(scope, work));
+    let mut steps: Vec<String> = access::methods(scope, work).into_iter().collect();
     steps.extend(choices.iter().flat_map(|choices| choices.steps()));
     let returns = return_or_steps(scope, steps, Level::Location, entrance, &mut table, work);
     match (&choices, returns) {
         (_, true) => note_unreached(scope, work),
         // The variable has none of the values that it may have.
         (Some(_), false) => table.put("respond", "{ status = 500 }"),
-        (None, false) => action(location, None, entrance, named, &mut table, work),
+        (None, false) => action(location, None, named, &mut table, work),
     }
     if !returns {
         guard(scope, &mut table, work);
@@ -133,7 +157,7 @@ fn variant(
             put_return(answer, scope, &mut table, work);
         }
         None => {
-            action(location, variant.target.as_ref(), entrance, named, &mut table, work);
+            action(location, variant.target.as_ref(), named, &mut table, work);
             guard(scope, &mut table, work);
         }
     }
@@ -231,7 +255,6 @@ fn freshness(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
 fn action(
     location: &Location<'_>,
     target: Option<&Target>,
-    entrance: &Entrance,
     named: &Named,
     table: &mut Table,
     work: &Work<'_>,
@@ -245,7 +268,7 @@ fn action(
         }
         let target = target.cloned().or_else(|| target::read(directive, scope, work));
         if let Some(target) = target {
-            proxied(location, directive, &target, entrance, table, work);
+            proxied(location, directive, &target, table, work);
         }
         return;
     }
@@ -266,7 +289,6 @@ fn proxied(
     location: &Location<'_>,
     directive: &Directive,
     target: &Target,
-    entrance: &Entrance,
     table: &mut Table,
     work: &Work<'_>,
 ) {
@@ -292,7 +314,7 @@ fn proxied(
         Kind::Regex | Kind::Named => None,
         _ => Some(location.path.as_str()),
     };
-    let redirects = fields::redirects(scope, target, prefix, &entrance.origin.url, work);
+    let redirects = fields::redirects(scope, target, prefix, work);
     if !redirects.is_empty() {
         table.put("redirects", format!("[{}]", redirects.join(", ")));
     }

@@ -106,10 +106,12 @@ impl<'t> Servers<'t> {
         let mut taken: Vec<String> = Vec::new();
         for (number, server) in self.list.iter().enumerate() {
             let named = named_locations(server, &mut taken);
+            let label = format!("server-{}", number + 1);
             work.names.enter(server.name());
             let entrances = self.entrances(server, number, work);
             for (at, entrance) in entrances.iter().enumerate() {
-                tables.extend(routes(server, entrance, &named, at == 0, work));
+                let before = free_name(&label, &mut taken);
+                tables.extend(routes(server, entrance, &named, (at == 0, &before), work));
             }
             if entrances.is_empty() {
                 let what = "no request comes to this server";
@@ -359,34 +361,51 @@ fn named_locations(server: &Server<'_>, taken: &mut Vec<String>) -> Named {
     let mut named = Named::default();
     for directive in server.scope.own("location") {
         let Some(name) = directive.argument(0).strip_prefix('@') else { continue };
-        let numbered = (2..).map(|number| format!("{name}-{number}"));
-        let mut names = std::iter::once(name.to_owned()).chain(numbered);
-        if let Some(free) = names.find(|name| !taken.contains(name)) {
-            taken.push(free.clone());
-            named.add(directive.argument(0), free);
-        }
+        named.add(directive.argument(0), free_name(name, taken));
     }
     named
+}
+
+/// This name, or it and the first number with which it is still free.
+fn free_name(name: &str, taken: &mut Vec<String>) -> String {
+    let mut free = name.to_owned();
+    let mut number = 2;
+    while taken.contains(&free) {
+        free = format!("{name}-{number}");
+        number += 1;
+    }
+    taken.push(free.clone());
+    free
 }
 
 fn routes(
     server: &Server<'_>,
     entrance: &Entrance,
     named: &Named,
-    with_named: bool,
+    (with_named, before): (bool, &str),
     work: &Work<'_>,
 ) -> Vec<Table> {
     let place = server.directive.place();
-    if let Some(returned) = steps::final_return(server.scope.block()) {
-        for location in server.scope.own("location") {
+    let block = server.scope.block();
+    if let Some(returned) = steps::final_return(block).filter(|_| !steps::may_pass(block)) {
+        let is_named = |location: &Location<'_>| location.kind == Kind::Named;
+        let locations = location::all(&server.scope, place, work);
+        for location in locations.iter().filter(|one| !one.is_server && !is_named(one)) {
             let what = "no request comes to this location";
             let why = format!("the server returns before, at {}", work.origin(returned.place()));
-            work.complaints.note(location.place(), what, why);
+            work.complaints.note(location.place, what, why);
         }
-        return vec![route::returned(&server.scope, place, entrance, named, work)];
+        // Pages of errors may be there.
+        let named_ones = locations.iter().filter(|one| with_named && is_named(one));
+        let table =
+            |one: &Location<'_>| route::of_location(one, entrance, named, None, (with_named, work));
+        let mut tables = vec![route::returned(&server.scope, place, entrance, named, work)];
+        tables.extend(named_ones.flat_map(table));
+        return tables;
     }
     work.names.stand_in(pages::whereabouts(&server.scope, work));
     let prelude = steps::of_server(&server.scope, &entrance.origin, work);
+    let before = Some(before).filter(|_| !prelude.is_empty());
     if server.scope.own("try_files").next().is_some() {
         let directive = server.scope.own("try_files").next();
         if let (Some(directive), true) = (directive, server.scope.own("location").next().is_some())
@@ -398,11 +417,13 @@ fn routes(
     let locations = location::all(&server.scope, place, work);
     let named = &named.clone().seeing(&locations);
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
+    let first = before
+        .map(|name| route::prelude(&server.scope, place, entrance, (name, &prelude), named, work));
     let table = |location: &Location<'_>| {
         let entrance = entrance.at(location);
-        route::of_location(location, &entrance, named, prelude.clone(), (with_named, work))
+        route::of_location(location, &entrance, named, before, (with_named, work))
     };
-    locations.iter().filter(wanted).flat_map(table).collect()
+    first.into_iter().chain(locations.iter().filter(wanted).flat_map(table)).collect()
 }
 
 /// `client_max_body_size` in this scope, written.

@@ -3,7 +3,7 @@
 use super::scope::Scope;
 use super::texts::{self, Piece};
 use super::toml;
-use super::tree::{Directive, Place, Word};
+use super::tree::{Directive, Word};
 use super::work::Work;
 
 /// Directives that are steps.
@@ -116,11 +116,6 @@ fn step(
     match directive.name.text.as_str() {
         "set" => set(directive, work),
         "rewrite" => rewrite(directive, level, origin, work),
-        "break" if level == Level::Server => {
-            let why = "in a server it would end the steps of locations too";
-            work.refuse(directive, why, "move it into the location that it is for");
-            None
-        }
         "break" => Some("{ break = true }".to_owned()),
         "return" => Some(match read_return(directive, origin, work)? {
             Return::Redirect(code, to) => {
@@ -283,49 +278,20 @@ fn condition(directive: &Directive, work: &Work<'_>) -> Option<String> {
     }
 }
 
-/// The steps of a server, which run before its locations are looked at. They go in front of those
-/// of every location; what changes the path runs but once, for it looks for a location again.
+/// The steps of a server, which run before its locations are looked at.
 pub(super) fn of_server(server: &Scope<'_>, origin: &Origin, work: &Work<'_>) -> Vec<String> {
-    let steps = all(server.block(), Level::Server, origin, media(server), work);
-    let Some(place) = changes_path(server.block(), true, work) else { return steps };
-    work.complaints.note(
-        place,
-        "the server's `rewrite` runs in each of its locations, once for each request",
-        "nginx runs it before it looks for a location",
-    );
-    let once = "{ set = \"corelane_rewritten\", to = \"1\" }".to_owned();
-    let steps = [vec![once], steps].concat().join(", ");
-    vec![format!("{{ if = \"$corelane_rewritten\", is_not = \"1\", then = [{steps}] }}")]
+    all(server.block(), Level::Server, origin, media(server), work)
 }
 
-/// Where a `rewrite` of a server leads to another path. One after which others follow is
-/// complained of, unless it ends the steps itself.
-fn changes_path(block: &[Directive], is_last: bool, work: &Work<'_>) -> Option<Place> {
-    let mut found = None;
-    for (at, directive) in block.iter().enumerate() {
-        let followed = block[at + 1..].iter().any(|one| NAMES.contains(&one.name.text.as_str()));
-        let ends = is_last && !followed;
-        match directive.name.text.as_str() {
-            "rewrite" => {
-                let to = directive.argument(1);
-                let leaves = ["http://", "https://", "$scheme"];
-                let flag = directive.argument(2);
-                if leaves.iter().any(|start| to.starts_with(start))
-                    || matches!(flag, "redirect" | "permanent")
-                {
-                    continue;
-                }
-                if flag.is_empty() && !ends {
-                    let why = "in a server, steps that follow would see the path as it was";
-                    work.refuse(directive, why, "add `last`, or move it into a location");
-                }
-                found = found.or(Some(directive.place()));
-            }
-            "if" => found = found.or(changes_path(directive.children(), ends, work)),
-            _ => {}
-        }
-    }
-    found
+/// Whether the steps of a server may end without its `return`: then its locations are asked after
+/// all.
+pub(super) fn may_pass(block: &[Directive]) -> bool {
+    block.iter().take_while(|directive| !directive.is("return")).any(|directive| {
+        let flag = directive.argument(2);
+        directive.is("break")
+            || (directive.is("rewrite") && matches!(flag, "last" | "break"))
+            || (directive.is("if") && may_pass(directive.children()))
+    })
 }
 
 /// Whether the steps of a block end with a `return` in any case, and which.

@@ -58,7 +58,8 @@ pub(super) fn read_word(
     let (authority, path) = split(rest);
     if !is_plain(authority) {
         let what = format!("`{}`: the server is only known when a request comes", word.text);
-        let remedy = "name an upstream; where there are several, choose by a `map` or by `set` in the server";
+        let remedy = "name an upstream; where there are several, choose by a `map` or by `set` in \
+                      the server";
         return refuse(what, remedy);
     }
     let upstream = work.upstreams.named_or_implicit(authority, word, work.complaints)?;

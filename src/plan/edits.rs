@@ -72,12 +72,13 @@ impl EditsPlan {
         self.made.is_empty().then(|| self.of_status(status))
     }
 
-    /// What is added to any response, so far as it is the same for all requests.
-    pub fn always(&self) -> FieldEdits {
-        let edits = self.without_ok.as_ref().unwrap_or(&self.edits);
-        let said = |(_, value): &&(String, String)| !value.is_empty();
-        let add = edits.add.iter().filter(said).cloned().collect();
-        FieldEdits { add, ..FieldEdits::default() }
+    /// The edits of a response with this status, so far as they are the same for all requests.
+    pub fn without_request(&self, status: u16) -> FieldEdits {
+        let mut edits = self.of_status(Some(status)).clone();
+        // Of a value that is made there is none yet.
+        edits.set.retain(|(_, value)| !value.is_empty());
+        edits.add.retain(|(_, value)| !value.is_empty());
+        edits
     }
 
     fn of_status(&self, status: Option<u16>) -> &FieldEdits {

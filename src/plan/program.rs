@@ -7,6 +7,8 @@ use crate::route::Expression;
 /// What only some routes have; a route without any of it has no program.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
+    /// The number of the route whose steps a request takes before it is looked for whose it is.
+    pub before: Option<usize>,
     /// Those of the route's hosts that are expressions, if somebody asks for their groups.
     pub hosts: Vec<Matcher>,
     /// The route's path, if that is an expression and somebody asks for its groups.
@@ -62,6 +64,17 @@ pub struct RedirectRule {
     pub from: RedirectFrom,
     /// What by.
     pub to: Template,
+}
+
+impl RedirectRule {
+    /// Whether it is the same for all requests.
+    pub fn is_fixed(&self) -> bool {
+        let from = match &self.from {
+            RedirectFrom::Start(start) => start.fixed().is_some(),
+            RedirectFrom::Found(_) => true,
+        };
+        from && self.to.fixed().is_some()
+    }
 }
 
 /// What a rule is about.

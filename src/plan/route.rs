@@ -1,7 +1,8 @@
 //! What to do with a request once its route is known.
 
 use super::{
-    ContentPlan, EditsPlan, ExpiresPlan, FilesPlan, Limits, Program, RetryPlan, Template, Timeouts,
+    ContentPlan, EditsPlan, ExpiresPlan, FilesPlan, Limits, Program, RedirectRule, RetryPlan,
+    Template, Timeouts,
 };
 use crate::guard::Access;
 
@@ -20,6 +21,9 @@ pub struct RoutePlan {
     pub program: Option<Box<Program>>,
     /// What answers.
     pub action: Action,
+    /// What the request says of those before it (X-Forwarded-For and the like) goes on as it came,
+    /// and nothing is added to it.
+    pub pass_forwarding: bool,
     /// Changes to the fields of the forwarded request.
     pub request_fields: EditsPlan,
     /// Changes to the fields of the response, our own fixed ones included.
@@ -50,7 +54,8 @@ impl RoutePlan {
         !self.response_fields.is_fixed()
             || self.expires.is_some()
             || program.is_some_and(|program| {
-                !program.redirects.is_empty() || !program.error_pages.is_empty()
+                !program.error_pages.is_empty()
+                    || !program.redirects.iter().all(RedirectRule::is_fixed)
             })
     }
 }

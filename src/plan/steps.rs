@@ -56,6 +56,8 @@ pub enum Test {
     Set,
     /// The same as this.
     Is(Template),
+    /// One of these.
+    Among(Vec<String>),
     /// This is found in it.
     Matches(Matcher),
     /// The path of a regular file.

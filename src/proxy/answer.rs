@@ -123,7 +123,7 @@ impl<'p> Own<'p> {
             let mut edits = edits
                 .unwrap_or_else(|| Cow::Owned(route.response_fields.make(&asked, asked.status)));
             freshness::add_to(&mut edits, &asked);
-            Passage::add_to(asked.passage, &mut edits);
+            Passage::add_to(asked.passage, &mut edits, status, None);
             Content::Response(fill(Reply::new(status, &edits, manner)))
         };
         // An error page is answered with the status of the error.
@@ -188,22 +188,23 @@ fn with_slash(asked: &Asked<'_>) -> String {
 impl Answer {
     /// To this request, whose body may be there still; then the connection stays only if it is
     /// known where that ends, of which at most `body_here` bytes are here.
-    pub fn new(own: Own<'_>, asked: &Asked<'_>, body_here: usize) -> Answer {
+    pub fn new(own: Own<'_>, trail: &Trail, asked: &Asked<'_>, body_here: usize) -> Answer {
         let facts = &asked.head.facts;
         let body_len = body_left(facts, body_here);
         let keep_alive = facts.keep_alive && body_len.is_some();
         let has_body = facts.framing != RequestFraming::None;
-        let late = Answer::late(own, asked, keep_alive);
+        let late = Answer::late(own, trail, asked, keep_alive);
         Answer { body_len: body_len.unwrap_or(body_here), has_body, ..late }
     }
 
     /// To a request of which nothing is left. The connection does not stay after the last one.
-    pub fn late(own: Own<'_>, asked: &Asked<'_>, keep_alive: bool) -> Answer {
+    pub fn late(own: Own<'_>, trail: &Trail, asked: &Asked<'_>, keep_alive: bool) -> Answer {
         let (version, to_head) = (asked.head.version, asked.head.facts.is_head);
         let keep_alive = keep_alive && !asked.client.is_last_request();
         let mut manner = Manner { version, to_head, keep_alive };
         if let Own::Failure(failure) = &own {
             manner.keep_alive &= !failure.is_in_body();
+            reply::prepare(trail, asked, failure);
         }
         let content = own.respond(asked, manner);
         Answer { content, manner, body_len: 0, has_body: false }

@@ -258,11 +258,11 @@ fn finish(
 ) -> Result<Next, Failed> {
     let context = &client.context;
     Ok(match finished {
-        Finished::Intercepted(ending, status) => {
+        Finished::Intercepted(ending, answer) => {
             if ending.server_stays(&server) {
                 place.lease.keep(server, request.announcement(), context.ring.now());
             }
-            return Err(Failed::Answer(Failure::Intercepted(status)));
+            return Err(Failed::Answer(Failure::Intercepted(answer)));
         }
         Finished::Tunnel => {
             context.count(|counters| counters.tunnels += 1);

@@ -3,6 +3,7 @@
 mod access_log;
 mod admission;
 mod answer;
+mod arrival;
 mod body;
 mod chronicle;
 mod client;

@@ -1,11 +1,10 @@
 //! What happens to a request between its head and its answer. Most requests have none of it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::reply::Failure;
 use super::scope::Asked;
-use crate::http1::{FieldEdits, RequestHead};
+use crate::http1::{FieldEdits, RequestHead, ResponseHead};
 use crate::plan::{Matcher, Program, TargetPlan};
 use crate::route::{bare_host, decoded, put_escaped, put_target};
 
@@ -20,6 +19,10 @@ pub struct Passage {
     pub groups: Vec<Vec<u8>>,
     /// Values by the numbers of their names.
     named: Vec<(u32, Vec<u8>)>,
+    /// The steps that come before all routes have been taken.
+    pub begun: bool,
+    /// Its host has been looked at, for what the groups of its expression found.
+    host_seen: bool,
     /// A route for the new path is still to be found.
     pub look_again: bool,
     /// The path was changed at the route that answers.
@@ -36,10 +39,12 @@ pub struct Passage {
     pub counted: bool,
     /// It is asked for by GET, without its body.
     pub to_get: bool,
+    /// Its body has gone to a server: it cannot go to another.
+    pub body_gone: bool,
     /// The status of the answer, in place of the answer's own.
     pub status: Option<u16>,
-    /// What it is asked for by the answer: a password.
-    pub challenge: Option<Arc<str>>,
+    /// A field of the answer that helps whoever asked.
+    pub remedy: Option<(&'static str, Cow<'static, str>)>,
 }
 
 impl Passage {
@@ -51,11 +56,30 @@ impl Passage {
         }
     }
 
-    /// Adds to the edits of an answer what it owes to what the request went through.
-    pub fn add_to(passage: Option<&Passage>, edits: &mut Cow<'_, FieldEdits>) {
-        if let Some(challenge) = passage.and_then(|passage| passage.challenge.as_deref()) {
-            let edits = edits.to_mut();
-            edits.add.push(("www-authenticate".to_owned(), challenge.to_owned()));
+    /// Whether an answer owes anything to what the request went through.
+    pub fn owes(passage: Option<&Passage>) -> bool {
+        passage.is_some_and(|passage| passage.remedy.is_some())
+    }
+
+    /// Adds that to the edits of an answer with this status, which may be a server's `response`;
+    /// what that or the route says itself stays. Where all is well again, only a password is asked
+    /// for, as in nginx.
+    pub fn add_to(
+        passage: Option<&Passage>,
+        edits: &mut Cow<'_, FieldEdits>,
+        status: u16,
+        response: Option<&ResponseHead<'_, '_>>,
+    ) {
+        let Some((name, value)) = passage.and_then(|passage| passage.remedy.as_ref()) else {
+            return;
+        };
+        let name = name.to_ascii_lowercase();
+        if status < 400 && name != "www-authenticate" {
+            return;
+        }
+        let is_set = edits.set.iter().chain(&edits.add).any(|(known, _)| *known == name);
+        if !is_set && response.is_none_or(|response| response.field(&name).is_none()) {
+            edits.to_mut().add.push((name, value.clone().into_owned()));
         }
     }
 
@@ -98,8 +122,26 @@ impl Passage {
         true
     }
 
-    /// A request comes to a route with this program: what led there is found once more, for what
-    /// its groups found.
+    /// A request has a route with this program. What its host's groups found is known from the
+    /// first one on: what rewrites find later stays.
+    pub fn arrive(
+        passage: &mut Option<Box<Passage>>,
+        program: &Program,
+        head: &RequestHead<'_, '_>,
+    ) {
+        if program.hosts.is_empty() || passage.as_ref().is_some_and(|passage| passage.host_seen) {
+            return;
+        }
+        let passage = passage.get_or_insert_default();
+        passage.host_seen = true;
+        if let Some(host) = head.host {
+            let host = bare_host(host).to_ascii_lowercase();
+            program.hosts.iter().any(|matcher| passage.capture(matcher, host.as_bytes()));
+        }
+    }
+
+    /// A request stays at a route with this program: its path is found once more, for what its
+    /// groups found.
     pub fn enter(
         passage: &mut Option<Box<Passage>>,
         program: &Program,
@@ -107,11 +149,6 @@ impl Passage {
     ) {
         if let Some(passage) = passage {
             passage.detached = false;
-        }
-        if let (false, Some(host)) = (program.hosts.is_empty(), head.host) {
-            let host = bare_host(host).to_ascii_lowercase();
-            let passage = passage.get_or_insert_default();
-            program.hosts.iter().any(|matcher| passage.capture(matcher, host.as_bytes()));
         }
         if let Some(path) = &program.path {
             let uri = Passage::uri(passage.as_deref(), head).into_owned();

@@ -6,14 +6,23 @@ use super::scope::Asked;
 use crate::http1::{FieldEdits, ResponseHead};
 use crate::plan::{RedirectFrom, RedirectRule};
 
+/// Fields that say where the client is to go.
+const FIELDS: [&str; 2] = ["location", "refresh"];
+
+/// Whether a response has anything that rules are about.
+pub fn may_change(response: &ResponseHead<'_, '_>) -> bool {
+    FIELDS.iter().any(|name| response.field(name).is_some())
+}
+
 /// Adds to the edits of a response what these rules make of it. What the route sets itself stays.
+/// Without a request, rules that are not fixed are left out.
 pub fn add_to(
     edits: &mut Cow<'_, FieldEdits>,
     rules: &[RedirectRule],
-    asked: &Asked<'_>,
+    asked: Option<&Asked<'_>>,
     response: &ResponseHead<'_, '_>,
 ) {
-    for name in ["location", "refresh"] {
+    for name in FIELDS {
         let replaced = edits.set.iter().any(|(set, _)| set == name)
             || edits.remove.iter().any(|removed| removed == name);
         let Some(value) = response.field(name).filter(|_| !replaced) else { continue };
@@ -34,15 +43,26 @@ pub fn add_to(
 }
 
 /// What a rule makes of a URI, if it is about that.
-fn replace(rule: &RedirectRule, asked: &Asked<'_>, uri: &[u8]) -> Option<Vec<u8>> {
+fn replace(rule: &RedirectRule, asked: Option<&Asked<'_>>, uri: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    match &rule.from {
-        RedirectFrom::Start(start) => {
+    match (&rule.from, asked) {
+        (RedirectFrom::Start(start), None) => {
+            let rest = uri.strip_prefix(start.fixed()?.as_bytes())?;
+            out.extend_from_slice(rule.to.fixed()?.as_bytes());
+            out.extend_from_slice(rest);
+        }
+        (RedirectFrom::Found(matcher), None) => {
+            if !matcher.expression.is_match(uri) {
+                return None;
+            }
+            out.extend_from_slice(rule.to.fixed()?.as_bytes());
+        }
+        (RedirectFrom::Start(start), Some(asked)) => {
             let rest = uri.strip_prefix(&*start.fill(asked))?;
             rule.to.put_value(asked, &mut out);
             out.extend_from_slice(rest);
         }
-        RedirectFrom::Found(matcher) => {
+        (RedirectFrom::Found(matcher), Some(asked)) => {
             let mut passage = asked.passage.cloned().unwrap_or_default();
             if !passage.capture(matcher, uri) {
                 return None;

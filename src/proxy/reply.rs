@@ -10,8 +10,9 @@ use super::connection::Next;
 use super::content;
 use super::files::{self, FileFault};
 use super::rates::Exhausted;
+use super::scope::Asked;
 use super::trail::Trail;
-use crate::http1::{FieldEdits, Refusal, Version, connection_line};
+use crate::http1::{FieldEdits, Refusal, ResponseHead, Version, connection_line};
 use crate::telemetry::Counters;
 use crate::upstream::{Busy, Exceeded};
 
@@ -37,8 +38,8 @@ pub enum Failure {
     NoRoute,
     /// A route's step answers with this status.
     Returned(u16),
-    /// A server answered with this status, and its route has a page for that.
-    Intercepted(u16),
+    /// A server answered so, and its route has a page for that.
+    Intercepted(Box<Intercepted>),
     /// Its path was changed too often.
     Circle,
     /// Nothing is left of its path.
@@ -65,10 +66,35 @@ pub enum Failure {
     Short,
     /// No server could be connected to; `timeout`: the last one did not answer at all.
     NoConnection { timeout: bool },
+    /// It would go on to another server, but its body has gone to one already.
+    BodyGone,
     /// The server broke off before a response, or sent an unusable one.
     BadResponse(&'static str),
     /// The server did not answer in time.
     ResponseTimeout,
+}
+
+/// A server's answer that a page of its route stands in for.
+#[derive(Debug)]
+pub struct Intercepted {
+    /// Its status.
+    status: u16,
+    /// The field of it that helps whoever asked.
+    remedy: Option<(&'static str, String)>,
+}
+
+impl Intercepted {
+    /// By its head.
+    pub fn new(head: &ResponseHead<'_, '_>) -> Intercepted {
+        let value = |name: &str| {
+            let named = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+            let values: Vec<_> = named.map(|field| String::from_utf8_lossy(field.value)).collect();
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        let names = ["WWW-Authenticate", "Retry-After", "Allow"];
+        let remedy = names.into_iter().find_map(|name| Some((name, value(name)?)));
+        Intercepted { status: head.status, remedy }
+    }
 }
 
 impl From<BodyError> for Failure {
@@ -92,7 +118,8 @@ impl Failure {
             Failure::BodyMiscounted => 500,
             Failure::NoRoute => 404,
             Failure::OtherPath => 400,
-            Failure::Returned(status) | Failure::Intercepted(status) => *status,
+            Failure::Returned(status) => *status,
+            Failure::Intercepted(answer) => answer.status,
             Failure::Circle | Failure::EmptyPath => 500,
             Failure::Forbidden => 403,
             Failure::Unauthorized(_) => 401,
@@ -100,7 +127,7 @@ impl Failure {
             Failure::TooMany(rate) => rate.status,
             Failure::Trace => 405,
             Failure::File(fault) => fault.status(),
-            Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) => 502,
+            Failure::Busy(Busy::NoneLeft) | Failure::BadResponse(_) | Failure::BodyGone => 502,
             Failure::Busy(Busy::QueueFull | Busy::QueueTimeout) => 503,
             Failure::Exceeded(_) | Failure::Short => 503,
             Failure::NoConnection { timeout } => {
@@ -150,7 +177,7 @@ impl Failure {
     }
 
     /// What helps whoever asked: when it may go better (RFC 9110 §10.2.3), or what may be asked.
-    fn remedy(&self) -> Option<(&'static str, Cow<'static, str>)> {
+    pub fn remedy(&self) -> Option<(&'static str, Cow<'static, str>)> {
         match self {
             Failure::TooMany(Exhausted { wait, .. }) => {
                 let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
@@ -163,6 +190,9 @@ impl Failure {
             Failure::File(FileFault::Method) => Some((files::ALLOW.0, files::ALLOW.1.into())),
             Failure::File(FileFault::Range(size)) => {
                 Some(("Content-Range", format!("bytes */{size}").into()))
+            }
+            Failure::Intercepted(answer) => {
+                answer.remedy.as_ref().map(|(name, value)| (*name, value.clone().into()))
             }
             _ if self.status() == 503 => Some(("Retry-After", "1".into())),
             _ => None,
@@ -204,6 +234,7 @@ impl Failure {
             Failure::Short => "The proxy is short of descriptors, ports or memory.",
             Failure::NoConnection { .. } => "No server could be reached.",
             Failure::BadResponse(reason) => reason,
+            Failure::BodyGone => "The request's body has gone to a server that failed.",
             Failure::ResponseTimeout => "The server did not answer in time.",
         }
     }
@@ -325,6 +356,36 @@ pub fn take_note(client: &Client, trail: &Trail, failure: &Failure) {
     }
 }
 
+/// Makes what the route of a request changes in the answer to this failure, while there is still
+/// something known of the request.
+pub fn prepare(trail: &Trail, asked: &Asked<'_>, failure: &Failure) {
+    let Some(fields) = trail.route().map(|route| &route.response_fields) else { return };
+    let status = failure.status();
+    if !fields.is_fixed() {
+        let asked = Asked { status: Some(status), route: trail.route(), ..*asked };
+        trail.failing.set(Some(Box::new((status, fields.make(&asked, Some(status))))));
+    }
+}
+
+/// What the route of a request changes in a built-in page. That is never to be kept, and stays of
+/// its own type.
+fn edits_of_page(trail: &Trail, status: u16) -> FieldEdits {
+    let prepared = trail.failing.take().filter(|prepared| prepared.0 == status);
+    let fields = trail.route().map(|route| &route.response_fields);
+    let mut edits = match (prepared, fields) {
+        (Some(prepared), _) => prepared.1,
+        (None, Some(fields)) => fields.without_request(status),
+        (None, None) => FieldEdits::default(),
+    };
+    let changes = |name: &str| {
+        !["cache-control", "content-type", "content-encoding", "expires"].contains(&name)
+    };
+    edits.remove.retain(|name| changes(name));
+    edits.set.retain(|(name, _)| changes(name));
+    edits.add.retain(|(name, _)| changes(name));
+    edits
+}
+
 /// Answers with a small page for `failure`.
 pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Manner) -> Next {
     take_note(client, trail, failure);
@@ -333,7 +394,7 @@ pub async fn fail(client: &Client, trail: &Trail, failure: &Failure, manner: Man
     let page =
         format!("{status} {}\n\n{}\nRequest id: {id}\n", reason_phrase(status), failure.reason());
     let remedy = failure.remedy();
-    let edits = trail.route().map(|route| route.response_fields.always()).unwrap_or_default();
+    let edits = edits_of_page(trail, status);
     let mut fields = vec![("Cache-Control", "no-store"), ("X-Request-Id", id.as_str())];
     fields.extend(remedy.as_ref().map(|(name, value)| (*name, value.as_ref())));
     let reply = Reply {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Service;
 use super::answer::{self, Answer, Own};
+use super::arrival::{Received, head_limits, receive_head};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::connection::Next;
@@ -20,10 +21,10 @@ use super::trail::Trail;
 use crate::balance::hash_key;
 use crate::guard::Pace;
 use crate::http1::{
-    FieldEdits, FieldStorage, HeadLimits, HeadScanner, Refusal, RequestFacts, RequestFraming,
-    RequestHead, RequestRewrite, ResponseHead, TraceContext, Version, parse_request, write_request,
+    FieldEdits, FieldStorage, Refusal, RequestFacts, RequestFraming, RequestHead, RequestRewrite,
+    ResponseHead, TraceContext, Version, parse_request, write_request,
 };
-use crate::plan::{HashKey, Limits, Program, RoutePlan, UpstreamPlan};
+use crate::plan::{HashKey, Program, RedirectRule, RoutePlan, UpstreamPlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -84,11 +85,15 @@ impl Request {
         let (plan, route) = (&self.service.plan, self.route());
         let edits = route.response_fields.fixed(Some(response.status)).map(Cow::Borrowed);
         let rules = route.program.as_ref().map_or(&[][..], |program| &program.redirects);
+        let rules = if redirects::may_change(response) { rules } else { &[] };
         let passage = self.passage();
-        let challenged = passage.is_some_and(|passage| passage.challenge.is_some());
-        let is_plain = rules.is_empty() && route.expires.is_none() && !challenged;
+        let is_plain = rules.iter().all(RedirectRule::is_fixed)
+            && route.expires.is_none()
+            && !Passage::owes(passage);
         if let (Some(edits), true) = (&edits, is_plain) {
-            return edits.clone();
+            let mut edits = edits.clone();
+            redirects::add_to(&mut edits, rules, None, response);
+            return edits;
         }
         let make = |head: &RequestHead<'_, '_>| {
             let (route, status) = (Some(route), Some(response.status));
@@ -96,12 +101,26 @@ impl Request {
             let asked = Asked { client, plan, head, route, passage, status, sent };
             let fields = &self.route().response_fields;
             let mut edits = edits.unwrap_or_else(|| Cow::Owned(fields.make(&asked, status)));
-            redirects::add_to(&mut edits, rules, &asked, response);
+            redirects::add_to(&mut edits, rules, Some(&asked), response);
             freshness::add_to(&mut edits, &asked);
-            Passage::add_to(passage, &mut edits);
+            Passage::add_to(passage, &mut edits, response.status, Some(response));
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
+    }
+
+    /// Makes what its route changes in the answer to a failure.
+    fn prepare_failure(&self, client: &Client, trail: &Trail, failure: &Failure) {
+        let Some(kept) = self.kept.as_ref().filter(|_| !self.route().response_fields.is_fixed())
+        else {
+            return;
+        };
+        let (plan, passage) = (&self.service.plan, self.passage());
+        kept.look(|head| {
+            let asked =
+                Asked { client, plan, head, route: None, passage, status: None, sent: None };
+            reply::prepare(trail, &asked, failure);
+        });
     }
 
     /// How slowly its body may come.
@@ -177,7 +196,9 @@ async fn begin(
     if let Err(error) = take_body(client, &mut body, buf, &mut out) {
         let manner = Manner { version: request.version, to_head: facts.is_head, keep_alive: false };
         trail.note(|record| record.from_client = body.passed());
-        return Err(reply::fail(client, trail, &error.into(), manner).await);
+        let failure = error.into();
+        request.prepare_failure(client, trail, &failure);
+        return Err(reply::fail(client, trail, &failure, manner).await);
     }
     Ok((request, out, body))
 }
@@ -228,73 +249,6 @@ pub async fn give(
     }
 }
 
-pub fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.head_bytes, fields: limits.head_fields }
-}
-
-/// A whole head and what came behind it.
-struct Received {
-    /// The head, where it came in several parts.
-    apart: Option<Vec<u8>>,
-    /// The head, if it came in one part, and what came behind it.
-    buf: Buf,
-    /// The head's length.
-    len: usize,
-}
-
-/// Collects bytes until there is a whole head. While it waits for more it holds no buffer, or a few
-/// thousand slow clients would hold all of them.
-async fn receive_head(
-    client: &Client,
-    mut buf: Buf,
-    trail: &Trail,
-    limits: &HeadLimits,
-) -> Result<Received, Next> {
-    let deadline = client.timer.after(trail.service.plan.timeouts.header);
-    let mut scanner = HeadScanner::new();
-    let mut collected: Vec<u8> = Vec::new();
-    loop {
-        let before = collected.len();
-        let found = if before == 0 {
-            scanner.find_end(buf.bytes(), limits)
-        } else {
-            collected.extend_from_slice(buf.bytes());
-            scanner.find_end(&collected, limits)
-        };
-        match found {
-            Ok(Some(len)) if before == 0 => return Ok(Received { apart: None, buf, len }),
-            Ok(Some(len)) => {
-                collected.truncate(len);
-                buf.advance(len - before);
-                return Ok(Received { apart: Some(collected), buf, len });
-            }
-            Ok(None) if before == 0 => collected.extend_from_slice(buf.bytes()),
-            Ok(None) => {}
-            Err(refusal) => {
-                client.context.count(|counters| counters.requests += 1);
-                client.capture_broken(trail, if before == 0 { buf.bytes() } else { &collected });
-                drop(buf);
-                let failure = Failure::Refused(refusal);
-                return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
-            }
-        }
-        drop(buf);
-        buf = match client.timer.until(deadline, client.stream.recv()).await {
-            Ok(Ok(Some(more))) => more,
-            Ok(_) => {
-                client.capture_broken(trail, &collected);
-                trail.client_left();
-                return Err(Next::Close);
-            }
-            Err(_) => {
-                client.capture_broken(trail, &collected);
-                let failure = Failure::HeadTimeout;
-                return Err(reply::fail(client, trail, &failure, Manner::LAST).await);
-            }
-        };
-    }
-}
-
 /// What shall be done with a well-formed request.
 enum Decision {
     Forward(Destination),
@@ -342,7 +296,7 @@ fn decide(
             let (route, passage) = (own.route(), passage.as_deref());
             let asked =
                 Asked { client, plan, head: &head, route, passage, status: None, sent: None };
-            Ok(Decision::Answer(Answer::new(own, &asked, body_here)))
+            Ok(Decision::Answer(Answer::new(own, trail, &asked, body_here)))
         }
     }
 }
@@ -398,6 +352,7 @@ impl Sending<'_> {
         let how = RequestRewrite {
             client_ip: client.peer.get(),
             trusted: self.trusted,
+            as_came: route.pass_forwarding,
             scheme: "http",
             edits,
             target: target.as_deref(),
@@ -416,7 +371,7 @@ impl Sending<'_> {
             facts.keep_alive &= left.is_some();
         }
         let again =
-            passed.is_some_and(|passage| passage.status.is_some() || passage.challenge.is_some());
+            passed.is_some_and(|passage| passage.status.is_some() || passage.remedy.is_some());
         let keeps = route.asks_later() || again;
         let kept = keeps.then(|| Box::new(Kept::new(self.bytes, passage.take())));
         let route = index;
@@ -446,6 +401,10 @@ impl Request {
     ) -> Instead {
         let pages = |program: &Program| !program.error_pages.is_empty();
         let kept = self.kept.as_deref().filter(|_| self.program().is_some_and(pages));
+        if kept.is_none() {
+            self.prepare_failure(client, trail, &failure);
+            return Instead::Failure(failure);
+        }
         let (onward, left) = (Onward::Failure(failure), Left::Nothing { keep_alive });
         match elsewhere(client, trail, (kept, self.route), onward, left) {
             Ok((Decision::Forward(destination), out)) => {
@@ -489,7 +448,7 @@ fn elsewhere(
             Left::Nothing { keep_alive } => (0, Some(keep_alive)),
         };
         if gone.is_some() && head.facts.framing != RequestFraming::None {
-            passage.get_or_insert_default().to_get = true;
+            passage.get_or_insert_default().body_gone = true;
         }
         let traveller = Traveller { client, trail, head };
         let found = traveller.go_on(onward.take()?, route, &mut passage);
@@ -505,14 +464,20 @@ fn elsewhere(
                 }
                 Ok((Decision::Forward(destination), out))
             }
-            Err(Own::Failure(failure)) => Err(failure),
+            Err(Own::Failure(failure)) => {
+                let passage = passage.as_deref();
+                let asked =
+                    Asked { client, plan, head, route: None, passage, status: None, sent: None };
+                reply::prepare(trail, &asked, &failure);
+                Err(failure)
+            }
             Err(mut own) => {
                 own.keep(plan, kept.head(), passage.as_deref());
                 let (route, passage) = (own.route(), passage.as_deref());
                 let asked = Asked { client, plan, head, route, passage, status: None, sent: None };
                 let answer = match gone {
-                    Some(keep_alive) => Answer::late(own, &asked, keep_alive),
-                    None => Answer::new(own, &asked, body_here),
+                    Some(keep_alive) => Answer::late(own, trail, &asked, keep_alive),
+                    None => Answer::new(own, trail, &asked, body_here),
                 };
                 Ok((Decision::Answer(answer), out))
             }

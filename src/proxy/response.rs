@@ -5,13 +5,14 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use super::arrival::head_limits;
 use super::body::{Body, BodyError};
 use super::client::{Client, Departure};
 use super::compress;
 use super::content;
 use super::forward::{Broken, Flow};
-use super::reply::Failure;
-use super::request::{Request, head_limits};
+use super::reply::{Failure, Intercepted};
+use super::request::Request;
 use super::trail::Trail;
 use crate::http1::{
     BodyOut, Exchange, FieldStorage, HeadScanner, ResponseRewrite, ResponseStep, parse_response,
@@ -99,7 +100,7 @@ pub enum Finished {
     /// The connections are a tunnel now.
     Tunnel,
     /// Nothing of it went to the client, who gets the page for this status.
-    Intercepted(Ending, u16),
+    Intercepted(Ending, Box<Intercepted>),
 }
 
 /// A complete response, and what it means for the two connections.
@@ -172,7 +173,7 @@ enum Judged {
     Final(Body, bool),
     /// It is for a page of the route's. Whether all of its body was here, and nothing behind it.
     Intercepted {
-        status: u16,
+        answer: Box<Intercepted>,
         whole: bool,
     },
 }
@@ -203,7 +204,7 @@ impl Attempt<'_> {
                     self.server.put_back(buf);
                     return Ok(Answer::Unwanted(status));
                 }
-                Judged::Intercepted { status, whole } => {
+                Judged::Intercepted { answer, whole } => {
                     (self.answered)();
                     if whole {
                         exchange.response_body_ended();
@@ -212,7 +213,7 @@ impl Attempt<'_> {
                         exchange.request_body_ended();
                     }
                     let ending = Ending { exchange, surplus: !whole, sending: false };
-                    return Ok(Answer::Given(Finished::Intercepted(ending, status)));
+                    return Ok(Answer::Given(Finished::Intercepted(ending, answer)));
                 }
                 Judged::Interim => {
                     self.progress.interim.set(true);
@@ -360,10 +361,11 @@ impl Attempt<'_> {
                     let status = head.facts.status;
                     if self.request.intercepts(status) && !self.progress.interim.get() {
                         self.client.context.count(|counters| counters.responses += 1);
+                        let answer = Box::new(Intercepted::new(&head));
                         buf.advance(len);
                         let mut body = Body::of_response(body_in, Vec::new(), BodyOut::None);
                         let whole = body.frame(buf).is_ok_and(|surplus| surplus.is_empty());
-                        let judged = Judged::Intercepted { status, whole: whole && body.ended() };
+                        let judged = Judged::Intercepted { answer, whole: whole && body.ended() };
                         return Ok((judged, Vec::new()));
                     }
                     let head = match self.request.status_instead() {

@@ -11,7 +11,7 @@ use super::steps;
 use super::trail::Trail;
 use super::{Service, admission};
 use crate::http1::{RequestFraming, RequestHead};
-use crate::plan::{Action, ErrorPage, PageAt, PageStatus, RoutePlan};
+use crate::plan::{Action, ErrorPage, PageAt, PageStatus, Program, RoutePlan};
 use crate::route::{Found, put_escaped, put_location};
 
 /// How often the path of one request may change, as in nginx.
@@ -92,12 +92,13 @@ impl<'p> Traveller<'p, '_> {
         let Some(page) = route.error_page(&failure).filter(|_| !again) else {
             return Err(Own::Failure(failure));
         };
+        if passage.as_ref().is_some_and(|passage| passage.body_gone) && self.wants_body(page) {
+            return Err(Own::Failure(failure));
+        }
         reply::take_note(self.client, self.trail, &failure);
         let state = passage.get_or_insert_default();
-        state.counted |= failure.comes_late();
-        if let Failure::Unauthorized(challenge) = &failure {
-            state.challenge = Some(challenge.clone());
-        }
+        state.counted |= failure.comes_late() && !route.rates.is_empty();
+        state.remedy = failure.remedy();
         (state.in_error_page, state.internal) = (true, true);
         state.status = match page.status {
             PageStatus::OfError => Some(failure.status()),
@@ -107,6 +108,16 @@ impl<'p> Traveller<'p, '_> {
         let found = self.page(route, page, passage)?;
         let mut at = at;
         self.visit(found, &mut at, passage)
+    }
+
+    /// Whether what an error leads to is a server that gets the request as it is.
+    fn wants_body(self, page: &ErrorPage) -> bool {
+        match &page.to {
+            PageAt::Route(number) => {
+                matches!(self.service().plan.routes[*number].action, Action::Upstream(_))
+            }
+            PageAt::Path(_) | PageAt::Uri(_) => false,
+        }
     }
 
     /// Where a request goes that came to the route with this number, which does not answer it.
@@ -120,18 +131,22 @@ impl<'p> Traveller<'p, '_> {
         passage: &mut Option<Box<Passage>>,
     ) -> Result<Way, Own<'p>> {
         let mut at = from;
+        // Once is enough.
+        let counted = !self.service().plan.routes[from].rates.is_empty();
         let gone = match onward {
             Onward::Failure(failure) => return self.answer_error(failure, from, passage),
             Onward::Route(route) => {
                 let state = passage.get_or_insert_default();
-                (state.internal, state.counted) = (true, true);
+                state.internal = true;
+                state.counted |= counted;
                 self.visit(Found { route, slash: false }, &mut at, passage)
             }
             Onward::Path { uri, args } => {
                 let state = passage.get_or_insert_default();
                 state.uri = Some(uri);
                 state.args = args.or(state.args.take());
-                state.counted = true;
+                state.begun = false;
+                state.counted |= counted;
                 let found = self.look_again(state);
                 found.and_then(|found| self.visit(found, &mut at, passage))
             }
@@ -167,7 +182,7 @@ impl<'p> Traveller<'p, '_> {
                 if let Onward::Path { uri, args } = onward {
                     (state.uri, state.args) = (Some(uri), args);
                 }
-                state.to_get = true;
+                (state.to_get, state.begun) = (true, false);
                 self.look_again(state)
             }
         }
@@ -184,12 +199,15 @@ impl<'p> Traveller<'p, '_> {
             if let Some(passage) = passage.as_mut() {
                 passage.answered_by = None;
             }
-            let mut reach = |route: usize| {
-                *at = route;
-                self.trail.note(|record| record.route = Some(route as u32));
-            };
-            reach(found.route);
+            self.reach(found.route, at);
             let route = &self.service().plan.routes[found.route];
+            if let Some(program) = &route.program {
+                Passage::arrive(passage, program, self.head);
+                if let Some(elsewhere) = self.begin(route, program, at, passage)? {
+                    found = elsewhere;
+                    continue;
+                }
+            }
             let inside = passage.as_ref().is_some_and(|passage| passage.internal);
             if route.internal && !inside {
                 return Err(Own::Failure(Failure::NoRoute));
@@ -202,7 +220,7 @@ impl<'p> Traveller<'p, '_> {
                 let asked = Asked { route: Some(route), ..self.asked() };
                 let plan = &*self.service().plan;
                 let taken = steps::take(plan, (found.route, &program.steps), &asked, passage);
-                reach(steps::answering(found.route, passage.as_deref()));
+                self.reach(steps::answering(found.route, passage.as_deref()), at);
                 taken?;
                 if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
                     found = self.look_again(passage)?;
@@ -214,13 +232,47 @@ impl<'p> Traveller<'p, '_> {
         }
     }
 
-    /// The route for the path as it is now.
+    /// Takes note that a request has come to the route with this number.
+    fn reach(self, route: usize, at: &mut usize) {
+        *at = route;
+        self.trail.note(|record| record.route = Some(route as u32));
+    }
+
+    /// Takes the steps that come before those of any route, if they are still to be taken. The
+    /// route for the path that they lead to, if they do.
+    fn begin(
+        self,
+        route: &RoutePlan,
+        program: &Program,
+        at: &mut usize,
+        passage: &mut Option<Box<Passage>>,
+    ) -> Result<Option<Found>, Own<'p>> {
+        let begun = passage.as_ref().is_some_and(|passage| passage.begun);
+        let Some(number) = program.before.filter(|_| !begun) else { return Ok(None) };
+        let before = &self.service().plan.routes[number];
+        passage.get_or_insert_default().begun = true;
+        let steps = before.program.as_ref().map_or(&[][..], |program| &program.steps);
+        let asked = Asked { route: Some(route), ..self.asked() };
+        let taken = steps::take(&self.service().plan, (number, steps), &asked, passage);
+        taken.inspect_err(|_| self.reach(steps::answering(number, passage.as_deref()), at))?;
+        // Whatever ended them: it is at no route yet.
+        match passage.as_mut().filter(|passage| passage.look_again || passage.detached) {
+            Some(passage) => self.look_up(passage).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The route for the path as it is now, which counts as a change.
     fn look_again(self, passage: &mut Passage) -> Result<Found, Own<'p>> {
         passage.changes += 1;
         if passage.changes > CHANGES_MAX {
             return Err(Own::Failure(Failure::Circle));
         }
-        (passage.internal, passage.look_again) = (true, false);
+        self.look_up(passage)
+    }
+
+    fn look_up(self, passage: &mut Passage) -> Result<Found, Own<'p>> {
+        (passage.internal, passage.look_again, passage.detached) = (true, false, false);
         let mut path = Vec::new();
         put_escaped(&Passage::uri(Some(passage), self.head), &mut path);
         // It is ASCII.
@@ -249,10 +301,11 @@ impl<'p> Traveller<'p, '_> {
             None => {}
         }
         let to_get = passage.is_some_and(|passage| passage.to_get);
+        let in_page = passage.is_some_and(|passage| passage.in_error_page);
         if let (RequestFraming::Length(n), Some(limit)) =
             (head.facts.framing, route.limits.body_bytes)
             && n > limit
-            && !to_get
+            && !in_page
         {
             return Err(Own::Failure(Failure::BodyTooLarge));
         }
@@ -263,6 +316,9 @@ impl<'p> Traveller<'p, '_> {
             }
             Action::Upstream(_) if head.max_forwards() == Some(0) && !to_get => {
                 Err(Own::Options { route, allow: reply::ALLOW })
+            }
+            Action::Upstream(_) if passage.is_some_and(|p| p.body_gone) && !to_get => {
+                Err(Own::Failure(Failure::BodyGone))
             }
             Action::Upstream(group) => Ok(Way { route: index, group: *group }),
             Action::Respond { status, body } => Err(Own::Fixed { route, status: *status, body }),

@@ -1,5 +1,6 @@
 //! The steps of a route, taken for one request (nginx's rewrite module).
 
+use std::borrow::Cow;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +9,10 @@ use super::answer::Own;
 use super::passage::Passage;
 use super::reply::Failure;
 use super::scope::Asked;
-use crate::plan::{Condition, Plan, Return, Rewrite, RoutePlan, Scope, Step, Test, Then};
-use crate::route::{put_escaped, put_location};
+use crate::plan::{
+    Condition, Plan, Return, Rewrite, RoutePlan, Scope, Step, Template, Term, Test, Then,
+};
+use crate::route::{put_argument, put_escaped, put_location};
 
 /// How steps end that answer nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub fn take<'p>(
             Step::Return(answer) => return Err(own(route, answer)),
             Step::Break => {
                 if let Some(passage) = passage {
-                    passage.look_again = false;
+                    passage.detached |= std::mem::take(&mut passage.look_again);
                 }
                 return Ok(Flow::Stop);
             }
@@ -122,7 +125,7 @@ fn rewrite<'p>(
 fn new_args(rewrite: &Rewrite, asked: &Asked<'_>) -> Option<Vec<u8>> {
     match &rewrite.args {
         Some(new) => {
-            let mut args = new.fill(asked).into_owned();
+            let mut args = with_groups(new, asked, put_argument).into_owned();
             if rewrite.keeps_args && !asked.args().is_empty() {
                 args.push(b'&');
                 args.extend_from_slice(asked.args());
@@ -134,19 +137,29 @@ fn new_args(rewrite: &Rewrite, asked: &Asked<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// Where a rewrite sends the client. What groups found is decoded, and escaped again.
-fn redirection(rewrite: &Rewrite, at: &Asked<'_>, passage: &Passage) -> Vec<u8> {
-    let mut passage = passage.clone();
+/// A text filled in, what groups found being written by `put`: that is decoded, and must not mean
+/// more where it comes to stand than where it came from.
+fn with_groups<'t>(
+    text: &'t Template,
+    at: &Asked<'_>,
+    put: fn(&[u8], &mut Vec<u8>),
+) -> Cow<'t, [u8]> {
+    let groups = text.terms().any(|term| matches!(term, Term::Group(_)));
+    let Some(mut passage) = at.passage.filter(|_| groups).cloned() else { return text.fill(at) };
     for group in &mut passage.groups {
-        let mut escaped = Vec::with_capacity(group.len());
-        put_escaped(group, &mut escaped);
-        *group = escaped;
+        let found = std::mem::take(group);
+        put(&found, group);
     }
-    let asked = Asked { passage: Some(&passage), ..*at };
+    text.fill(&Asked { passage: Some(&passage), ..*at })
+}
+
+/// Where a rewrite sends the client.
+fn redirection(rewrite: &Rewrite, at: &Asked<'_>, passage: &Passage) -> Vec<u8> {
+    let asked = Asked { passage: Some(passage), ..*at };
     let mut location = Vec::new();
-    put_location(&rewrite.to.fill(&asked), &mut location);
+    put_location(&with_groups(&rewrite.to, &asked, put_escaped), &mut location);
     let old = rewrite.keeps_args.then(|| asked.args()).filter(|args| !args.is_empty());
-    let new = rewrite.args.as_ref().map(|args| args.fill(&asked));
+    let new = rewrite.args.as_ref().map(|args| with_groups(args, &asked, put_argument));
     for (args, separator) in
         [(new.as_deref(), b'?'), (old, if new.is_some() { b'&' } else { b'?' })]
     {
@@ -163,6 +176,7 @@ fn holds(condition: &Condition, at: &Asked<'_>, passage: &mut Option<Box<Passage
     let text = condition.text.fill(&asked);
     let is = match &condition.test {
         Test::Set => !text.is_empty() && *text != *b"0",
+        Test::Among(texts) => texts.iter().any(|other| *text == *other.as_bytes()),
         Test::Is(other) => text == other.fill(&asked),
         Test::Matches(matcher) => {
             let text = text.into_owned();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::Service;
 use super::access_log::Capture;
 use super::content::Visit;
+use crate::http1::FieldEdits;
 use crate::plan::{RoutePlan, ServerPlan};
 use crate::ring::Tick;
 use crate::telemetry::{End, Record};
@@ -20,6 +21,9 @@ pub struct Trail {
     pub to_client: Cell<u64>,
     /// Where the route does more than answer.
     pub visit: RefCell<Option<Box<Visit>>>,
+    /// What the route changes in the answer to a failure with this status, where that is made of
+    /// the request.
+    pub failing: Cell<Option<Box<(u16, FieldEdits)>>>,
     record: RefCell<Record>,
 }
 
@@ -30,7 +34,7 @@ impl Trail {
         record.phases.started = now;
         let (captured, to_client) = (Cell::new(None), Cell::new(0));
         let (visit, record) = (RefCell::default(), RefCell::new(record));
-        Trail { service, captured, to_client, visit, record }
+        Trail { service, captured, to_client, visit, failing: Cell::default(), record }
     }
 
     /// Takes note of something.

@@ -10,13 +10,22 @@ use super::path::{decode, resolve};
 ///
 /// A path without anything to do is borrowed.
 pub fn decoded(path: &str) -> Cow<'_, [u8]> {
-    let normal = super::normalise(path);
-    if memchr::memchr(b'%', normal.as_bytes()).is_none() {
-        return match normal {
-            Cow::Borrowed(path) => Cow::Borrowed(path.as_bytes()),
-            Cow::Owned(path) => Cow::Owned(path.into_bytes()),
-        };
+    match super::normalise(path) {
+        normal if memchr::memchr(b'%', normal.as_bytes()).is_some() => decode_all(path),
+        Cow::Borrowed(path) => Cow::Borrowed(path.as_bytes()),
+        Cow::Owned(path) => Cow::Owned(path.into_bytes()),
     }
+}
+
+/// The same, where it is known already what the path is normalised.
+pub(super) fn decoded_with<'p>(normal: &'p str, path: &'p str) -> Cow<'p, [u8]> {
+    match memchr::memchr(b'%', normal.as_bytes()) {
+        Some(_) => decode_all(path),
+        None => Cow::Borrowed(normal.as_bytes()),
+    }
+}
+
+fn decode_all(path: &str) -> Cow<'_, [u8]> {
     let mut bytes = Vec::with_capacity(path.len());
     // As it was sent: what was normalised already would be decoded twice.
     let mut rest = path.as_bytes();
@@ -43,14 +52,20 @@ pub fn put_escaped(path: &[u8], out: &mut Vec<u8>) {
     put_with(path, out, |byte| !byte.is_ascii_graphic() || b"\"#%<>?\\^`{|}".contains(&byte));
 }
 
+/// Appends a text as a part of a query. What nginx escapes there is escaped, so that it ends
+/// neither its argument nor the query: what is escaped in paths, and `&+;`.
+pub fn put_argument(text: &[u8], out: &mut Vec<u8>) {
+    put_with(text, out, |byte| !byte.is_ascii_graphic() || b"\"#%&+;<>?\\^`{|}".contains(&byte));
+}
+
 /// Appends a target that is made of parts, some of which are escaped already: only what no target
 /// may hold is escaped.
 pub fn put_target(target: &[u8], out: &mut Vec<u8>) {
     put_with(target, out, |byte| !byte.is_ascii_graphic() || byte == b'#');
 }
 
-/// Appends a location likewise; that may have a fragment. What no URI holds (RFC 3986, appendix A) is
-/// escaped too: browsers take `\` for a slash, and `/\host` for another host.
+/// Appends a location likewise; that may have a fragment. What no URI holds (RFC 3986, appendix A)
+/// is escaped too: browsers take `\` for a slash, and `/\host` for another host.
 pub fn put_location(location: &[u8], out: &mut Vec<u8>) {
     put_with(location, out, |byte| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte));
 }
@@ -78,6 +93,8 @@ mod tests {
             ("/", &b"/"[..]),
             ("/a/b", b"/a/b"),
             ("/a%20b", b"/a b"),
+            ("/%40fs/%3F", b"/@fs/?"),
+            ("/pub/..%2Fadmin", b"/admin"),
             ("/a//b/./c/../d", b"/a/b/d"),
             ("/a%2Fb", b"/a/b"),
             ("/a/%2e%2E/b", b"/b"),

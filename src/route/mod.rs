@@ -20,7 +20,7 @@ mod path;
 mod paths;
 mod table;
 
-pub use escape::{decoded, put_escaped, put_location, put_target};
+pub use escape::{decoded, put_argument, put_escaped, put_location, put_target};
 pub use expression::Expression;
 pub use file_path::{PathFault, decode_file_path, encode_file_path, is_hidden};
 pub use host::{HostPattern, HostPatternError, bare_host};

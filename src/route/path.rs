@@ -3,22 +3,22 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Expression;
+use super::{Expression, decoded};
 
-/// What the path of a request must be. Patterns are compared with the path as [`normalise`] gives
-/// it, expressions with it as [`decoded`](super::decoded) does; the path that is forwarded stays as
-/// the client sent it.
+/// What the path of a request must be. Prefixes are compared with the path as [`normalise`] gives
+/// it, all others, which mean what nginx's do, with it as [`decoded`](super::decoded) does; the
+/// path that is forwarded stays as the client sent it.
 #[derive(Clone, Debug)]
 pub enum PathPattern {
-    /// This path and nothing below.
-    Exact(String),
-    /// This path and everything below: `/api` matches `/api` and `/api/x` but not `/apix`,
-    /// `/api/` only what begins with it.
+    /// This path, decoded, and nothing below.
+    Exact(Vec<u8>),
+    /// This path, normalised, and everything below: `/api` matches `/api` and `/api/x` but not
+    /// `/apix`, `/api/` only what begins with it.
     Prefix(String),
     /// This and whatever begins with it, as nginx's: `/api` matches `/apix` too.
     Start {
-        /// What paths begin with.
-        path: String,
+        /// What paths begin with, decoded.
+        path: Vec<u8>,
         /// Expressions are not asked if this is the longest (nginx's `^~`).
         first: bool,
     },
@@ -60,12 +60,12 @@ impl std::error::Error for PathPatternError {}
 impl PathPattern {
     /// An exact path.
     pub fn exact(text: &str) -> Result<PathPattern, PathPatternError> {
-        checked(text).map(PathPattern::Exact)
+        checked(text).map(|text| PathPattern::Exact(decoded(text).into_owned()))
     }
 
     /// A path and everything below it.
     pub fn prefix(text: &str) -> Result<PathPattern, PathPatternError> {
-        checked(text).map(PathPattern::Prefix)
+        checked(text).map(|text| PathPattern::Prefix(normalise(text).into_owned()))
     }
 
     /// A regular expression.
@@ -75,22 +75,23 @@ impl PathPattern {
 
     /// What paths begin with; `first`: before any expression.
     pub fn start(text: &str, first: bool) -> Result<PathPattern, PathPatternError> {
-        Ok(PathPattern::Start { path: checked(text)?, first })
+        Ok(PathPattern::Start { path: decoded(checked(text)?).into_owned(), first })
     }
 }
 
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy;
         match self {
-            PathPattern::Exact(path) => write!(f, "={path}"),
+            PathPattern::Exact(path) => write!(f, "={}", text(path)),
             PathPattern::Prefix(path) => f.write_str(path),
-            PathPattern::Start { path, .. } => write!(f, "^{path}"),
+            PathPattern::Start { path, .. } => write!(f, "^{}", text(path)),
             PathPattern::Regex(regex) => write!(f, "~{regex}"),
         }
     }
 }
 
-fn checked(text: &str) -> Result<String, PathPatternError> {
+fn checked(text: &str) -> Result<&str, PathPatternError> {
     if !text.starts_with('/') {
         return Err(PathPatternError::Relative);
     }
@@ -103,17 +104,17 @@ fn checked(text: &str) -> Result<String, PathPatternError> {
     if text.contains('*') {
         return Err(PathPatternError::Star);
     }
-    Ok(normalise(text).into_owned())
+    Ok(text)
 }
 
-/// The path as routes see it, so that no spelling of a path slips past its route.
+/// The path as prefixes see it, so that no spelling of a path slips past its route.
 ///
-/// Percent-encoded unreserved characters are decoded (RFC 3986 §6.2.2.2) and the hex digits of
+/// Every escape of a visible ASCII character is decoded but those of `/` and `%`, the hex digits of
 /// the rest are upper case, `//` becomes `/`, and `.` and `..` segments are resolved, never above
 /// the root. `%2F` stays: it is data, not a separator, and servers that take it for one must be
 /// told so by a route of their own. A `%` that begins no escape is `%25`, or what is decoded behind
-/// it could make one. What does not begin with `/` (the `*` of OPTIONS, an authority, the empty path
-/// of `http://host`) counts as `/`.
+/// it could make one. What does not begin with `/` (the `*` of OPTIONS, an authority, the empty
+/// path of `http://host`) counts as `/`.
 ///
 /// A path that is already clean, the usual case, is borrowed.
 pub fn normalise(path: &str) -> Cow<'_, str> {
@@ -123,7 +124,7 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
     if !is_suspect(path.as_bytes()) || is_clean(path.as_bytes()) {
         return Cow::Borrowed(path);
     }
-    let resolved = resolve(decode_unreserved(path).as_bytes());
+    let resolved = resolve(decode_visible(path).as_bytes());
     // It was cut at slashes only, so it is text still.
     Cow::Owned(String::from_utf8_lossy(&resolved).into_owned())
 }
@@ -161,12 +162,12 @@ fn is_dot_segment(rest: &[u8]) -> bool {
     segment == b"." || segment == b".."
 }
 
-/// Whether the `%` at the beginning of `rest` is to be left as it is: it encodes a reserved
-/// character in upper case.
+/// Whether the `%` at the beginning of `rest` is to be left as it is: it encodes what stays so, in
+/// upper case.
 fn stays_encoded(rest: &[u8]) -> bool {
     match decode(rest) {
         Some(byte) => {
-            !is_unreserved(byte) && !rest[1..3].iter().any(|digit| digit.is_ascii_lowercase())
+            !is_decoded(byte) && !rest[1..3].iter().any(|digit| digit.is_ascii_lowercase())
         }
         None => false,
     }
@@ -181,11 +182,11 @@ pub(super) fn decode(rest: &[u8]) -> Option<u8> {
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+fn is_decoded(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'/' && byte != b'%'
 }
 
-fn decode_unreserved(path: &str) -> String {
+fn decode_visible(path: &str) -> String {
     let mut decoded = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(percent) = rest.find('%') {
@@ -196,7 +197,7 @@ fn decode_unreserved(path: &str) -> String {
             rest = &rest[1..];
             continue;
         };
-        if is_unreserved(byte) {
+        if is_decoded(byte) {
             decoded.push(char::from(byte));
         } else {
             decoded.push_str(&rest[..3].to_ascii_uppercase());
@@ -272,6 +273,9 @@ mod tests {
             ("/%252e%252e/x", "/%252e%252e/x"),
             ("/%C3%a9", "/%C3%A9"),
             ("/%7Euser", "/~user"),
+            ("/%40fs/%3Fx%23", "/@fs/?x#"),
+            ("/a%5c..%5Cb", "/a\\..\\b"),
+            ("/%2f%2e%2E%2f", "/%2F..%2F"),
             ("/100%", "/100%25"),
             ("/%zz/%4", "/%25zz/%254"),
             ("/%%32e%%32E/x", "/%252e%252E/x"),
@@ -310,7 +314,7 @@ mod tests {
 
         /// A second pass changes nothing.
         #[test]
-        fn normal_paths_stay(path in "/([a./2eE%]|%2[eEfF]|%61|%25|%3[2-7]){0,20}") {
+        fn normal_paths_stay(path in "/([a./2eE%]|%2[eEfF]|%61|%25|%40|%c3|%3[2-7]){0,20}") {
             let once = normalise(&path).into_owned();
             prop_assert_eq!(&normalise(&once), &once);
         }

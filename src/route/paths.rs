@@ -17,18 +17,18 @@ pub struct Found {
 /// The paths of one host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paths {
-    /// Sorted.
-    exact: Vec<(Box<str>, usize)>,
-    /// Sorted: paths that only lack the slash of one of `starts`.
-    slashes: Vec<(Box<str>, usize)>,
+    /// Decoded, and sorted.
+    exact: Vec<(Box<[u8]>, usize)>,
+    /// Likewise: paths that only lack the slash of one of `starts`.
+    slashes: Vec<(Box<[u8]>, usize)>,
     /// In the order of the file: the first that is found wins.
     regexes: Vec<(Expression, usize)>,
     /// Sorted.
     prefixes: Vec<(Box<str>, usize)>,
     /// Length of the longest prefix: only so much of a path can matter.
     prefix_bytes_max: usize,
-    /// Prefixes that end anywhere. Sorted.
-    starts: Vec<(Box<str>, Start)>,
+    /// Prefixes that end anywhere. Decoded, and sorted.
+    starts: Vec<(Box<[u8]>, Start)>,
     /// The lengths that these have, the largest first.
     start_lengths: Vec<usize>,
 }
@@ -53,54 +53,56 @@ impl Paths {
     }
 
     /// Sends who leaves out the slash that `path` ends in to this route.
-    pub fn add_slash(&mut self, path: &str, route: usize) {
-        if let Some(bare) = path.strip_suffix('/').filter(|bare| !bare.is_empty()) {
+    pub fn add_slash(&mut self, path: &[u8], route: usize) {
+        if let Some(bare) = path.strip_suffix(b"/").filter(|bare| !bare.is_empty()) {
             self.slashes.push((bare.into(), route));
         }
     }
 
     pub fn seal(&mut self) {
-        for paths in [&mut self.exact, &mut self.prefixes, &mut self.slashes] {
-            // The sort is stable, so of equals the first added is the one that stays.
-            paths.sort_by(|a, b| a.0.cmp(&b.0));
-            paths.dedup_by(|later, first| later.0 == first.0);
+        for paths in [&mut self.exact, &mut self.slashes] {
+            sort(paths);
         }
-        self.starts.sort_by(|a, b| a.0.cmp(&b.0));
-        self.starts.dedup_by(|later, first| later.0 == first.0);
+        sort(&mut self.prefixes);
+        sort(&mut self.starts);
         self.prefix_bytes_max = self.prefixes.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
         self.start_lengths = self.starts.iter().map(|(path, _)| path.len()).collect();
         self.start_lengths.sort_unstable_by(|a, b| b.cmp(a));
         self.start_lengths.dedup();
         let (starts, prefixes) = (&self.starts, &self.prefixes);
         // Who has a route of his own needs none of another.
-        self.slashes.retain(|(bare, _)| at(starts, bare).is_none() && at(prefixes, bare).is_none());
+        let has_prefix =
+            |bare: &[u8]| std::str::from_utf8(bare).is_ok_and(|bare| at(prefixes, bare).is_some());
+        self.slashes.retain(|(bare, _)| at(starts, bare).is_none() && !has_prefix(bare));
     }
 
-    pub fn has_expressions(&self) -> bool {
-        !self.regexes.is_empty()
+    /// Whether there is anything but prefixes.
+    fn asks_decoded(&self) -> bool {
+        !(self.exact.is_empty() && self.starts.is_empty() && self.regexes.is_empty())
     }
 
-    /// `decoded` is asked for only if there are expressions.
+    /// The route for this path, which is normalised. `decoded` is asked for only if need be.
     pub fn find<'p>(&self, path: &str, decoded: impl FnOnce() -> &'p [u8]) -> Option<Found> {
         let found = |route| Found { route, slash: false };
-        if let Some(route) = at(&self.exact, path) {
+        if !self.asks_decoded() {
+            return self.find_prefix(path).map(|(_, route)| found(route));
+        }
+        let decoded = decoded();
+        if let Some(route) = at(&self.exact, decoded) {
             return Some(found(route));
         }
-        if let Some(route) = at(&self.slashes, path) {
+        if let Some(route) = at(&self.slashes, decoded) {
             return Some(Found { route, slash: true });
         }
-        let start = self.longest_start(path);
+        let start = self.longest_start(decoded);
         if let Some((length, Start { route, first: true })) = start
             && self.find_prefix(path).is_none_or(|(longest, _)| longest < length)
         {
             return Some(found(route));
         }
-        if self.has_expressions() {
-            let decoded = decoded();
-            let matching = self.regexes.iter().find(|(regex, _)| regex.is_match(decoded));
-            if let Some((_, route)) = matching {
-                return Some(found(*route));
-            }
+        let matching = self.regexes.iter().find(|(regex, _)| regex.is_match(decoded));
+        if let Some((_, route)) = matching {
+            return Some(found(*route));
         }
         match (self.find_prefix(path), start) {
             // Of equals the one that ends at a segment says more.
@@ -111,12 +113,10 @@ impl Paths {
     }
 
     /// The longest that the path begins with, and its length.
-    fn longest_start(&self, path: &str) -> Option<(usize, Start)> {
-        let lengths = self.start_lengths.iter().filter(|length| **length <= path.len());
-        let mut starts = lengths.filter_map(|&length| {
-            // Patterns are ASCII; elsewhere nothing can match.
-            Some((length, at(&self.starts, path.get(..length)?)?))
-        });
+    fn longest_start(&self, path: &[u8]) -> Option<(usize, Start)> {
+        let lengths = self.start_lengths.iter();
+        let mut starts =
+            lengths.filter_map(|&length| Some((length, at(&self.starts, path.get(..length)?)?)));
         starts.next()
     }
 
@@ -165,7 +165,14 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
         && (prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/')))
 }
 
-fn at<T: Copy>(paths: &[(Box<str>, T)], path: &str) -> Option<T> {
+/// Of equals the first added stays.
+fn sort<P: ?Sized + Ord, T>(paths: &mut Vec<(Box<P>, T)>) {
+    // The sort is stable.
+    paths.sort_by(|a, b| a.0.cmp(&b.0));
+    paths.dedup_by(|later, first| later.0 == first.0);
+}
+
+fn at<P: ?Sized + Ord, T: Copy>(paths: &[(Box<P>, T)], path: &P) -> Option<T> {
     let at = paths.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
     Some(paths[at].1)
 }

@@ -60,16 +60,18 @@ fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
 }
 
 /// The names of routes in steps.
-fn named_in(steps: &[Step]) -> Vec<&str> {
-    let named = |step| match step {
-        &Step::AnswerBy { ref name, .. } => vec![name.as_str()],
-        Step::If { then, .. } => named_in(then),
-        _ => Vec::new(),
+fn named_in<'s>(steps: &'s [Step]) -> Vec<&'s str> {
+    let named = |step: &'s Step| -> Vec<&'s str> {
+        match step {
+            Step::AnswerBy { name, .. } => vec![name.as_str()],
+            Step::If { then, .. } => named_in(then),
+            _ => Vec::new(),
+        }
     };
     steps.iter().flat_map(named).collect()
 }
 
-/// Error pages, `try` and steps name internal routes.
+/// Error pages, `try`, `before` and steps name internal routes.
 fn pages(file: &File, complaints: &Complaints) {
     let internal = file.routes.iter().filter(|route| route.internal);
     let names: Vec<&str> = internal.filter_map(|route| route.name.as_deref()).collect();
@@ -79,7 +81,9 @@ fn pages(file: &File, complaints: &Complaints) {
         _ => None,
     });
     let of_files = file.routes.iter().filter_map(last_resort);
-    let located = of_pages.chain(of_files).map(|name| (name.value.as_str(), name.spot));
+    let before = file.routes.iter().filter_map(|route| route.program.before.as_ref());
+    let located =
+        of_pages.chain(of_files).chain(before).map(|name| (name.value.as_str(), name.spot));
     let of_steps = file.routes.iter().flat_map(|route| {
         let program = &route.program;
         let spot = program.steps_at.unwrap_or(route.path.spot);
@@ -94,5 +98,11 @@ fn pages(file: &File, complaints: &Complaints) {
             None => format!("add a [[route]] with name = \"{name}\" and internal = true"),
         };
         complaints.error(spot, format!("there is no internal route `{name}`"), remedy);
+    }
+    for route in file.routes.iter().filter(|route| !route.is_found_by_path()) {
+        if let Some(before) = &route.program.before {
+            let what = "`before` is of routes that are found by their path";
+            complaints.error(before.spot, what, "remove it");
+        }
     }
 }

@@ -57,7 +57,7 @@ fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {
         return Some(Place::Root(folder));
     }
     if let Some(path) = &table.alias_path {
-        let matched = decode_file_path(path).ok()?;
+        let matched = path.strip_prefix(b"/").unwrap_or(path).to_vec();
         return Some(Place::Alias { folder, matched });
     }
     match pattern {
@@ -65,9 +65,11 @@ fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {
             name: folder.file_name()?.to_str()?.to_owned(),
             folder: folder.parent()?.to_owned(),
         }),
-        PathPattern::Exact(matched)
-        | PathPattern::Prefix(matched)
-        | PathPattern::Start { path: matched, .. } => {
+        PathPattern::Exact(matched) | PathPattern::Start { path: matched, .. } => {
+            let matched = matched.strip_prefix(b"/").unwrap_or(matched).to_vec();
+            Some(Place::Alias { folder, matched })
+        }
+        PathPattern::Prefix(matched) => {
             // What names no file matches no path either that does.
             let matched = decode_file_path(matched).ok()?;
             Some(Place::Alias { folder, matched })

@@ -21,6 +21,7 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
         _ => None,
     };
     let program = Program {
+        before: written.before.as_ref().and_then(|name| internal_route(&name.value, file)),
         hosts: hosts.collect(),
         path,
         target: target(table),
@@ -35,7 +36,8 @@ pub(super) fn program(table: &RouteTable, file: &File, names: &Names) -> Option<
         steps: numbered(&written.steps, file),
         error_pages: written.error_pages.iter().filter_map(|page| error_page(page, file)).collect(),
     };
-    let idle = program.hosts.is_empty()
+    let idle = program.before.is_none()
+        && program.hosts.is_empty()
         && program.path.is_none()
         && matches!(program.target, TargetPlan::AsSent)
         && program.redirects.is_empty()
@@ -86,9 +88,8 @@ fn target(table: &RouteTable) -> TargetPlan {
 /// What the route's path matches, decoded.
 fn matched(table: &RouteTable) -> Vec<u8> {
     match &table.path.pattern {
-        Some(
-            PathPattern::Exact(path) | PathPattern::Prefix(path) | PathPattern::Start { path, .. },
-        ) => decoded(path).into_owned(),
+        Some(PathPattern::Exact(path) | PathPattern::Start { path, .. }) => path.clone(),
+        Some(PathPattern::Prefix(path)) => decoded(path).into_owned(),
         Some(PathPattern::Regex(_)) | None => Vec::new(),
     }
 }

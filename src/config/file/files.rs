@@ -15,8 +15,8 @@ use crate::plan::{Coding, Expires, Listing, Symlinks, Template, TryPath, TryPiec
 pub(in crate::config) struct FilesTable {
     /// As written.
     pub folder: Option<FolderWritten>,
-    /// The path that `alias` stands for, normalised; `None`: what the route matches.
-    pub alias_path: Option<String>,
+    /// The path that `alias` stands for, decoded; `None`: what the route matches.
+    pub alias_path: Option<Vec<u8>>,
     /// The same, relative to where the process runs.
     pub found: PathBuf,
     pub index: Option<Vec<String>>,
@@ -179,7 +179,7 @@ fn read_folder(fields: &mut Fields<'_>) -> Option<FolderWritten> {
     Some(FolderWritten { path, alias: key == "alias" })
 }
 
-fn read_alias_path(field: Field<'_>, folder: &Option<FolderWritten>) -> Option<String> {
+fn read_alias_path(field: Field<'_>, folder: &Option<FolderWritten>) -> Option<Vec<u8>> {
     if folder.as_ref().is_some_and(|folder| !folder.alias) {
         let what = "`alias_path` says what `alias` stands for, and there is none";
         return field.refuse(what, "remove it, or write `alias` in place of `root`");

@@ -10,6 +10,8 @@ use crate::route::Expression;
 /// Those keys of a `[[route]]`.
 #[derive(Debug, Default)]
 pub(in crate::config) struct ProgramTable {
+    /// The name of an internal route.
+    pub before: Option<Located<String>>,
     pub replace_path: Option<Located<String>>,
     pub send_path: Option<Located<Template>>,
     pub redirects: Vec<Located<RedirectWritten>>,
@@ -31,6 +33,7 @@ impl ProgramTable {
     pub(super) fn read(fields: &mut Fields<'_>) -> ProgramTable {
         let steps = fields.get("steps");
         let table = ProgramTable {
+            before: fields.get("before").and_then(read_before),
             replace_path: fields.get("replace_path").and_then(read_path),
             send_path: fields.get("send_path").and_then(read_target),
             redirects: fields.get("redirects").map(read_redirects).unwrap_or_default(),
@@ -51,6 +54,17 @@ impl ProgramTable {
         let send = self.send_path.as_ref().map(|path| ("send_path", path.spot));
         let redirects = self.redirects.first().map(|first| ("redirects", first.spot));
         replace.or(send).or(redirects)
+    }
+}
+
+fn read_before(field: Field<'_>) -> Option<Located<String>> {
+    let text = field.text()?.value;
+    match text.strip_prefix('@') {
+        Some(name) => Some(field.located(name.to_owned())),
+        None => field.refuse(
+            format!("`before` is \"{text}\", which is no name of an internal route"),
+            format!("did you mean \"@{text}\"?"),
+        ),
     }
 }
 

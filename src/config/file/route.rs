@@ -9,7 +9,7 @@ use crate::config::edits::{self, Direction, field_value};
 use crate::config::fields::{Field, Fields};
 use crate::config::source::{Located, Spot};
 use crate::plan::{BodyText, EditsPlan, ExpiresPlan, Redirect, Template};
-use crate::route::{HostPattern, HostPatternError, PathPattern, PathPatternError, decoded};
+use crate::route::{HostPattern, HostPatternError, PathPattern, PathPatternError};
 
 /// One `[[route]]`.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(in crate::config) struct RouteTable {
     pub program: ProgramTable,
     /// `None` if there was none, or not exactly one.
     pub action: Option<ActionWritten>,
+    pub pass_forwarding: bool,
     pub request_fields: EditsPlan,
     pub response_fields: EditsPlan,
     pub expires: Option<ExpiresPlan>,
@@ -68,7 +69,11 @@ impl RouteTable {
     pub(super) fn read(mut fields: Fields<'_>) -> RouteTable {
         let path = read_path(&mut fields);
         let internal = fields.get("internal").and_then(read_internal).unwrap_or(Internal::No);
-        let action = read_action(&mut fields);
+        let program = ProgramTable::read(&mut fields);
+        // Whoever gets past steps that others take first, and asks for them by name, finds nothing.
+        let by_default = internal != Internal::No && !path.given && !program.steps.is_empty();
+        let nothing = || ActionWritten::Respond { status: 404, body: BodyText::default() };
+        let action = read_action(&mut fields, by_default.then(nothing));
         let route = RouteTable {
             name: fields.get("name").and_then(read_name),
             hosts: fields.get("host").map(read_hosts).unwrap_or_default(),
@@ -76,8 +81,9 @@ impl RouteTable {
             path,
             internal: internal != Internal::No,
             by_name: internal == Internal::ByName,
-            program: ProgramTable::read(&mut fields),
+            program,
             action,
+            pass_forwarding: fields.get("pass_forwarding").and_then(Field::flag).unwrap_or(false),
             request_fields: table(fields.get("request_fields"), "`request_fields`", |fields| {
                 edits::read(fields, Direction::Request)
             }),
@@ -279,13 +285,13 @@ fn read_within(field: Field<'_>, found: &mut Option<PathWritten>) {
         let what = "`path_within` is about a `path_regex`, and there is none";
         return field.complain(what, "remove it, or write `path_start` alone");
     };
-    let expression = expression.within(&decoded(&start));
+    let expression = expression.within(&start);
     found.text = expression.to_string();
     found.pattern = Some(PathPattern::Regex(expression));
 }
 
-/// The beginning of paths, normalised.
-pub(super) fn read_start(field: Field<'_>) -> Option<String> {
+/// The beginning of paths, decoded.
+pub(super) fn read_start(field: Field<'_>) -> Option<Vec<u8>> {
     let text = field.text()?.value;
     match PathPattern::start(text, false) {
         Ok(PathPattern::Start { path, .. }) => Some(path),
@@ -326,7 +332,11 @@ pub(super) fn percent_encoded(text: &str) -> String {
 /// The things that can answer.
 const ACTIONS: [&str; 4] = ["upstream", "respond", "redirect", "files"];
 
-fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
+/// `by_default`: what answers where nothing is said.
+fn read_action(
+    fields: &mut Fields<'_>,
+    by_default: Option<ActionWritten>,
+) -> Option<ActionWritten> {
     let mut action = None;
     let mut count = 0;
     for key in ACTIONS {
@@ -347,6 +357,9 @@ fn read_action(fields: &mut Fields<'_>) -> Option<ActionWritten> {
                 .map(|fields| ActionWritten::Files(Box::new(FilesTable::read(fields)))),
         };
         action = action.or(read);
+    }
+    if count == 0 && by_default.is_some() {
+        return by_default;
     }
     if count == 0 {
         let what = "the route does not say what answers";

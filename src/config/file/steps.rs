@@ -57,6 +57,16 @@ const CONDITIONS: [(&str, Option<Test>); 5] = [
     ("executable", Some(Test::Executable)),
 ];
 
+/// What a text is compared by, and whether the opposite is meant.
+const COMPARISONS: [(&str, bool); 6] = [
+    ("is", false),
+    ("is_not", true),
+    ("among", false),
+    ("not_among", true),
+    ("matches", false),
+    ("matches_not", true),
+];
+
 fn read_step(mut fields: Fields<'_>, depth: usize) -> Option<Step> {
     let found = CONDITIONS.iter().find_map(|(key, test)| Some((fields.get(key)?, test)));
     let step = if let Some((text, test)) = found {
@@ -125,18 +135,20 @@ fn read_condition(
     let mut test = test.cloned();
     if field.key == "if" {
         let mut count = 0;
-        for (key, negates) in
-            [("is", false), ("is_not", true), ("matches", false), ("matches_not", true)]
-        {
+        for (key, negates) in COMPARISONS {
             let Some(field) = fields.get(key) else { continue };
             count += 1;
             if count > 1 {
-                let what = "a condition has one of `is`, `is_not`, `matches` and `matches_not`";
+                let what = "a condition has one of `is`, `among`, `matches` and their opposites";
                 field.complain(what, "write one step for each");
             }
             not ^= negates;
             test = match key {
                 "is" | "is_not" => field.template().map(Test::Is),
+                "among" | "not_among" => {
+                    let texts = field.list().into_iter().filter_map(Field::text);
+                    Some(Test::Among(texts.map(|text| text.value.to_owned()).collect()))
+                }
                 _ => {
                     field.text().and_then(|text| read_matcher(field, text.value)).map(Test::Matches)
                 }

@@ -46,6 +46,21 @@ fn what_cannot_be_meant() {
             "x:9:13: a route has one of `replace_path` and `send_path`; keep one",
         ),
         (
+            "before = \"site\"",
+            "x:8:10: `before` is \"site\", which is no name of an internal route; did you mean \
+             \"@site\"?",
+        ),
+        (
+            "before = \"@site\"",
+            "x:8:10: there is no internal route `site`; add a [[route]] with name = \"site\" and \
+             internal = true",
+        ),
+        (
+            "[[route]]\nname = \"a\"\ninternal = true\nbefore = \"@a\"\nsteps = [{ break = true }]",
+            "x:11:10: `before` is of routes that are found by their path; remove it",
+        ),
+        ("[[route]]\nname = \"a\"\ninternal = true", "x:8:1: the route does not say what answers; add"),
+        (
             "redirects = [[\"a\"]]",
             "x:8:14: a rule of `redirects` is a pair of texts; write what to replace, and by what",
         ),
@@ -77,7 +92,7 @@ fn what_cannot_be_meant() {
         ),
         (
             "steps = [{ if = \"$uri\", is = \"a\", matches = \"b\", then = [] }]",
-            "x:8:45: a condition has one of `is`, `is_not`, `matches` and `matches_not`; write \
+            "x:8:45: a condition has one of `is`, `among`, `matches` and their opposites; write \
              one step for each",
         ),
         (

@@ -17,6 +17,8 @@ pub struct RequestRewrite<'a> {
     /// Whether what that peer says of those before it is true. Then X-Forwarded-For and Forwarded
     /// are extended, and X-Forwarded-Host and -Proto stay; else none of it goes on.
     pub trusted: bool,
+    /// All of that goes on as it came, whoever sent it, and nothing is added.
+    pub as_came: bool,
     /// `http` or `https`, for X-Forwarded-Proto.
     pub scheme: &'a str,
     /// The route's changes; they win over everything but framing.
@@ -37,6 +39,7 @@ impl<'a> RequestRewrite<'a> {
         RequestRewrite {
             client_ip,
             trusted: false,
+            as_came: false,
             scheme: "http",
             edits,
             target: None,
@@ -51,7 +54,7 @@ impl<'a> RequestRewrite<'a> {
 /// for a connection that stays open.
 pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &RequestRewrite<'_>) {
     out.reserve(head.len + RESERVE);
-    let mut sheet = Sheet::new(out, how.edits);
+    let mut sheet = Sheet { alike: true, ..Sheet::new(out, how.edits) };
     request_line(&mut sheet, head, how);
     host(&mut sheet, head);
     let upgrade = head.facts.upgrade && !how.as_get;
@@ -65,6 +68,15 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
         Known::MaxForwards => max_forwards.is_none(),
         Known::XRequestId => true,
         Known::Traceparent | Known::Tracestate => how.trace.is_none(),
+        Known::Forwarded
+        | Known::XForwardedElse
+        | Known::XForwardedFor
+        | Known::XForwardedHost
+        | Known::XForwardedProto
+            if how.as_came =>
+        {
+            true
+        }
         Known::Forwarded => trusted && survey.forwarded,
         Known::XForwardedElse => trusted,
         Known::XForwardedHost => trusted && survey.forwarded_host,
@@ -82,7 +94,9 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, how: &Reques
         framing(&mut sheet, head);
     }
     connection(&mut sheet, head, upgrade);
-    forwarded(&mut sheet, head, how);
+    if !how.as_came {
+        forwarded(&mut sheet, head, how);
+    }
     sheet.via(head.version);
     if let Some(id) = how.request_id
         && !head.survey.request_id

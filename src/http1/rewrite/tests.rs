@@ -337,3 +337,27 @@ fn interim_and_switching() {
     let got = response(input, false, |out, head| write_switching(out, head, &edits, Some("own=1")));
     assert_eq!(got, expected);
 }
+
+#[test]
+fn forwarding_fields_may_go_on_as_they_came() {
+    let lines = "X-Forwarded-For: 192.0.2.1\nX-Real-IP: 192.0.2.2\nForwarded: for=x\n\
+                 X-Forwarded-Proto: https\nX-Forwarded-Host: b\nX-Forwarded-Port: 1";
+    let input = format!("GET / HTTP/1.1\nHost: a\n{lines}");
+    let none = no_edits();
+    let how = RequestRewrite { as_came: true, ..plain(&none) };
+    assert_eq!(request_with(&input, &how), format!("{input}\nVia: 1.1 corelane"));
+    let edits = FieldEdits { set: vec![("x-forwarded-for".into(), "me".into())], ..no_edits() };
+    let how = RequestRewrite { as_came: true, ..plain(&edits) };
+    let rest = lines.split_once('\n').unwrap().1;
+    let expected =
+        format!("GET / HTTP/1.1\nHost: a\n{rest}\nVia: 1.1 corelane\nx-forwarded-for: me");
+    assert_eq!(request_with(&input, &how), expected);
+}
+
+#[test]
+fn what_is_set_is_not_to_be_imitated() {
+    let edits = FieldEdits { set: vec![("x-remote-user".into(), "a".into())], ..no_edits() };
+    let input = "GET / HTTP/1.1\nHost: a\nX_Remote_User: root\nX-Remote-User: root\nX_Other: 1";
+    let expected = format!("GET / HTTP/1.1\nHost: a\nX_Other: 1\n{ADDED}\nx-remote-user: a");
+    assert_eq!(request_with(input, &plain(&edits)), expected);
+}

@@ -55,7 +55,7 @@ fn paths_are_replaced_as_locations_say() {
         (
             "location /x/ { proxy_pass http://a:3000/y/; }",
             "upstream = \"a-3000\"\nreplace_path = \"/y/\"\n\
-             redirects = [[\"http://a:3000/y/\", \"$scheme://$host/x/\"]]",
+             redirects = [[\"http://a:3000/y/\", \"/x/\"]]",
         ),
         (
             "location ~ ^/x/(.*)$ { proxy_pass http://a/y/$1$is_args$args; }",
@@ -67,7 +67,7 @@ fn paths_are_replaced_as_locations_say() {
         ("location / { proxy_pass http://unix:/run/a.sock:/z/; }", "replace_path = \"/z/\""),
         (
             "location / { proxy_pass http://a; proxy_redirect http://b/ /c/; }",
-            "redirects = [[\"http://b/\", \"$scheme://$host/c/\"]]",
+            "redirects = [[\"http://b/\", \"/c/\"]]",
         ),
     ];
     for (location, expected) in table {

@@ -163,8 +163,7 @@ impl FileRequest {
             }
             _ => false,
         };
-        let owes = passage.is_some_and(|passage| passage.challenge.is_some());
-        if leads_on || owes || route.asks_later() {
+        if leads_on || Passage::owes(passage) || route.asks_later() {
             self.kept = Some(Kept::new(head, passage.cloned().map(Box::new)));
         }
     }
@@ -198,18 +197,18 @@ impl FileRequest {
     ) -> Cow<'p, FieldEdits> {
         let fixed = route.response_fields.fixed(Some(status)).map(Cow::Borrowed);
         let passage = self.kept.as_ref().and_then(|kept| kept.passage.as_deref());
-        let challenged = passage.is_some_and(|passage| passage.challenge.is_some());
-        if fixed.is_some() && route.expires.is_none() && !challenged {
+        if fixed.is_some() && route.expires.is_none() && !Passage::owes(passage) {
             return fixed.unwrap_or_default();
         }
         let make = |head: &RequestHead<'_, '_>| {
-            let (at, status) = (Some(route), Some(status));
+            let at = Some(route);
             let sent = Some(sent);
-            let asked = Asked { client, plan, head, route: at, passage, status, sent };
+            let asked =
+                Asked { client, plan, head, route: at, passage, status: Some(status), sent };
             let made = || Cow::Owned(route.response_fields.make(&asked, asked.status));
             let mut edits = fixed.unwrap_or_else(made);
             freshness::add_to(&mut edits, &asked);
-            Passage::add_to(passage, &mut edits);
+            Passage::add_to(passage, &mut edits, status, None);
             edits
         };
         self.kept.as_ref().and_then(|kept| kept.look(make)).unwrap_or_default()
