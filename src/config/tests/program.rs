@@ -59,7 +59,10 @@ fn what_cannot_be_meant() {
             "[[route]]\nname = \"a\"\ninternal = true\nbefore = \"@a\"\nsteps = [{ break = true }]",
             "x:11:10: `before` is of routes that are found by their path; remove it",
         ),
-        ("[[route]]\nname = \"a\"\ninternal = true", "x:8:1: the route does not say what answers; add"),
+        (
+            "[[route]]\nname = \"a\"\ninternal = true",
+            "x:8:1: the route does not say what answers; add",
+        ),
         (
             "redirects = [[\"a\"]]",
             "x:8:14: a rule of `redirects` is a pair of texts; write what to replace, and by what",
