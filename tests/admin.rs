@@ -147,7 +147,7 @@ fn requests_that_make_no_sense_are_answered(tier: Tier) {
     assert!(get("/v2/routes").text().starts_with("{\"error\":\"there is nothing at /v2/routes"));
     assert_eq!(get("/v1/servers?x=y").status, 400);
     assert_eq!(get("/v1/servers?upstream=none").status, 404);
-    let wrong = ask(&address, "DELETE", "/v1/routes", &[]);
+    let wrong = ask(&address, "DELETE", "/v1/listeners", &[]);
     assert_eq!((wrong.status, wrong.fields.get("allow")), (405, Some("GET,HEAD")));
     let patch = |body: &str| {
         let length = body.len();

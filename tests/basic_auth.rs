@@ -20,6 +20,7 @@ tiered! {
     for_who_has_left_nothing_is_checked,
     the_log_names_the_user,
     files_want_it_too,
+    who_is_not_let_in_sees_a_page,
 }
 
 const FAST: &str = "ann:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n\
@@ -297,4 +298,54 @@ fn files_want_it_too(tier: Tier) {
     }
     assert_eq!(client.request(get("/open/somewhere", "")).status, 401);
     assert_eq!(client.request(get("/open/somewhere", ANN)).text(), "the page");
+}
+
+/// Whatever the route answers, wherever the page comes from, and whether the password is missing,
+/// which shows at once, or wrong, which takes time to find out.
+fn who_is_not_let_in_sees_a_page(tier: Tier) {
+    let origin = Origin::answering(|request| ok(format!("page of a server: {}", request.target)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let users = folder.path().join("users");
+    fs::write(&users, FAST).expect("a file");
+    fs::write(folder.path().join("401.html"), "page of a file").expect("a file");
+    let route = |path: &str, page: &str, action: &str| {
+        format!(
+            "path = {path:?}\nbasic_auth = {{ file = {users:?} }}\n\
+             error_pages = [{{ on = 401, to = {page:?} }}]\n{action}"
+        )
+    };
+    let files = format!("[route.files]\nroot = {:?}", folder.path());
+    let respond = "respond = { status = 200, body = \"mine\" }";
+    let proxy = Config::new(tier)
+        .origin("app", &origin)
+        .route(&route("/app", "/files/401.html", "upstream = \"app\""))
+        .route(&route("/own", "/app2/login", respond))
+        .route(&route("/from-files", "/files/401.html", &files))
+        .route(&route("/both", "/own", respond))
+        .route(&format!("path = \"/files\"\n{}", files.replace("root", "alias")))
+        .route("path = \"/app2\"\nupstream = \"app\"")
+        .start();
+    let mut client = proxy.client();
+    let realm = r#"Basic realm="Restricted", charset="UTF-8""#;
+    for (path, page) in [
+        ("/app", "page of a file"),
+        ("/own", "page of a server: /app2/login"),
+        ("/from-files/x", "page of a file"),
+    ] {
+        for fields in ["", ANN_OTHER] {
+            let response = client.request(get(path, fields));
+            assert_eq!((response.status, response.text()), (401, page), "{path} {fields}");
+            assert_eq!(response.field("www-authenticate"), Some(realm), "{path} {fields}");
+            let head = client.request(get(path, fields).replace("GET", "HEAD"));
+            assert_eq!((head.status, head.body.len()), (401, 0), "{path} {fields}");
+        }
+        let posted = get(path, ANN_OTHER).replace("GET", "POST");
+        let posted = posted.replace("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\nbody");
+        let response = client.request(&posted);
+        assert_eq!((response.status, response.text()), (401, page), "{path}");
+    }
+    // The page wants a password itself: there is none for that.
+    let response = client.request(get("/both", ANN_OTHER));
+    assert_eq!((response.status, response.field("www-authenticate")), (401, Some(realm)));
+    assert_eq!(client.request(get("/own", ANN)).text(), "mine");
 }

@@ -12,6 +12,7 @@ tiered! {
     fields_of_the_server_are_replaced,
     any_origin,
     failures_can_be_read_too,
+    whoever_is_refused_can_read_why,
 }
 
 const HERE: &str = "https://app.example.com";
@@ -171,4 +172,54 @@ fn failures_can_be_read_too(tier: Tier) {
     assert_eq!((response.status, response.text()), (404, "none"));
     assert_eq!(response.field("access-control-allow-origin"), Some(HERE));
     assert_eq!(response.field("via"), None);
+}
+
+/// However early a request is refused, and whatever page says so. A preflight is answered all the
+/// same: a browser would not show what it was refused with.
+fn whoever_is_refused_can_read_why(tier: Tier) {
+    let cors = "cors = { origins = \"https://app.example.com\", credentials = true }";
+    let respond = "respond = { status = 200, body = \"mine\" }";
+    let route = |path: &str, lines: &str| format!("path = {path:?}\n{cors}\n{respond}\n{lines}");
+    let proxy = Config::new(tier)
+        .toml("[[rate]]\nname = \"few\"\nrequests = 1\nper = \"1h\"\nkey = \"all\"")
+        .route(&route("/denied", "deny = [\"127.0.0.0/8\"]"))
+        .route(&route("/often", "rate = \"few\""))
+        .route(&route("/step", "steps = [{ return = 418 }]"))
+        .route(&route("/large", "[route.limits]\nbody = \"1B\""))
+        .route(&route(
+            "/page",
+            "deny = [\"127.0.0.0/8\"]\nerror_pages = [{ on = 403, to = \"/plain\" }]",
+        ))
+        .route(&format!("path = \"/plain\"\n{respond}"))
+        .route(&format!("path = \"/any\"\ncors = {{ origins = \"*\" }}\n{respond}"))
+        .route(&route("/leads", "steps = [{ rewrite = \"^/leads(.*)\", to = \"$1\" }]"))
+        .start();
+    let ask = |method: &str, path: &str, fields: &str| {
+        proxy.client().request(format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nOrigin: {HERE}\r\n{fields}\r\n"
+        ))
+    };
+    assert_eq!(ask("GET", "/often", "").status, 200);
+    for (path, status) in [("/denied", 403), ("/often", 429), ("/step", 418), ("/page", 403)] {
+        let response = ask("GET", path, "");
+        assert_eq!(response.status, status, "{path}");
+        assert_eq!(response.field("access-control-allow-origin"), Some(HERE), "{path}");
+        assert_eq!(response.field("access-control-allow-credentials"), Some("true"), "{path}");
+        assert!(response.fields.lists("vary", "origin"), "{path}");
+        let preflight = ask("OPTIONS", path, "Access-Control-Request-Method: PUT\r\n");
+        assert_eq!(preflight.status, 204, "{path}");
+        assert_eq!(preflight.field("access-control-allow-origin"), Some(HERE), "{path}");
+    }
+    // Its steps lead to a route that other pages may read, or none.
+    for (path, allowed) in [("/leads/any", Some("*")), ("/leads/plain", None)] {
+        for fields in ["", "Access-Control-Request-Method: PUT\r\n"] {
+            let response = ask("OPTIONS", path, fields);
+            assert_eq!(response.field("access-control-allow-origin"), allowed, "{path} {fields}");
+        }
+    }
+    let large = ask("POST", "/large", "Content-Length: 4\r\n\r\nbod");
+    assert_eq!(large.status, 413);
+    assert_eq!(large.field("access-control-allow-origin"), Some(HERE));
+    let plain = ask("GET", "/plain", "");
+    assert_eq!((plain.status, plain.field("access-control-allow-origin")), (200, None));
 }

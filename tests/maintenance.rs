@@ -14,6 +14,8 @@ tiered! {
     a_file_closes_and_opens,
     a_reload_closes_and_opens,
     uploads_are_refused_in_order,
+    routes_are_closed_and_opened_by_hand,
+    what_was_said_by_hand_stays_until_the_file_disagrees,
 }
 
 fn site(tier: Tier, origin: &Origin, maintenance: &str) -> Config {
@@ -121,4 +123,88 @@ fn uploads_are_refused_in_order(tier: Tier) {
     client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\nsome");
     assert_eq!(client.response().status, 503);
     client.assert_closed();
+}
+
+fn routes_are_closed_and_opened_by_hand(tier: Tier) {
+    let (admin, origin) = (Admin::new(), Origin::named("origin"));
+    let proxy = Config::new(tier)
+        .shards(2)
+        .origin("app", &origin)
+        .route("name = \"plain\"\nupstream = \"app\"")
+        .route("path = \"/shut\"\nupstream = \"app\"\nmaintenance = { body = \"my own\" }")
+        .route("name = \"twice\"\npath = \"/a\"\nupstream = \"app\"")
+        .route("name = \"twice\"\npath = \"/b\"\nupstream = \"app\"")
+        .toml(&admin.toml())
+        .start();
+    let mut client = proxy.client();
+    let mut statuses = || ["/", "/shut", "/a", "/b"].map(|path| client.get(path).status);
+    assert_eq!(statuses(), [200, 503, 200, 200]);
+    let said = admin.ctl(&["maintenance", "plain", "on"]);
+    let row = said.lines().nth(1).expect("a row");
+    assert!(said.starts_with("NAME") && row.starts_with("plain") && row.ends_with("yes"), "{said}");
+    // All shards go by it when the command has ended.
+    for _ in 0..20 {
+        let closed = proxy.get("/");
+        assert_eq!((closed.status, closed.field("retry-after")), (503, Some("300")));
+        assert!(closed.text().contains("maintenance"), "{}", closed.text());
+    }
+    proxy.await_stderr("maintenance begins by hand");
+    assert_eq!(statuses(), [503, 503, 200, 200]);
+    let said = admin.json(&["maintenance", "* /shut", "off"]);
+    let routes = said["routes"].as_array().expect("routes");
+    assert_eq!(routes.len(), 1);
+    assert_eq!((&routes[0]["maintenance"], &routes[0]["by_hand"]), (&false.into(), &true.into()));
+    assert_eq!(statuses(), [503, 200, 200, 200]);
+    admin.ctl(&["maintenance", "* /shut", "on"]);
+    assert_eq!(proxy.get("/shut").text(), "my own");
+    let said = admin.ctl(&["maintenance", "twice", "on"]);
+    assert_eq!(said.lines().count(), 3, "{said}");
+    assert_eq!(statuses(), [503, 503, 503, 503]);
+    for route in ["plain", "* /shut", "twice"] {
+        admin.ctl(&["maintenance", route, "auto"]);
+    }
+    assert_eq!(statuses(), [200, 503, 200, 200]);
+    let routes = admin.json(&["routes"]);
+    let routes = routes["routes"].as_array().expect("routes");
+    assert!(routes.iter().all(|route| route["by_hand"] == false), "{routes:?}");
+    let unknown = admin.run(&["ctl", "maintenance", "none", "on"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let sentence = "corelane: there is no route `none`; there is: plain, ";
+    assert!(unknown.stderr.starts_with(sentence), "{}", unknown.stderr);
+    assert_eq!(admin.run(&["ctl", "maintenance", "plain", "maybe"]).status.code(), Some(2));
+}
+
+fn what_was_said_by_hand_stays_until_the_file_disagrees(tier: Tier) {
+    let (admin, origin) = (Admin::new(), Origin::named("origin"));
+    let config = |maintenance: &str, text: &str| {
+        Config::new(tier)
+            .origin("app", &origin)
+            .route("name = \"site\"\npath = \"/\"\nupstream = \"app\"")
+            .route(&format!(
+                "name = \"shop\"\npath = \"/shop\"\nupstream = \"app\"\n\
+                 maintenance = {maintenance}"
+            ))
+            .route(&format!("path = \"/text\"\nrespond = {{ status = 200, body = {text:?} }}"))
+            .toml(&admin.toml())
+    };
+    let proxy = config("false", "one").start();
+    let mut client = proxy.client();
+    let mut statuses = || ["/", "/shop"].map(|path| client.get(path).status);
+    for route in ["site", "shop"] {
+        admin.ctl(&["maintenance", route, "on"]);
+    }
+    proxy.reload(&config("false", "two"));
+    assert_eq!(proxy.get("/text").text(), "two");
+    assert_eq!(statuses(), [503, 503], "something else has changed");
+    // It holds on, and can be taken back, whichever plan it began with.
+    admin.ctl(&["maintenance", "site", "off"]);
+    assert_eq!(statuses(), [200, 503]);
+    proxy.reload(&config("true", "two"));
+    admin.ctl(&["maintenance", "shop", "off"]);
+    assert_eq!(statuses(), [200, 200]);
+    proxy.reload(&config("{ when = \"/nowhere/closed\" }", "two"));
+    let routes = admin.json(&["routes"]);
+    let shop = &routes["routes"][1];
+    assert_eq!((&shop["name"], &shop["by_hand"]), (&"shop".into(), &false.into()));
+    assert_eq!(statuses(), [200, 200], "the file is not there");
 }

@@ -100,6 +100,14 @@ enum Command {
         #[arg(value_parser = clap::value_parser!(u32).range(..=i64::from(WEIGHT_MAX)))]
         weight: u32,
     },
+    /// Close a route for maintenance, or open it.
+    Maintenance {
+        /// Its name, as `ctl routes` shows it.
+        route: String,
+        /// on: it is closed; off: it is open, whatever is configured; auto: as configured.
+        #[arg(value_parser = ["on", "off", "auto"])]
+        state: String,
+    },
     /// What was counted since the start or the last reset, and what is held now.
     Counters,
     /// Count anew; says what was counted until now.
@@ -174,6 +182,10 @@ fn request(command: &Command) -> (&'static str, String, Option<Value>) {
         }
         Command::Set { server, state } => return set(server, "state", json!(state)),
         Command::Weight { server, weight } => return set(server, "weight", json!(weight)),
+        Command::Maintenance { route, state } => {
+            let change = json!({ "route": route, "maintenance": state });
+            return ("PATCH", "/v1/routes".to_owned(), Some(change));
+        }
         Command::Counters => ("GET", "/v1/counters".to_owned()),
         Command::Reset => ("POST", "/v1/counters/reset".to_owned()),
         Command::Reload => ("POST", "/v1/reload".to_owned()),
@@ -196,7 +208,7 @@ fn escaped(text: &str) -> String {
 fn shown(command: &Command, value: &Value) -> String {
     match command {
         Command::Listeners => table::listeners(value),
-        Command::Routes => table::routes(value),
+        Command::Routes | Command::Maintenance { .. } => table::routes(value),
         Command::Upstreams => table::upstreams(value),
         Command::Servers { .. } => table::servers(value),
         Command::Set { .. } | Command::Weight { .. } => {

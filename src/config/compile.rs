@@ -18,9 +18,9 @@ use super::file::{
 use super::names::Names;
 use crate::balance::PolicyKind;
 use crate::plan::{
-    Action, HashKey, Limits, ListenerPlan, MapPlan, Member, Plan, PoolPlan, QueuePlan, RetryPlan,
-    RingPlan, RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, Steering, TierChoice,
-    Timeouts, UpstreamPlan,
+    Action, ByHand, HashKey, Limits, ListenerPlan, MapPlan, Member, Plan, PoolPlan, QueuePlan,
+    RetryPlan, RingPlan, RoutePlan, ServerId, ServersFile, ShardPlan, SplicePlan, Steering,
+    TierChoice, Timeouts, UpstreamPlan,
 };
 use crate::route::{HostPattern, PathPattern, Table, TableBuilder};
 
@@ -226,6 +226,7 @@ fn route(
         rates: table.rates.iter().filter_map(|name| rate_index(file, name)).collect(),
         access: table.access.plan(),
         content: table.content.plan(file.compress.as_ref()),
+        by_hand: ByHand::default(),
         access_log: table.access_log.as_ref().is_none_or(|on| on.value),
     })
 }

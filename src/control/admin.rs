@@ -4,6 +4,7 @@
 //! What they want to know or do they ask of the main thread, which answers when it has time.
 
 mod api;
+mod change;
 mod gate;
 mod latency;
 mod live;
@@ -57,6 +58,8 @@ pub enum Ask {
     Reload(oneshot::Sender<Result<Outcome, &'static str>>),
     /// Look at what is known.
     Look(Box<dyn FnOnce(&Overview<'_>) + Send>),
+    /// Close the routes of this name, or open them; `None`: the configuration counts again.
+    Close { route: String, closed: Option<bool>, reply: oneshot::Sender<Result<(), NotSet>> },
     /// How the last reload went, if there was one.
     LastReload(oneshot::Sender<Option<Outcome>>),
 }

@@ -15,7 +15,7 @@ use super::maintenance::Watchman;
 use super::sockets::Sockets;
 use super::upgrade::Legacy;
 use crate::config::Written;
-use crate::plan::{Plan, ShardPlan};
+use crate::plan::{Plan, RoutePlan, ShardPlan};
 use crate::shard::Socket;
 
 /// Where a new plan comes from when a reload is asked for. `Err`: one line for each complaint.
@@ -177,6 +177,7 @@ impl Configuration {
         if let Err(error) = self.watchman.adopt(&plan) {
             tracing::error!(%error, "files that say when routes are closed are not watched");
         }
+        RoutePlan::succeed(Arc::make_mut(&mut plan.routes), &self.plan.routes);
         self.configured = plan;
         let plan = self.discovery.compose(&self.configured, None);
         self.sockets.steer(&plan.shards.cpus);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub use compress::{CompressPlan, TypePattern};
 pub use cors::{Asked, CorsPlan, OriginPattern, OriginPatternError, Origins};
-pub use maintenance::{MaintenancePlan, Page, Switch};
+pub use maintenance::{ByHand, MaintenancePlan, Page, Switch};
 
 use crate::guard::Passwords;
 

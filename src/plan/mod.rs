@@ -39,8 +39,8 @@ pub use account::Account;
 pub use admin::{AdminPlan, Token, is_loopback};
 pub use allowance::{BreakerPlan, BudgetPlan};
 pub use content::{
-    Asked, BasicAuthPlan, CompressPlan, ContentPlan, CorsPlan, MaintenancePlan, OriginPattern,
-    OriginPatternError, Origins, Page, Switch, TypePattern,
+    Asked, BasicAuthPlan, ByHand, CompressPlan, ContentPlan, CorsPlan, MaintenancePlan,
+    OriginPattern, OriginPatternError, Origins, Page, Switch, TypePattern,
 };
 pub use edits::{EditsPlan, is_ok};
 pub use expires::{Expires, ExpiresPlan, Moment};

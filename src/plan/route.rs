@@ -1,8 +1,10 @@
 //! What to do with a request once its route is known.
 
+use std::collections::HashMap;
+
 use super::{
-    ContentPlan, EditsPlan, ExpiresPlan, FilesPlan, Limits, Program, RedirectRule, RetryPlan,
-    Template, Timeouts,
+    ByHand, ContentPlan, EditsPlan, ExpiresPlan, FilesPlan, Limits, MaintenancePlan, Program,
+    RedirectRule, RetryPlan, Template, Timeouts,
 };
 use crate::guard::Access;
 
@@ -43,20 +45,56 @@ pub struct RoutePlan {
     pub access: Option<Access>,
     /// Maintenance, passwords and the like; most routes have nothing of it.
     pub content: Option<Box<ContentPlan>>,
+    /// Whether it is closed, if somebody has said so.
+    pub by_hand: ByHand,
     /// Whether its requests are in the access log.
     pub access_log: bool,
 }
 
 impl RoutePlan {
+    fn maintenance(&self) -> Option<&MaintenancePlan> {
+        self.content.as_ref()?.maintenance.as_ref()
+    }
+
+    /// Whom it lets in and what others see while it is closed; `None`: it is open.
+    pub fn closed(&self) -> Option<&MaintenancePlan> {
+        match self.by_hand.said() {
+            None => self.maintenance().filter(|plan| plan.is_on()),
+            Some(false) => None,
+            Some(true) => Some(self.maintenance().unwrap_or_else(|| MaintenancePlan::usual())),
+        }
+    }
+
+    /// Has these routes be closed or open by hand as those before them of the same names, unless
+    /// what is configured about that is something else now.
+    pub fn succeed(routes: &mut [RoutePlan], before: &[RoutePlan]) {
+        let mut known: HashMap<&str, Vec<&RoutePlan>> = HashMap::new();
+        for route in before.iter().rev() {
+            known.entry(route.name.as_str()).or_default().push(route);
+        }
+        for route in routes {
+            let Some(old) = known.get_mut(route.name.as_str()).and_then(Vec::pop) else { continue };
+            let says = |route: &RoutePlan| {
+                route.maintenance().map(|plan| plan.goes_by().map(std::path::Path::to_owned))
+            };
+            if says(route) == says(old) {
+                route.by_hand = old.by_hand.clone();
+            }
+        }
+    }
+
+    /// Whether it has pages of its own for errors.
+    pub fn has_error_pages(&self) -> bool {
+        self.program.as_ref().is_some_and(|program| !program.error_pages.is_empty())
+    }
+
     /// Whether anything of it asks about a request when that has been sent.
     pub fn asks_later(&self) -> bool {
         let program = self.program.as_ref();
         !self.response_fields.is_fixed()
             || self.expires.is_some()
-            || program.is_some_and(|program| {
-                !program.error_pages.is_empty()
-                    || !program.redirects.iter().all(RedirectRule::is_fixed)
-            })
+            || self.has_error_pages()
+            || program.is_some_and(|program| !program.redirects.iter().all(RedirectRule::is_fixed))
     }
 }
 

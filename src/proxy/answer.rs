@@ -7,9 +7,11 @@ use super::connection::Next;
 use super::content;
 use super::files::{self, FileRequest, Strayed};
 use super::freshness;
+use super::kept::Kept;
 use super::passage::Passage;
 use super::reply::{self, Failure, Manner, OwnResponse, Reply};
 use super::response::Failed;
+use super::routing::Onward;
 use super::scope::{Asked, Sent};
 use super::trail::Trail;
 use crate::http1::{RequestFacts, RequestFraming};
@@ -73,6 +75,8 @@ pub struct Answer {
     body_len: usize,
     /// The request has a body, or had one.
     has_body: bool,
+    /// The request, and the number of the route that has a page for it, should it not be let in.
+    kept: Option<(usize, Box<Kept>)>,
 }
 
 enum Content {
@@ -207,7 +211,17 @@ impl Answer {
             reply::prepare(trail, asked, failure);
         }
         let content = own.respond(asked, manner);
-        Answer { content, manner, body_len: 0, has_body: false }
+        Answer { content, manner, body_len: 0, has_body: false, kept: None }
+    }
+
+    /// Keeps the request, with this head and passage, for the page of its route where that still
+    /// waits for a verdict on its password.
+    pub fn unless_refused(self, trail: &Trail, head: &[u8], passage: Option<&Passage>) -> Answer {
+        if !content::is_unsettled(trail) || !trail.route().is_some_and(RoutePlan::has_error_pages) {
+            return self;
+        }
+        let keep = |route| (route, Box::new(Kept::new(head, passage.cloned().map(Box::new))));
+        Answer { kept: trail.route_number().map(keep), ..self }
     }
 
     /// Whether another answer may come in its place, which wants the body of the request.
@@ -223,9 +237,9 @@ impl Answer {
     /// Gives it to the client.
     ///
     /// # Errors
-    /// [`Strayed`]: no file answers, and nothing went to the client.
+    /// [`Strayed`]: there is no such file, or the request is not let in; nothing went to the client.
     pub async fn send(self, client: &Client, trail: &Trail) -> Result<Next, Box<Strayed>> {
-        let Answer { content, manner, .. } = self;
+        let Answer { content, manner, kept, .. } = self;
         // A file's request waits for that by itself: it may go elsewhere then.
         let settled = match &content {
             Content::File(_) => Ok(()),
@@ -233,7 +247,13 @@ impl Answer {
         };
         let content = match settled {
             Ok(()) => content,
-            Err(Failed::Answer(failure)) => Content::Failure(failure),
+            Err(Failed::Answer(failure)) => match kept {
+                Some((route, kept)) => {
+                    let onward = Onward::Failure(failure);
+                    return Err(Box::new(Strayed { route, kept: Some(*kept), manner, onward }));
+                }
+                None => Content::Failure(failure),
+            },
             Err(_) => {
                 trail.client_left();
                 return Ok(Next::Close);

@@ -4,14 +4,15 @@
 //! holds one buffer and its encoder, however large it is and however slow its client. When the
 //! server pauses, what has been made so far goes out.
 
+mod blocks;
 mod encoder;
 mod pacing;
 
 use std::cell::Cell;
 use std::time::Duration;
 
-pub use encoder::Encoder;
-pub use pacing::Compression;
+pub use encoder::{Encoder, memory};
+pub use pacing::{Compression, PIECE};
 
 use super::body::Body;
 use super::content::lists;
@@ -19,12 +20,11 @@ use super::forward::{Broken, Flow};
 use crate::http1::{ResponseHead, write_chunk_size};
 use crate::plan::CompressPlan;
 use crate::ring::{Buf, Traffic};
-use pacing::PIECE;
 
 /// A server that has sent nothing for so long has paused: what there is of its answer goes out.
 const PAUSE: Duration = Duration::from_millis(5);
 /// As much as is collected for one send, unless the server pauses.
-const SEND_AT: usize = 16 << 10;
+pub const SEND_AT: usize = 16 << 10;
 
 /// Statuses whose content is worth it: nginx's, and those of requests that make something.
 const STATUSES: [u16; 5] = [200, 201, 203, 403, 404];
@@ -135,7 +135,7 @@ impl Outlet<'_, '_> {
 }
 
 /// Appends a chunk; an empty one would be the last.
-fn enclose(out: &mut Vec<u8>, payload: &[u8]) {
+pub fn enclose(out: &mut Vec<u8>, payload: &[u8]) {
     if !payload.is_empty() {
         let mut line = [0; 18];
         out.extend_from_slice(write_chunk_size(&mut line, payload.len() as u64));

@@ -1,7 +1,6 @@
 //! Our own answers: errors, fixed responses, redirects. The only place that makes status codes.
 
 use std::borrow::Cow;
-use std::io::Write;
 use std::sync::Arc;
 
 use super::body::BodyError;
@@ -12,7 +11,7 @@ use super::files::{self, FileFault};
 use super::rates::Exhausted;
 use super::scope::Asked;
 use super::trail::Trail;
-use crate::http1::{FieldEdits, Refusal, ResponseHead, Version, connection_line};
+use crate::http1::{FieldEdits, Refusal, ResponseHead, Version, connection_line, put_decimal};
 use crate::telemetry::Counters;
 use crate::upstream::{Busy, Exceeded};
 
@@ -310,20 +309,26 @@ impl<'a> Reply<'a> {
 
     /// Appends the message, or the head alone where the body follows by itself.
     pub fn write(&self, out: &mut Vec<u8>) {
+        // Formatting would cost more than all that is written here.
         let bodiless = matches!(self.status, 204 | 304);
-        let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
+        out.extend_from_slice(b"HTTP/1.1 ");
+        put_decimal(out, self.status.into());
+        out.push(b' ');
+        out.extend_from_slice(reason_phrase(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
         if !bodiless {
-            let length = self.length.unwrap_or(self.body.len() as u64);
-            let _ = write!(out, "Content-Length: {length}\r\n");
+            out.extend_from_slice(b"Content-Length: ");
+            put_decimal(out, self.length.unwrap_or(self.body.len() as u64));
+            out.extend_from_slice(b"\r\n");
             if !self.content_type.is_empty() {
-                self.field(out, "content-type", "Content-Type", self.content_type);
+                self.field(out, "Content-Type", self.content_type);
             }
         }
         for (name, value) in self.fields {
-            self.field(out, &name.to_ascii_lowercase(), name, value);
+            self.field(out, name, value);
         }
         for (name, value) in self.edits.set.iter().chain(&self.edits.add) {
-            let _ = write!(out, "{name}: {value}\r\n");
+            put_field(out, name, value);
         }
         out.extend_from_slice(connection_line(self.manner.keep_alive, self.manner.version));
         out.extend_from_slice(b"\r\n");
@@ -332,11 +337,18 @@ impl<'a> Reply<'a> {
         }
     }
 
-    fn field(&self, out: &mut Vec<u8>, lower: &str, name: &str, value: &str) {
-        let replaced = self.edits.set.iter().any(|(set, _)| set == lower);
-        if !replaced && !self.edits.remove.iter().any(|removed| removed == lower) {
-            let _ = write!(out, "{name}: {value}\r\n");
+    fn field(&self, out: &mut Vec<u8>, name: &str, value: &str) {
+        let is_it = |edited: &String| edited.eq_ignore_ascii_case(name);
+        let replaced = self.edits.set.iter().any(|(set, _)| is_it(set));
+        if !replaced && !self.edits.remove.iter().any(is_it) {
+            put_field(out, name, value);
         }
+    }
+}
+
+fn put_field(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
     }
 }
 

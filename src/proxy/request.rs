@@ -226,12 +226,12 @@ pub async fn give(
             }
             Err(strayed) => strayed,
         };
-        let Strayed { request, manner, onward } = *strayed;
+        let Strayed { route, kept, manner, onward } = *strayed;
         let left = match &buf {
             Some(buf) => Left::Body(buf.len()),
             None => Left::Nothing { keep_alive: manner.keep_alive },
         };
-        match elsewhere(client, trail, (request.kept.as_ref(), request.route), onward, left) {
+        match elsewhere(client, trail, (kept.as_ref(), route), onward, left) {
             Ok((Decision::Answer(another), _)) => answer = another,
             Ok((Decision::Forward(destination), out)) => {
                 return match buf {
@@ -296,7 +296,8 @@ fn decide(
             let (route, passage) = (own.route(), passage.as_deref());
             let asked =
                 Asked { client, plan, head: &head, route, passage, status: None, sent: None };
-            Ok(Decision::Answer(Answer::new(own, trail, &asked, body_here)))
+            let answer = Answer::new(own, trail, &asked, body_here);
+            Ok(Decision::Answer(answer.unless_refused(trail, bytes, passage)))
         }
     }
 }

@@ -212,8 +212,13 @@ impl<'p> Traveller<'p, '_> {
             if route.internal && !inside {
                 return Err(Own::Failure(Failure::NoRoute));
             }
+            // Also what its steps answer is for pages of other sites to read.
+            let preflight = match route.content.is_some() || passage.is_some() {
+                true => self.greet(route, passage.as_deref()),
+                false => Ok(()),
+            };
             if found.slash {
-                return Err(Own::Slash { route });
+                return Err(preflight.err().unwrap_or(Own::Slash { route }));
             }
             if let Some(program) = &route.program {
                 Passage::enter(passage, program, self.head);
@@ -221,15 +226,31 @@ impl<'p> Traveller<'p, '_> {
                 let plan = &*self.service().plan;
                 let taken = steps::take(plan, (found.route, &program.steps), &asked, passage);
                 self.reach(steps::answering(found.route, passage.as_deref()), at);
-                taken?;
+                if let Err(own) = taken {
+                    return Err(preflight.err().unwrap_or(own));
+                }
                 if let Some(passage) = passage.as_mut().filter(|passage| passage.look_again) {
                     found = self.look_again(passage)?;
                     continue;
                 }
             }
+            preflight?;
             let index = steps::answering(found.route, passage.as_deref());
+            if index != found.route {
+                self.greet(&self.service().plan.routes[index], passage.as_deref())?;
+            }
             return self.settle(index, passage.as_deref());
         }
+    }
+
+    /// Has the route's content look at a request before anything else does.
+    ///
+    /// # Errors
+    /// The answer, if it is a preflight.
+    fn greet(self, route: &'p RoutePlan, passage: Option<&Passage>) -> Result<(), Own<'p>> {
+        let in_error_page = passage.is_some_and(|passage| passage.in_error_page);
+        content::greet(self.trail, route.content.as_deref(), self.head, in_error_page)
+            .map_err(|stop| stopped(route, stop))
     }
 
     /// Takes note that a request has come to the route with this number.
@@ -289,16 +310,9 @@ impl<'p> Traveller<'p, '_> {
         if !passage.is_some_and(|passage| passage.counted) {
             admission::to_rates(self.client, service, route, head).map_err(Own::Failure)?;
         }
-        match &route.content {
-            Some(plan) => {
-                content::enter(self.client, self.trail, plan, head).map_err(|stop| match stop {
-                    Stop::Failure(failure) => Own::Failure(failure),
-                    Stop::Page { status, page } => Own::Page { route, status, page },
-                })?;
-            }
-            // What the route before it wanted of the answer is not this one's affair.
-            None if passage.is_some() => drop(self.trail.visit.replace(None)),
-            None => {}
+        if route.content.is_some() || route.by_hand.said() == Some(true) {
+            content::enter(self.client, self.trail, route, head)
+                .map_err(|stop| stopped(route, stop))?;
         }
         let to_get = passage.is_some_and(|passage| passage.to_get);
         let in_page = passage.is_some_and(|passage| passage.in_error_page);
@@ -327,7 +341,7 @@ impl<'p> Traveller<'p, '_> {
             Action::Files(files) if head.method == "OPTIONS" && !to_get && !files.leads_on() => {
                 Err(Own::Options { route, allow: files::ALLOW })
             }
-            Action::Files(_) => Err(Own::File(FileRequest::new(head, index, passage))),
+            Action::Files(files) => Err(Own::File(FileRequest::new(head, (index, files), passage))),
         }
     }
 
@@ -339,6 +353,14 @@ impl<'p> Traveller<'p, '_> {
         let plan = &self.trail.service.plan;
         let (client, head) = (self.client, self.head);
         Asked { client, plan, head, route: None, passage: None, status: None, sent: None }
+    }
+}
+
+/// What a route's content has against a request.
+fn stopped<'p>(route: &'p RoutePlan, stop: Stop<'p>) -> Own<'p> {
+    match stop {
+        Stop::Failure(failure) => Own::Failure(failure),
+        Stop::Page { status, page } => Own::Page { route, status, page },
     }
 }
 

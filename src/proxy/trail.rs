@@ -48,10 +48,14 @@ impl Trail {
         self.service.plan.upstreams.get(at.upstream as usize)?.servers.get(at.index as usize)
     }
 
-    /// The last route that was found for the request.
+    /// The number of the last route that was found for the request.
+    pub fn route_number(&self) -> Option<usize> {
+        self.record.borrow().route.map(|route| route as usize)
+    }
+
+    /// That route.
     pub fn route(&self) -> Option<&RoutePlan> {
-        let at = self.record.borrow().route?;
-        self.service.plan.routes.get(at as usize)
+        self.service.plan.routes.get(self.route_number()?)
     }
 
     /// Takes note that the client has gone.

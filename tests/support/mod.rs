@@ -38,6 +38,7 @@ mod stage;
 pub mod strict;
 mod usage;
 mod waiting;
+mod webroot;
 mod wire;
 
 pub use admin::{Admin, admin_address, ask, corelane};
@@ -57,6 +58,7 @@ pub use recorder::Recorder;
 pub use stage::{Answer, Expected, Saw, Stage, Then, stay};
 pub use usage::Usage;
 pub use waiting::*;
+pub use webroot::Webroot;
 pub use wire::{Address, End, Framing, Wire};
 
 use std::fmt;

@@ -33,6 +33,8 @@ pub fn routes(value: &Value) -> String {
         ("PATH", "path", Left),
         ("ACTION", "action", Left),
         ("TARGET", "target", Left),
+        ("MAINTENANCE", "maintenance", Left),
+        ("BY HAND", "by_hand", Left),
     ];
     table(&columns, &value["routes"], "no routes")
 }
@@ -156,13 +158,14 @@ mod tests {
     fn what_is_absent_or_many_is_shown_in_a_word() {
         let value = json!({ "routes": [
             { "name": "x", "hosts": [], "path": "/", "target": null },
-            { "name": "y", "hosts": ["a", "b"], "path": "/", "action": "respond", "target": 204 },
+            { "name": "y", "hosts": ["a", "b"], "path": "/", "action": "respond", "target": 204,
+              "maintenance": true, "by_hand": false },
         ]});
         assert_eq!(
             routes(&value),
-            "NAME  HOSTS  PATH  ACTION   TARGET\n\
-             x     *      /     -        -\n\
-             y     a,b    /     respond  204"
+            "NAME  HOSTS  PATH  ACTION   TARGET  MAINTENANCE  BY HAND\n\
+             x     *      /     -        -       -            -\n\
+             y     a,b    /     respond  204     yes          -"
         );
     }
 

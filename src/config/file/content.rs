@@ -94,10 +94,6 @@ pub(in crate::config) struct MaintenanceTable {
     pub switch: Option<Switch>,
 }
 
-const TEXT: &str = "Down for maintenance. Please try again in a few minutes.\n";
-const PLAIN: &str = "text/plain; charset=utf-8";
-const RETRY_AFTER: Duration = Duration::from_secs(300);
-
 impl MaintenanceTable {
     fn read(field: Field<'_>) -> Option<MaintenanceTable> {
         if !field.is_table() {
@@ -128,15 +124,18 @@ impl MaintenanceTable {
         MaintenancePlan {
             when: self.switch.clone(),
             page: self.page(),
-            retry_after: Some(self.retry_after.unwrap_or(RETRY_AFTER).as_secs()),
+            retry_after: Some(
+                self.retry_after.map_or(MaintenancePlan::RETRY_AFTER, |time| time.as_secs()),
+            ),
             allow: (!allow.is_empty()).then(|| Access::new(&allow, &[])),
         }
     }
 
     fn page(&self) -> Page {
+        let text = || self.body.as_ref().map_or(MaintenancePlan::TEXT, |body| body.as_str());
         let mut page = self.read.clone().unwrap_or_else(|| Page {
-            content_type: PLAIN.to_owned(),
-            bytes: self.body.as_ref().map_or(TEXT, |body| body.as_str()).as_bytes().to_vec(),
+            content_type: MaintenancePlan::CONTENT_TYPE.to_owned(),
+            bytes: text().as_bytes().to_vec(),
         });
         if let Some(content_type) = &self.content_type {
             page.content_type.clone_from(content_type);

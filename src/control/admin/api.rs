@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode, Uri};
@@ -17,10 +17,8 @@ use super::gate::Denied;
 use super::patience::Patience;
 use super::view::{self, Views};
 use super::watchers::WATCHERS_MAX;
-use super::{Ask, InForce, NotSet, Office, Overview, Status, gate, latency, metrics, page};
+use super::{Ask, InForce, NotSet, Office, Overview, Status, change, gate, latency, metrics, page};
 use crate::control::audience::Totals;
-use crate::control::health::Wish;
-use crate::plan::{ServerState, WEIGHT_MAX};
 
 /// Longest body of a request, bytes.
 const BODY_MAX: usize = 16 << 10;
@@ -41,7 +39,7 @@ pub fn router(office: Office, changes: &'static str) -> Router {
         .route("/v1/live", get(live))
         .route("/v1/config", get(config))
         .route("/v1/listeners", get(listeners))
-        .route("/v1/routes", get(routes))
+        .route("/v1/routes", get(routes).patch(set_route))
         .route("/v1/upstreams", get(upstreams))
         .route("/v1/servers", get(servers).patch(set_server))
         .route("/v1/counters", get(counters))
@@ -203,7 +201,7 @@ async fn listeners(State(office): State<Office>) -> Answer {
 }
 
 async fn routes(State(office): State<Office>) -> Answer {
-    ok(&view::routes(&office.status().await?.plan))
+    ok(&view::routes(&office.status().await?.plan, None))
 }
 
 async fn upstreams(State(office): State<Office>) -> Answer {
@@ -256,33 +254,44 @@ async fn reload(State(office): State<Office>) -> Answer {
     Ok(answer(status, &view::outcome(&outcome)))
 }
 
-/// What is to be set, as the body of a request says it.
-#[derive(Debug, PartialEq, Eq)]
-struct Change {
-    upstream: String,
-    server: String,
-    wish: Wish,
-}
-
-async fn set_server(State(office): State<Office>, request: Request) -> Answer {
+/// The body of a request that changes something.
+async fn read_body(request: Request) -> Result<Bytes, Refusal> {
     let late = |_| refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
     let body = timeout(BODY_TIME_MAX, to_bytes(request.into_body(), BODY_MAX)).await;
-    let body = body.map_err(late)?.map_err(|error| {
+    body.map_err(late)?.map_err(|error| {
         let sentence = format!("the body cannot be read: {error}; it may have {BODY_MAX} bytes");
         refusal(StatusCode::BAD_REQUEST, sentence)
-    })?;
-    let read = Change::read(&body);
-    let Change { upstream, server, wish } =
-        read.map_err(|sentence| refusal(StatusCode::BAD_REQUEST, sentence))?;
-    let (asked_upstream, asked_server) = (upstream.clone(), server.clone());
-    let set = |reply| Ask::Set { upstream: asked_upstream, server: asked_server, wish, reply };
-    let known = office.ask(set).await?.map_err(|error| match error {
+    })
+}
+
+fn not_set(error: NotSet) -> Refusal {
+    match error {
         NotSet::Unknown(sentence) => refusal(StatusCode::NOT_FOUND, sentence),
         NotSet::Busy => {
             let sentence = "too many changes wait already; ask again";
             refusal(StatusCode::SERVICE_UNAVAILABLE, sentence)
         }
-    })?;
+    }
+}
+
+/// Answers with the routes of that name.
+async fn set_route(State(office): State<Office>, request: Request) -> Answer {
+    let read = change::Maintenance::read(&read_body(request).await?);
+    let change::Maintenance { route, closed } =
+        read.map_err(|sentence| refusal(StatusCode::BAD_REQUEST, sentence))?;
+    let name = route.clone();
+    office.ask(|reply| Ask::Close { route: name, closed, reply }).await?.map_err(not_set)?;
+    ok(&view::routes(&office.status().await?.plan, Some(&route)))
+}
+
+async fn set_server(State(office): State<Office>, request: Request) -> Answer {
+    let body = read_body(request).await?;
+    let read = change::Server::read(&body);
+    let change::Server { upstream, server, wish } =
+        read.map_err(|sentence| refusal(StatusCode::BAD_REQUEST, sentence))?;
+    let (asked_upstream, asked_server) = (upstream.clone(), server.clone());
+    let set = |reply| Ask::Set { upstream: asked_upstream, server: asked_server, wish, reply };
+    let known = office.ask(set).await?.map_err(not_set)?;
     // A shard that ends hears of nothing any more; the others do.
     let _ = timeout(SHARDS_MAX, known).await;
     let (totals, status) = (office.totals(false).await?, office.status().await?);
@@ -290,50 +299,6 @@ async fn set_server(State(office): State<Office>, request: Request) -> Answer {
     let servers = all["servers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = servers.iter().find(|one| one["server"] == *server || one["address"] == *server);
     ok(found.unwrap_or(&Value::Null))
-}
-
-impl Change {
-    fn read(body: &[u8]) -> Result<Change, String> {
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|error| format!("the body is no JSON: {error}"))?;
-        let Value::Object(fields) = value else {
-            return Err("the body is no JSON object".to_owned());
-        };
-        let mut change =
-            Change { upstream: String::new(), server: String::new(), wish: Wish::default() };
-        for (name, value) in &fields {
-            match (name.as_str(), value) {
-                ("upstream", Value::String(text)) => change.upstream.clone_from(text),
-                ("server", Value::String(text)) => change.server.clone_from(text),
-                ("state", value) => change.wish.state = Some(read_state(value)?),
-                ("weight", value) => change.wish.weight = Some(read_weight(value)?),
-                ("upstream" | "server", _) => return Err(format!("`{name}` is no string")),
-                _ => {
-                    let keys = "`upstream`, `server`, `state` and `weight`";
-                    return Err(format!("unknown key `{name}`; there are {keys}"));
-                }
-            }
-        }
-        if change.upstream.is_empty() || change.server.is_empty() {
-            return Err("name the `upstream` and its `server`".to_owned());
-        }
-        if change.wish == Wish::default() {
-            return Err("say what to set: `state`, `weight` or both".to_owned());
-        }
-        Ok(change)
-    }
-}
-
-fn read_state(value: &Value) -> Result<ServerState, String> {
-    let state = ServerState::ALL.into_iter().find(|state| value == state.name());
-    state.ok_or_else(|| format!("`state` is {value}; it may be \"up\", \"drain\" or \"down\""))
-}
-
-fn read_weight(value: &Value) -> Result<u32, String> {
-    let weight = value.as_u64().and_then(|weight| u32::try_from(weight).ok());
-    weight
-        .filter(|weight| *weight <= WEIGHT_MAX)
-        .ok_or_else(|| format!("`weight` is {value}; it may be a number from 0 to {WEIGHT_MAX}"))
 }
 
 async fn unknown(uri: Uri) -> Response {
@@ -349,32 +314,4 @@ async fn unknown(uri: Uri) -> Response {
 async fn wrong_method() -> Response {
     let sentence = "this cannot be asked with that method; see Allow";
     refusal(StatusCode::METHOD_NOT_ALLOWED, sentence).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_are_read_strictly() {
-        let read = |text: &str| Change::read(text.as_bytes());
-        let change = read(r#"{"upstream":"app","server":"a:1","state":"drain","weight":0}"#);
-        let wish = Wish { state: Some(ServerState::Drain), weight: Some(0) };
-        let (upstream, server) = ("app".to_owned(), "a:1".to_owned());
-        assert_eq!(change, Ok(Change { upstream, server, wish }));
-        for (text, why) in [
-            ("", "the body is no JSON"),
-            ("[]", "the body is no JSON object"),
-            (r#"{"upstream":"app","server":"a:1"}"#, "say what to set"),
-            (r#"{"upstream":"app","state":"up"}"#, "name the `upstream` and its `server`"),
-            (r#"{"upstream":1,"server":"a:1"}"#, "`upstream` is no string"),
-            (r#"{"upstream":"a","server":"b","state":"UP"}"#, "`state` is \"UP\"; it may be"),
-            (r#"{"upstream":"a","server":"b","weight":-1}"#, "`weight` is -1; it may be"),
-            (r#"{"upstream":"a","server":"b","weight":1000001}"#, "`weight` is 1000001;"),
-            (r#"{"upstream":"a","server":"b","wieght":1}"#, "unknown key `wieght`"),
-        ] {
-            let error = read(text).expect_err(text);
-            assert!(error.starts_with(why), "{error}");
-        }
-    }
 }

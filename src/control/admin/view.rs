@@ -12,7 +12,7 @@ use crate::config::WrittenFile;
 use crate::control::audience::Totals;
 use crate::control::health::ServerView;
 use crate::control::outcome::Outcome;
-use crate::plan::{Action, Plan, ServerId, ServerPlan, UpstreamPlan};
+use crate::plan::{Action, Plan, RoutePlan, ServerId, ServerPlan, UpstreamPlan};
 use crate::telemetry::ServerUse;
 
 /// What is known of each server.
@@ -61,8 +61,10 @@ pub fn listeners(status: &Status) -> Value {
     json!({ "listeners": listener.collect::<Vec<_>>() })
 }
 
-pub fn routes(plan: &Plan) -> Value {
-    let routes = plan.routes.iter().map(|route| {
+/// Those of one name, or all.
+pub fn routes(plan: &Plan, only: Option<&str>) -> Value {
+    let wanted = |route: &&RoutePlan| only.is_none_or(|only| route.name == only);
+    let routes = plan.routes.iter().filter(wanted).map(|route| {
         let (action, target) = match &route.action {
             Action::Upstream(index) => {
                 let upstream = plan.upstreams.get(*index);
@@ -78,6 +80,8 @@ pub fn routes(plan: &Plan) -> Value {
             "path": route.path,
             "action": action,
             "target": target,
+            "maintenance": route.closed().is_some(),
+            "by_hand": route.by_hand.said().is_some(),
         })
     });
     json!({ "routes": routes.collect::<Vec<_>>() })

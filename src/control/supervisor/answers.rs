@@ -34,6 +34,7 @@ impl Running {
             Ask::Set { upstream, server, wish, reply } => {
                 let _ = reply.send(self.set(&upstream, &server, wish));
             }
+            Ask::Close { route, closed, reply } => drop(reply.send(self.close(&route, closed))),
             Ask::Reload(reply) if state.stopping || state.stop_wanted => {
                 let _ = reply.send(Err(DRAINING));
             }
@@ -99,6 +100,28 @@ impl Running {
             true => Ok(all_know),
             false => Err(NotSet::Busy),
         }
+    }
+
+    /// Closes the routes of this name, or opens them: of the plan in force and, as they have it in
+    /// common, of the one that shards may still serve by.
+    fn close(&self, name: &str, closed: Option<bool>) -> Result<(), NotSet> {
+        let routes = &self.configuration.plan.routes;
+        let mut found = routes.iter().filter(|route| route.name == name).peekable();
+        if found.peek().is_none() {
+            let names = routes.iter().map(|route| route.name.clone());
+            return Err(unknown(&format!("route `{name}`"), names.collect()));
+        }
+        for route in found {
+            let before = route.by_hand.said();
+            route.by_hand.say(closed);
+            match closed {
+                _ if closed == before => {}
+                None => tracing::info!(route = name, "maintenance as configured again"),
+                Some(true) => tracing::info!(route = name, "maintenance begins by hand"),
+                Some(false) => tracing::info!(route = name, "maintenance is over by hand"),
+            }
+        }
+        Ok(())
     }
 
     fn sample(&self, state: &State) -> Sample {

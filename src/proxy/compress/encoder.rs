@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use super::blocks::Blocks;
 use super::pacing::Active;
 use crate::http1::Coding;
 use crate::plan::CompressPlan;
@@ -11,8 +12,31 @@ use crate::proxy::Context;
 /// How far back Brotli and Zstandard look, as a power of two: 256 KiB. Their own choice of several
 /// MiB would be held for every response under way.
 const WINDOW_LOG: u32 = 18;
-/// Brotli's own buffer for input.
-const BROTLI_BUFFER: usize = 4 << 10;
+/// What an encoder holds at most, bytes, with what it has made and not given away.
+pub fn memory(coding: Coding, plan: &CompressPlan) -> usize {
+    const KIB: usize = 1 << 10;
+    match coding {
+        Coding::Gzip => 384 * KIB,
+        // The tables in which it looks for what was there before double with each level.
+        Coding::Brotli => {
+            (1152
+                + match plan.brotli_level {
+                    0..=3 => 256,
+                    4 => 512,
+                    5 => 1 << 10,
+                    6 => 2 << 10,
+                    7 => 8 << 10,
+                    8 => 16 << 10,
+                    _ => 32 << 10,
+                })
+                * KIB
+        }
+        Coding::Zstd => match plan.zstd_level {
+            0..=3 => 2 << 20,
+            _ => 5 << 20,
+        },
+    }
+}
 
 /// Compresses what is written to it.
 pub struct Encoder {
@@ -22,7 +46,7 @@ pub struct Encoder {
 
 enum Kind {
     Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
-    Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
+    Brotli(Box<Blocks>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
 }
 
@@ -39,17 +63,7 @@ impl Encoder {
                 let level = flate2::Compression::new(plan.gzip_level);
                 Kind::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), level)))
             }
-            Coding::Brotli => {
-                let params = brotli::enc::BrotliEncoderParams {
-                    quality: plan.brotli_level as i32,
-                    lgwin: WINDOW_LOG as i32,
-                    size_hint: length.map_or(0, |length| length.min(1 << 30) as usize),
-                    ..Default::default()
-                };
-                let writer =
-                    brotli::CompressorWriter::with_params(Vec::new(), BROTLI_BUFFER, &params);
-                Kind::Brotli(Box::new(writer))
-            }
+            Coding::Brotli => Kind::Brotli(Blocks::new(plan.brotli_level, WINDOW_LOG, length)),
             Coding::Zstd => {
                 let level = plan.zstd_level as i32;
                 let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
@@ -58,21 +72,14 @@ impl Encoder {
                 Kind::Zstd(Box::new(encoder))
             }
         };
-        Ok(Encoder { kind, _active: context.map(Active::new) })
-    }
-
-    fn writer(&mut self) -> &mut dyn Write {
-        match &mut self.kind {
-            Kind::Gzip(encoder) => encoder,
-            Kind::Brotli(encoder) => encoder,
-            Kind::Zstd(encoder) => encoder,
-        }
+        let active = context.map(|context| Active::new(context, memory(coding, plan)));
+        Ok(Encoder { kind, _active: active })
     }
 
     fn out(&mut self) -> &mut Vec<u8> {
         match &mut self.kind {
             Kind::Gzip(encoder) => encoder.get_mut(),
-            Kind::Brotli(encoder) => encoder.get_mut(),
+            Kind::Brotli(encoder) => &mut encoder.out,
             Kind::Zstd(encoder) => encoder.get_mut(),
         }
     }
@@ -82,7 +89,11 @@ impl Encoder {
     /// # Errors
     /// When memory is short.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer().write_all(bytes)
+        match &mut self.kind {
+            Kind::Gzip(encoder) => encoder.write_all(bytes),
+            Kind::Brotli(encoder) => encoder.write(bytes),
+            Kind::Zstd(encoder) => encoder.write_all(bytes),
+        }
     }
 
     /// Makes all that was written readable for who gets what was made.
@@ -90,7 +101,11 @@ impl Encoder {
     /// # Errors
     /// As above.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.writer().flush()
+        match &mut self.kind {
+            Kind::Gzip(encoder) => encoder.flush(),
+            Kind::Brotli(encoder) => encoder.flush(),
+            Kind::Zstd(encoder) => encoder.flush(),
+        }
     }
 
     /// Bytes that were made and not taken.
@@ -110,7 +125,7 @@ impl Encoder {
     pub fn finish(self) -> io::Result<Vec<u8>> {
         match self.kind {
             Kind::Gzip(encoder) => encoder.finish(),
-            Kind::Brotli(encoder) => Ok(encoder.into_inner()),
+            Kind::Brotli(encoder) => encoder.finish(),
             Kind::Zstd(encoder) => encoder.finish(),
         }
     }

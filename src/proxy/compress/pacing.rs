@@ -12,14 +12,15 @@ pub const PIECE: usize = 8 << 10;
 /// So many pieces are compressed between two visits to the kernel, by all responses of a shard
 /// together: whoever waits for something else waits a millisecond longer at most.
 const PIECES: u64 = 4;
-/// Responses that are compressed at once, of each shard: an encoder holds from 0.3 to 2 MB. What
-/// comes beyond goes out as it is.
-const ENCODERS_MAX: u32 = 512;
+/// What the encoders of a shard hold at most, bytes. A response for whose encoder there is no room
+/// goes out as it is.
+const MEMORY_MAX: usize = 512 << 20;
 
 /// What the responses of a shard that are compressed share.
 #[derive(Default)]
 pub struct Compression {
-    active: Cell<u32>,
+    /// What encoders hold, bytes.
+    held: Cell<usize>,
     /// The turn that was seen last, by its time.
     seen: Cell<Tick>,
     /// Numbers pieces in the order in which they are asked for. Those below `limit` may be
@@ -29,9 +30,9 @@ pub struct Compression {
 }
 
 impl Compression {
-    /// Whether one more response may be compressed.
-    pub fn has_room(&self) -> bool {
-        self.active.get() < ENCODERS_MAX
+    /// What one more encoder may hold, bytes.
+    pub fn room(&self) -> usize {
+        MEMORY_MAX.saturating_sub(self.held.get())
     }
 
     /// Waits until a piece may be compressed: first come, first served, so that none starves.
@@ -54,22 +55,25 @@ impl Compression {
     }
 }
 
-/// Counts an encoder for as long as it lives.
-pub struct Active(Rc<Context>);
+/// Counts what an encoder holds for as long as it lives.
+pub struct Active {
+    context: Rc<Context>,
+    memory: usize,
+}
 
 impl Active {
-    /// One more.
-    pub fn new(context: &Rc<Context>) -> Active {
-        let active = &context.compression.active;
-        active.set(active.get() + 1);
-        Active(context.clone())
+    /// One more, of so many bytes.
+    pub fn new(context: &Rc<Context>, memory: usize) -> Active {
+        let held = &context.compression.held;
+        held.set(held.get() + memory);
+        Active { context: context.clone(), memory }
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        let active = &self.0.compression.active;
-        active.set(active.get() - 1);
+        let held = &self.context.compression.held;
+        held.set(held.get() - self.memory);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files: found, judged against the request's conditions, and sent.
 
+mod coded;
 mod find;
 mod listing;
 mod response;
@@ -101,7 +102,7 @@ pub struct FileRequest {
     /// Listings as JSON rather than as pages.
     wants_json: bool,
     /// The head, if fields of the response are made of it, or the request may go another way.
-    pub kept: Option<Kept>,
+    kept: Option<Kept>,
 }
 
 /// By which method a file is asked for.
@@ -117,7 +118,7 @@ impl FileRequest {
     /// By a request with this head, of this route, to which it came by this passage.
     pub fn new(
         head: &RequestHead<'_, '_>,
-        route: usize,
+        (route, files): (usize, &FilesPlan),
         passage: Option<&Passage>,
     ) -> Box<FileRequest> {
         let method = match head.method {
@@ -143,7 +144,7 @@ impl FileRequest {
             route,
             path,
             query: (!query.is_empty()).then_some(query),
-            host: head.host.map(str::to_owned),
+            host: head.host.filter(|_| files.index_leads_on).map(str::to_owned),
             method,
             accepted: head.accepted_codings(),
             // The page of an error is whole, whatever the client has of it.
@@ -221,9 +222,11 @@ fn prefers_json(accept: &[u8]) -> bool {
     named(b"application/json") && !named(b"text/html")
 }
 
-/// A request that goes another way than to a file of its route; nothing went to the client.
+/// A request that goes another way than its route has it; nothing went to the client.
 pub struct Strayed {
-    pub request: Box<FileRequest>,
+    /// The number of its route.
+    pub route: usize,
+    pub kept: Option<Kept>,
     pub manner: Manner,
     pub onward: Onward,
 }
@@ -239,12 +242,15 @@ pub async fn serve(
     manner: Manner,
 ) -> Result<Next, Box<Strayed>> {
     let ended = match content::settle(client, trail).await {
-        Ok(()) => answer(client, trail, &request, manner).await,
+        Ok(()) => respond(client, trail, &request, manner).await,
         Err(failed) => Err(failed.into()),
     };
     match ended {
         Ok(next) => Ok(next),
-        Err(Ended::Onward(onward)) => Err(Box::new(Strayed { request, manner, onward })),
+        Err(Ended::Onward(onward)) => {
+            let FileRequest { route, kept, .. } = *request;
+            Err(Box::new(Strayed { route, kept, manner, onward }))
+        }
         Err(Ended::ClientGone) => {
             trail.client_left();
             Ok(Next::Close)
@@ -273,7 +279,7 @@ impl From<Failed> for Ended {
     }
 }
 
-async fn answer(
+async fn respond(
     client: &Client,
     trail: &Trail,
     asked: &FileRequest,
@@ -307,7 +313,7 @@ async fn answer(
     }
     match found {
         Found::File(hit) | Found::Index(hit, _) => {
-            let response = response::Response { client, plan, route, files, asked, manner };
+            let response = response::Response { client, trail, plan, route, files, asked, manner };
             let limit = route.timeouts.body_idle;
             Ok(send::run(client, trail, response.of_file(&hit)?, limit).await?)
         }

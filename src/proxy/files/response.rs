@@ -3,14 +3,17 @@
 use std::rc::Rc;
 
 use super::find::Hit;
+use super::send::SMALL;
 use super::store::OpenFile;
 use super::{FileFault, FileRequest};
 use crate::http1::{ByteRange, Multipart, Ranges, Validators, Verdict};
-use crate::plan::{FilesPlan, Plan, RoutePlan};
+use crate::plan::{FilesPlan, Plan, RoutePlan, is_ok};
 use crate::proxy::client::Client;
+use crate::proxy::content;
 use crate::proxy::freshness::moment;
 use crate::proxy::reply::{Manner, Reply};
 use crate::proxy::scope::Sent;
+use crate::proxy::trail::Trail;
 
 /// A response, ready to be sent.
 pub struct Ready {
@@ -29,6 +32,7 @@ pub enum Piece {
 /// What a response depends on, besides its file.
 pub struct Response<'a> {
     pub client: &'a Client,
+    pub trail: &'a Trail,
     pub plan: &'a Plan,
     pub route: &'a RoutePlan,
     pub files: &'a FilesPlan,
@@ -72,6 +76,14 @@ impl Response<'_> {
                 parts = self.parts(range, file.size, &content_type)?;
             }
         }
+        // What goes out whole is changed with its head; here it must say what that would say.
+        let is_coded = match (status, &parts, hit.coding) {
+            (200, Parts::Whole, _) | (_, _, Some(_)) => None,
+            _ => {
+                let control = self.files.cache_control.as_deref();
+                content::is_compressed(self.trail, &content_type, file.size, control)
+            }
+        };
         let (length, content_range, content_type) = match &parts {
             Parts::Whole => (file.size, None, content_type),
             Parts::One(part) => (part.len(), Some(part.content_range(file.size)), content_type),
@@ -86,17 +98,31 @@ impl Response<'_> {
             status = instead;
         }
         let (_, date) = self.client.context.files.date(self.client.context.ring.now());
-        let expires = self.expires(file.validators.modified);
+        // The page of an error is nothing to keep.
+        let expires = match is_ok(status) {
+            true => self.expires(file.validators.modified),
+            false => Vec::new(),
+        };
         let mut fields: Vec<(&str, &str)> = Vec::with_capacity(10);
         fields.push(("Date", &date));
         fields.push(("Last-Modified", &file.last_modified));
+        let weakened;
         if let (true, Some(etag)) = (self.files.etag, &file.validators.etag) {
-            fields.push(("ETag", etag));
+            fields.push((
+                "ETag",
+                match (status, is_coded) {
+                    (304, Some(true)) => {
+                        weakened = format!("W/{etag}");
+                        &weakened
+                    }
+                    _ => etag,
+                },
+            ));
         }
         if let Some(coding) = hit.coding.filter(|_| status != 304) {
             fields.push(("Content-Encoding", coding.token()));
         }
-        if !self.files.precompressed.is_empty() {
+        if !self.files.precompressed.is_empty() || is_coded.is_some() {
             fields.push(("Vary", "Accept-Encoding"));
         }
         if self.files.max_ranges > 0 && status != 304 {
@@ -113,9 +139,11 @@ impl Response<'_> {
             length: Some(length),
             ..Reply::new(status, &edits, self.manner)
         };
-        let mut head = Vec::with_capacity(512);
-        reply.write(&mut head);
         let bodiless = status == 304 || self.manner.to_head;
+        // What is small is read behind it.
+        let behind = if bodiless || length > SMALL { 0 } else { length as usize };
+        let mut head = Vec::with_capacity(512 + behind);
+        reply.write(&mut head);
         let body = if bodiless { Vec::new() } else { pieces(parts, file) };
         Ok(Ready { status, head, body, keep_alive: self.manner.keep_alive })
     }

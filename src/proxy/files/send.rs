@@ -11,19 +11,19 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::FileFault;
+use super::coded::Coded;
 use super::response::{Piece, Ready};
 use super::store::{OpenFile, fault};
 use crate::http1::ByteRange;
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
 use crate::proxy::content;
-use crate::proxy::reply::OwnResponse;
 use crate::proxy::trail::Trail;
 use crate::ring::SendOp;
 use crate::telemetry::End;
 
 /// A body up to this size is read, and leaves in one send with its head.
-const SMALL: u64 = 64 << 10;
+pub const SMALL: u64 = 64 << 10;
 /// The most that one call sends; after it the shard's other connections have their turn.
 const STRETCH: u64 = 1 << 20;
 /// Of a stretch one byte in so many is looked at: as much as the kernel reads ahead by default.
@@ -32,7 +32,7 @@ const LOOK: u64 = 128 << 10;
 const COPIED: u64 = 128 << 10;
 
 /// Why a body did not leave whole.
-enum Broken {
+pub enum Broken {
     /// The client takes no more.
     Gone,
     /// The file has become shorter, or cannot be read.
@@ -62,20 +62,25 @@ pub async fn run(
             record.status = status;
         });
     };
-    let sent = if total <= SMALL {
-        let bytes = sender.collect(head, body).await?;
-        let response = OwnResponse { status, bytes, body_len: total };
-        let OwnResponse { bytes, body_len, .. } = content::dress(trail, response, keep_alive);
-        client.context.count(|counters| counters.copied += total);
-        told();
-        let sent = sender.finish(client.stream.socket.send_bytes(bytes), body_len).await;
-        sent.map_err(|()| Broken::Gone)
-    } else {
-        told();
-        // Its head alone: a body that goes from the file to the socket is not compressed.
-        let response = OwnResponse { status, bytes: head, body_len: 0 };
-        let dressed = content::dress(trail, response, keep_alive);
-        sender.in_parts(dressed.bytes, body).await
+    let (head, encoder) = content::dress_head(client, trail, head, keep_alive, body.is_empty());
+    let sent = match encoder {
+        Some(encoder) => {
+            // Boxed: few responses need room for this.
+            let coded = Box::pin(Coded::begin(body)).await?;
+            told();
+            Box::pin(coded.send(&sender, head, encoder)).await
+        }
+        None if total <= SMALL => {
+            let bytes = sender.collect(head, body).await?;
+            client.context.count(|counters| counters.copied += total);
+            told();
+            let sent = sender.finish(client.stream.socket.send_bytes(bytes), total).await;
+            sent.map_err(|()| Broken::Gone)
+        }
+        None => {
+            told();
+            sender.in_parts(head, body).await
+        }
     };
     client.context.count(|counters| counters.files += 1);
     Ok(match sent {
@@ -97,8 +102,9 @@ pub async fn run(
     })
 }
 
-struct Sender<'a> {
-    client: &'a Client,
+/// Where a response leaves.
+pub struct Sender<'a> {
+    pub client: &'a Client,
     trail: &'a Trail,
     /// Longest time between two writes.
     idle: Duration,
@@ -193,7 +199,7 @@ impl Sender<'_> {
     }
 
     /// Waits until the client has taken it, of which so many bytes are body.
-    async fn finish(&self, sending: SendOp, body: u64) -> Result<(), ()> {
+    pub async fn finish(&self, sending: SendOp, body: u64) -> Result<(), ()> {
         let sent = self.client.timer.within(self.idle, sending).await.map_err(drop)?;
         sent.result.map_err(drop)?;
         self.passed(body);
@@ -215,7 +221,7 @@ fn is_in_memory(file: &OpenFile, at: u64, length: u64) -> bool {
 }
 
 /// Appends a part of a file.
-async fn read(file: &OpenFile, bytes: Vec<u8>, part: ByteRange) -> Result<Vec<u8>, FileFault> {
+pub async fn read(file: &OpenFile, bytes: Vec<u8>, part: ByteRange) -> Result<Vec<u8>, FileFault> {
     let ByteRange { start, end } = part;
     let (mut bytes, mut at) = (bytes, start);
     let before = bytes.len();

@@ -5,7 +5,7 @@
 //! place is seen at once, and one that is replaced when the time is up. Directories that routes
 //! serve from are looked up anew as well: deployments switch a symbolic link there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
@@ -37,7 +37,7 @@ pub struct FileStore {
     /// As many clones as there are threads that read directories.
     listings: Arc<()>,
     /// What the clock says, for so long.
-    date: RefCell<(Tick, i64, String)>,
+    date: RefCell<(Tick, i64, Rc<str>)>,
 }
 
 /// What was found under a name, and when.
@@ -70,10 +70,12 @@ pub struct OpenFile {
     /// The time in the validators as a date.
     pub last_modified: String,
     nanoseconds: i64,
+    /// The turn in which it was looked at last, by its time.
+    looked: Cell<Tick>,
 }
 
 impl OpenFile {
-    fn new(file: File, stat: &Stat) -> OpenFile {
+    fn new(file: File, stat: &Stat, now: Tick) -> OpenFile {
         let (size, modified) = (stat.st_size as u64, stat.st_mtime);
         OpenFile {
             file,
@@ -81,16 +83,25 @@ impl OpenFile {
             validators: Validators::of_file(modified, size, true),
             last_modified: http_date(modified),
             nanoseconds: stat.st_mtime_nsec as i64,
+            looked: Cell::new(now),
         }
     }
 
-    /// Whether it is as it was when it was opened.
-    fn is_as_before(&self) -> bool {
-        rustix::fs::fstat(&self.file).is_ok_and(|stat| {
+    /// Whether it is as it was when it was opened. All requests of one turn were there before it
+    /// began, and one look is enough for them.
+    fn is_as_before(&self, now: Tick) -> bool {
+        if self.looked.get() == now {
+            return true;
+        }
+        let same = rustix::fs::fstat(&self.file).is_ok_and(|stat| {
             stat.st_size as u64 == self.size
                 && stat.st_mtime == self.validators.modified
                 && stat.st_mtime_nsec as i64 == self.nanoseconds
-        })
+        });
+        if same {
+            self.looked.set(now);
+        }
+        same
     }
 }
 
@@ -100,7 +111,7 @@ impl Default for FileStore {
             found: RefCell::new(LruCache::unbounded()),
             folders: RefCell::default(),
             listings: Arc::default(),
-            date: RefCell::new((0, 0, String::new())),
+            date: RefCell::new((0, 0, Rc::from(""))),
         }
     }
 }
@@ -136,12 +147,13 @@ impl FileStore {
     }
 
     /// The time of day in seconds since 1970, and as a date. The clock is asked once a second.
-    pub fn date(&self, now: Tick) -> (i64, String) {
+    pub fn date(&self, now: Tick) -> (i64, Rc<str>) {
         let mut date = self.date.borrow_mut();
         if now >= date.0 || date.2.is_empty() {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let seconds = wall.as_secs() as i64;
-            *date = (now + SECOND - u64::from(wall.subsec_nanos()), seconds, http_date(seconds));
+            *date =
+                (now + SECOND - u64::from(wall.subsec_nanos()), seconds, http_date(seconds).into());
         }
         (date.1, date.2.clone())
     }
@@ -199,10 +211,11 @@ impl Place<'_> {
     fn known(&self, key: &[u8]) -> Option<Node> {
         let mut found = self.context.files.found.borrow_mut();
         let entry = found.get(key)?;
-        let fresh = is_fresh(entry.at, self.cache.valid, self.context.ring.now());
+        let now = self.context.ring.now();
+        let fresh = is_fresh(entry.at, self.cache.valid, now);
         let node = entry.node.clone();
         let holds = match &node {
-            Node::File(file) => fresh && file.is_as_before(),
+            Node::File(file) => fresh && file.is_as_before(now),
             _ => fresh,
         };
         holds.then_some(node)
@@ -240,7 +253,8 @@ impl Place<'_> {
             FileType::RegularFile => {
                 // A read of a non-blocking file would be given up where it should wait.
                 let _ = rustix::fs::fcntl_setfl(&file, OFlags::empty());
-                Ok(Node::File(Rc::new(OpenFile::new(file, &stat))))
+                let now = self.context.ring.now();
+                Ok(Node::File(Rc::new(OpenFile::new(file, &stat, now))))
             }
             FileType::Directory => Ok(Node::Folder),
             _ => Ok(Node::Missing),
