@@ -47,8 +47,9 @@ const OF_ERRORS: [&str; 2] = ["allow", "retry-after"];
 const OF_FILES: [&str; 1] = ["last-modified"];
 
 /// Files below `@DIR@`.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("index.html", "<p>index</p>"),
+    ("pic.svg", "<svg/>"),
     ("app.js", "let x = 1;"),
     ("style.css", "p { color: red }"),
     ("data.bin", "\u{1}\u{2}"),
@@ -414,11 +415,11 @@ macro_rules! tables {
 }
 
 tables! {
-    servers: 33,
-    locations: 72,
+    servers: 45,
+    locations: 113,
     proxying: 87,
-    rewriting: 125,
-    pages: 118,
+    rewriting: 166,
+    pages: 132,
     edge: 83,
 }
 

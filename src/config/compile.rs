@@ -117,6 +117,7 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
         steering: table.steering.as_ref().map_or_else(Steering::default, |said| said.value),
         proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
         trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
+        forwarded_for: table.forwarded_for.unwrap_or(true),
         access: table.access.plan(),
     })
 }

@@ -33,6 +33,11 @@ fn what_cannot_be_meant() {
             "x:8:16: `replace_path` is \"x\": a path begins with `/`; did you mean \"/x\"?",
         ),
         (
+            "path_within = \"/x\"",
+            "x:8:15: `path_within` is about a `path_regex`, and there is none; remove it, or write \
+             `path_start` alone",
+        ),
+        (
             "path_regex = \"a\"\nreplace_path = \"/x\"",
             "x:9:16: `replace_path` does not go with `path_regex`: what it matched has no end; \
              use `send_path`, such as \"/x/$1$is_args$args\"",
@@ -185,6 +190,21 @@ fn a_route_without_any_of_it_has_no_program() {
     ));
     let program = asked.plan.routes[0].program.as_ref().expect("a program");
     assert!(program.path.is_some() && program.steps.is_empty());
+}
+
+#[test]
+fn an_expression_may_be_for_paths_that_begin_alike() {
+    let route =
+        |within: &str| format!("[[route]]\npath_regex = '/x$'\n{within}\nupstream = \"app\"\n");
+    let within = |path: &str| route(&format!("path_within = \"{path}\""));
+    let text = [LISTENER, UPSTREAM, &within("/a/"), &within("/%62/"), &route("")].concat();
+    let plan = accept(&text).plan;
+    let names: Vec<&str> = plan.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["* /x$ in /a/", "* /x$ in /b/", "* /x$"]);
+    for (path, expected) in [("/a/x", 0), ("/b/c/x", 1), ("/c/x", 2), ("/%61/x", 0)] {
+        let found = plan.table.find(None, path).map(|found| found.route);
+        assert_eq!(found, Some(expected), "{path}");
+    }
 }
 
 #[test]
