@@ -415,7 +415,7 @@ tables! {
     locations: 50,
     proxying: 85,
     rewriting: 84,
-    pages: 106,
+    pages: 110,
     edge: 85,
 }
 

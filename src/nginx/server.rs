@@ -333,7 +333,9 @@ fn routes(
     let named = &named.clone().seeing(&locations);
     let wanted = |location: &&Location<'_>| with_named || location.kind != Kind::Named;
     let table = |location: &Location<'_>| {
-        route::of_location(location, entrance, named, prelude.clone(), (with_named, work))
+        // Whoever is sent to a name has been through them.
+        let steps = if location.kind == Kind::Named { Vec::new() } else { prelude.clone() };
+        route::of_location(location, entrance, named, steps, (with_named, work))
     };
     locations.iter().filter(wanted).flat_map(table).collect()
 }
