@@ -5,7 +5,8 @@
 //! of `http`, then `--`, then requests: `GET /path Name: value | Name: value << body`. In both,
 //! `@PORT@` is where the part listens (`@PORT2@` another port), `@A@`, `@B@` and `@GONE@` are
 //! servers (nobody listens on the last), `@DIR@` is a folder with the files of [`FILES`], and
-//! `@LOG@` a log, whose lines are compared too. A part with rates runs on one CPU: each shard has its own.
+//! `@LOG@` a log, whose lines are compared too. A part with rates runs on one CPU: each shard has
+//! its own.
 //!
 //! Not compared: what differs by design, see [`IGNORED`]; the bodies of built-in error pages; and
 //! whether a Location is a path or the URL of that.
