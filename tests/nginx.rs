@@ -5,8 +5,8 @@
 //! of `http`, then `--`, then requests: `GET /path Name: value | Name: value << body`. In both,
 //! `@PORT@` is where the part listens (`@PORT2@` another port), `@A@`, `@B@` and `@GONE@` are
 //! servers (nobody listens on the last), `@DIR@` is a folder with the files of [`FILES`], and
-//! `@LOG@` a log, whose lines are compared too. A part with rates runs on one CPU: each shard has
-//! its own.
+//! `@LOG@` and `@LOG2@` are logs, whose lines are compared too. A part with rates runs on one CPU:
+//! each shard has its own.
 //!
 //! Not compared: what differs by design, see [`IGNORED`]; the bodies of built-in error pages; and
 //! whether a Location is a path or the URL of that.
@@ -47,8 +47,9 @@ const OF_ERRORS: [&str; 2] = ["allow", "retry-after"];
 const OF_FILES: [&str; 1] = ["last-modified"];
 
 /// Files below `@DIR@`.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("index.html", "<p>index</p>"),
+    ("pic.svg", "<svg/>"),
     ("app.js", "let x = 1;"),
     ("style.css", "p { color: red }"),
     ("data.bin", "\u{1}\u{2}"),
@@ -414,12 +415,12 @@ macro_rules! tables {
 }
 
 tables! {
-    servers: 33,
-    locations: 72,
+    servers: 45,
+    locations: 113,
     proxying: 87,
-    rewriting: 125,
-    pages: 130,
-    edge: 85,
+    rewriting: 166,
+    pages: 132,
+    edge: 83,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.

@@ -19,6 +19,7 @@ tiered! {
     somebody_who_only_looks_does_no_harm,
     a_drain_does_not_wait_for_headers,
     an_announced_proxy_is_believed_if_it_is_trusted,
+    fields_are_not_believed_where_only_headers_count,
     lists_know_ipv4_in_the_form_of_ipv6,
     a_unix_socket_may_have_headers,
     other_listeners_want_none,
@@ -230,6 +231,20 @@ fn an_announced_proxy_is_believed_if_it_is_trusted(tier: Tier) {
     };
     assert_eq!(told("192.0.2.1"), ("192.0.2.1".into(), "http".into()));
     assert_eq!(told("203.0.113.7"), ("192.0.2.9, 203.0.113.7".into(), "https".into()));
+}
+
+fn fields_are_not_believed_where_only_headers_count(tier: Tier) {
+    let origin = Origin::named("origin");
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = true\n\
+                    trusted_proxies = [\"127.0.0.1\", \"203.0.113.0/24\"]\nforwarded_for = false";
+    let proxy = Config::new(tier).toml(listener).origin("app", &origin).start();
+    let header = "PROXY TCP4 203.0.113.7 198.51.100.1 56324 443\r\n";
+    let fields = "X-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.9\r\n";
+    let request = format!("{header}GET / HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
+    assert_eq!(proxy.client().request(request).status, 200);
+    let request = origin.await_requests(1).remove(0);
+    assert_eq!(request.field("x-forwarded-for"), Some("203.0.113.7"));
+    assert_eq!(request.field("forwarded"), None);
 }
 
 fn lists_know_ipv4_in_the_form_of_ipv6(tier: Tier) {

@@ -12,8 +12,8 @@ mod files;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, AdminTable, File, HealthTable, ListenerTable, LogsWritten, RateTable, RingTable,
-    RouteTable, ServerEntry, SpliceTable, StickyTable, UpstreamTable,
+    ActionWritten, AdminTable, File, HealthTable, ListenerTable, LogsWritten, PassiveTable,
+    RateTable, RingTable, RouteTable, ServerEntry, SpliceTable, StickyTable, UpstreamTable,
 };
 use super::names::Names;
 use super::source::Located;
@@ -117,6 +117,7 @@ fn listener(table: &ListenerTable, file: &File) -> Option<ListenerPlan> {
         steering: table.steering.as_ref().map_or_else(Steering::default, |said| said.value),
         proxy_protocol: table.proxy_protocol.as_ref().is_some_and(|on| on.value),
         trusted_proxies: table.trusted_proxies.as_ref().unwrap_or(&file.trusted_proxies).plan(),
+        forwarded_for: table.forwarded_for.unwrap_or(true),
         access: table.access.plan(),
     })
 }
@@ -180,6 +181,7 @@ fn member(entry: &ServerEntry) -> Option<Member> {
         backup: entry.backup.unwrap_or(false),
         max_connections: entry.max_connections,
         state: entry.state.unwrap_or_default(),
+        passive: entry.passive.as_ref().map(PassiveTable::plan),
     })
 }
 

@@ -166,6 +166,7 @@ mod tests {
             steering,
             proxy_protocol: false,
             trusted_proxies: crate::plan::TrustedProxies::default(),
+            forwarded_for: true,
             access: None,
         };
         let bound = shard::bind(&plan(Steering::Cpu), 2, &[]).unwrap();

@@ -157,10 +157,11 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
 
 /// An expression; one that begins with a star does not mind case.
 fn expression(word: &Word, text: &str, work: &Work<'_>) -> Option<String> {
-    match text.strip_prefix('*') {
-        Some(text) => texts::expression(word, text, true, work.complaints),
-        None => texts::expression(word, text, false, work.complaints),
-    }
+    let (text, any_case) = match text.strip_prefix('*') {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    texts::expression_on("$http_location", word, text, any_case, work.complaints)
 }
 
 /// `proxy_redirect`: what of Location and Refresh is replaced. `prefix` is what the location

@@ -1,19 +1,28 @@
 //! What holds for the whole process: user, times, sizes, names, logs.
 
 use super::quantity::{size_text, time_text};
+use super::real_ip::RealIp;
 use super::scope::Scope;
 use super::toml::{self, Table};
-use super::tree::{Directive, Place};
+use super::tree::{Directive, Word};
 use super::work::Work;
 
 /// Lines and tables that come first. `servers` are the scopes of all servers.
-pub(super) fn tables(main: &[Directive], servers: &[Scope<'_>], work: &Work<'_>) -> Vec<Table> {
+pub(super) fn tables(
+    main: &[Directive],
+    servers: &[Scope<'_>],
+    real_ip: &RealIp,
+    work: &Work<'_>,
+) -> Vec<Table> {
     let mut top = Table::new("");
     account(main, &mut top);
-    trusted(servers, &mut top, work);
+    // Where PROXY headers name clients, the listeners for those say who may.
+    if !real_ip.networks.is_empty() && !real_ip.by_proxy {
+        top.put("trusted_proxies", toml::list(&real_ip.networks));
+    }
     let mut tables = vec![top, timeouts(main, servers, work), limits(servers, work)];
     tables.extend(super::pages::of_all(servers, work));
-    tables.extend(resolver(servers, work));
+    tables.extend(resolver(work));
     tables.extend(log(main, work));
     tables
 }
@@ -28,44 +37,60 @@ fn account(main: &[Directive], top: &mut Table) {
     }
 }
 
-/// What the servers say together of a setting that Corelane has once. One that says something
-/// else than the others is complained of.
+/// What the servers say together of a setting that Corelane has once, with what holds for those
+/// that say nothing. One that says something else than the others is complained of.
 fn common<'t, T: PartialEq + Copy>(
     name: &str,
+    default: T,
     servers: &[Scope<'t>],
     work: &Work<'t>,
     read: impl Fn(&'t Directive) -> Option<T>,
-) -> Option<T> {
-    let mut found: Option<(T, Place)> = None;
-    for server in servers.iter().chain([&work.http]) {
-        let Some(directive) = server.one(name) else { continue };
-        let Some(value) = read(directive) else { continue };
-        match found {
-            None => found = Some((value, directive.place())),
-            Some((first, place)) if first != value => {
-                // One of the two is the more particular.
-                let later = if place > directive.place() { place } else { directive.place() };
-                let what = format!("`{name}` is not the same for all servers");
-                let remedy = "it holds for all connections: write it once, in `http`";
-                work.complaints.error(later, what, remedy);
-            }
-            Some(_) => {}
+) -> T {
+    let value = |scope: &Scope<'t>| scope.one(name).and_then(&read).unwrap_or(default);
+    let common = servers.first().map_or_else(|| value(&work.http), &value);
+    let what = format!("`{name}` is not the same for all servers");
+    let remedy = "it holds for all connections: write it once, in `http`";
+    if servers.iter().any(|server| value(server) != common) {
+        // Of those that differ, the one that stands last is the more particular.
+        let said = servers.iter().filter_map(|server| server.one(name));
+        if let Some(last) = said.max_by_key(|directive| directive.place()) {
+            work.complaints.error(last.place(), what, remedy);
+        }
+        return common;
+    }
+    let in_locations = servers.iter().flat_map(|server| server.own("location"));
+    for directive in in_locations.flat_map(|location| all_named(name, location.children())) {
+        if read(directive).is_some_and(|value| value != common) {
+            let what = format!("`{name}` is not the same in this location as around it");
+            work.complaints.error(directive.place(), what, remedy);
         }
     }
-    found.map(|(value, _)| value)
+    common
+}
+
+/// All directives of this name in a block and those in it, but for upstreams.
+fn all_named<'t>(name: &str, block: &'t [Directive]) -> Vec<&'t Directive> {
+    let mut found = Vec::new();
+    for directive in block.iter().filter(|directive| !directive.is("upstream")) {
+        if directive.is(name) {
+            found.push(directive);
+        }
+        found.extend(all_named(name, directive.children()));
+    }
+    found
 }
 
 fn timeouts(main: &[Directive], servers: &[Scope<'_>], work: &Work<'_>) -> Table {
-    let time = |name: &str| {
-        common(name, servers, work, |directive| {
+    let time = |name: &str, default| {
+        common(name, default, servers, work, |directive| {
             let word = directive.arguments.first()?;
             work.time(word)
         })
     };
     let mut table = Table::new("[timeouts]");
-    let header = time("client_header_timeout").unwrap_or(60_000).max(1);
+    let header = time("client_header_timeout", 60_000).max(1);
     table.text("header", &time_text(header));
-    let keepalive = time("keepalive_timeout").unwrap_or(75_000);
+    let keepalive = time("keepalive_timeout", 75_000);
     table.text("keepalive", &time_text(keepalive.max(1)));
     table.text("connect", "60s");
     let read = work.time_of(&work.http, "proxy_read_timeout", 60_000).max(1);
@@ -80,10 +105,17 @@ fn timeouts(main: &[Directive], servers: &[Scope<'_>], work: &Work<'_>) -> Table
         table.text("drain", &time_text(time));
     }
     for name in ["client_body_timeout", "send_timeout"] {
-        if let Some(directive) = work.http.one(name) {
+        for directive in all_named(name, work.http.block()) {
             let what = format!("`{name}` and `proxy_read_timeout` are one time here");
             let why = "between two reads or writes of a body the longest of them may pass";
             work.complaints.note(directive.place(), what, why);
+        }
+    }
+    for directive in all_named("keepalive_timeout", work.http.block()) {
+        if let Some(told) = directive.arguments.get(1) {
+            let what = format!("clients are not told the `{}` of `keepalive_timeout`", told.text);
+            let why = "HTTP/1.1 does without the field Keep-Alive";
+            work.complaints.note(told.place, what, why);
         }
     }
     table
@@ -94,31 +126,31 @@ const HEAD_MAX: u64 = 31 << 10;
 
 fn limits(servers: &[Scope<'_>], work: &Work<'_>) -> Table {
     let mut table = Table::new("[limits]");
-    let heads = common("large_client_header_buffers", servers, work, |directive| {
+    let name = "large_client_header_buffers";
+    let size = |directive: &Directive| {
         let [count, size] = directive.arguments.as_slice() else { return None };
         let count: u64 = count.text.parse().ok()?;
         Some(count.saturating_mul(work.size(size)?))
-    });
-    let heads = heads.unwrap_or(32 << 10);
-    if heads > 32 << 10
-        && let Some(directive) = work.http.one("large_client_header_buffers")
-    {
-        let what = "a head may have 31 KiB at most";
-        let why = "a larger one is answered 431";
-        work.complaints.note(directive.place(), what, why);
+    };
+    let heads = common(name, 32 << 10, servers, work, size);
+    for directive in all_named(name, work.http.block()) {
+        if size(directive).is_some_and(|size| size > 32 << 10) {
+            let what = "a head may have 31 KiB at most";
+            work.complaints.note(directive.place(), what, "a larger one is answered 431");
+        }
     }
     table.text("header_bytes", &size_text(heads.clamp(1 << 10, HEAD_MAX)));
     table.put("header_fields", 256);
     table.put("body", super::server::body_limit(&work.http, work));
     // nginx waits as long as bytes come at all.
     table.text("body_rate", "none");
-    let requests = common("keepalive_requests", servers, work, |directive| {
+    let requests = common("keepalive_requests", 1000, servers, work, |directive| {
         directive.argument(0).parse::<u32>().ok()
     });
-    let closes = common("keepalive_timeout", servers, work, |directive| {
+    let closes = common("keepalive_timeout", false, servers, work, |directive| {
         Some(directive.arguments.first().and_then(|word| work.time(word))? == 0)
     });
-    let requests = if closes == Some(true) { 1 } else { requests.unwrap_or(1000).max(1) };
+    let requests = if closes { 1 } else { requests.max(1) };
     table.put("keepalive_requests", requests);
     if let Some(count) = work.rates.connections_per_client() {
         table.put("connections_per_client", count);
@@ -126,95 +158,59 @@ fn limits(servers: &[Scope<'_>], work: &Work<'_>) -> Table {
     table
 }
 
-/// `set_real_ip_from` and the directives with it.
-fn trusted(servers: &[Scope<'_>], top: &mut Table, work: &Work<'_>) {
-    let mut found: Option<(Vec<String>, Place)> = None;
-    for server in servers {
-        let said = server.nearest(&["set_real_ip_from"]);
-        let Some(first) = said.first() else { continue };
-        let mut networks = Vec::new();
-        for directive in &said {
-            let text = directive.argument(0);
-            match super::access::network_text(text) {
-                Some(network) if !networks.contains(&network) => networks.push(network),
-                Some(_) => {}
-                None => {
-                    let why = "proxies are trusted by address";
-                    work.refuse(directive, why, "write the address or the network");
-                }
-            }
-        }
-        header(server, first, work);
-        match &found {
-            Some((others, _)) if *others != networks => {
-                let what = "`set_real_ip_from` is not the same for all servers";
-                let remedy = "it holds for all: write it once, in `http`";
-                work.complaints.error(first.place(), what, remedy);
-            }
-            _ => found = Some((networks, first.place())),
+/// `resolver`, wherever it is said: there is one for all.
+fn resolver(work: &Work<'_>) -> Option<Table> {
+    let all = all_named("resolver", work.http.block());
+    let directive = *all.first()?;
+    let texts = |directive: &Directive| -> Vec<String> {
+        directive.arguments.iter().map(|word| word.text.clone()).collect()
+    };
+    for other in &all[1..] {
+        if texts(other) != texts(directive) {
+            let what = "`resolver` is not the same everywhere";
+            work.complaints.error(other.place(), what, "write it once, in `http`");
         }
     }
-    if let Some((networks, _)) = found {
-        top.put("trusted_proxies", toml::list(networks));
-    }
-}
-
-/// Which field names the client.
-fn header(server: &Scope<'_>, first: &Directive, work: &Work<'_>) {
-    match server.one("real_ip_header") {
-        Some(said) if said.argument(0).eq_ignore_ascii_case("x-forwarded-for") => {}
-        Some(said) if said.argument(0) == "proxy_protocol" => {}
-        Some(said) => {
-            let why = "clients are named by X-Forwarded-For, or by a PROXY header";
-            work.refuse(said, why, "write `real_ip_header X-Forwarded-For;`");
-        }
-        None => {
-            let what = "`set_real_ip_from` without `real_ip_header` goes by X-Real-IP";
-            let remedy = "which is not honoured: write `real_ip_header X-Forwarded-For;`";
-            work.complaints.error(first.place(), what, remedy);
-        }
-    }
-    if !server.is_on("real_ip_recursive") && server.nearest(&["set_real_ip_from"]).len() > 1 {
-        let what = "`real_ip_recursive` is always on";
-        let why = "the client is the last address in X-Forwarded-For that is not trusted";
-        work.complaints.note(first.place(), what, why);
-    }
-}
-
-fn resolver(servers: &[Scope<'_>], work: &Work<'_>) -> Option<Table> {
-    let directive = servers.iter().chain([&work.http]).find_map(|scope| scope.one("resolver"))?;
     let mut table = Table::new("[resolver]");
     table.comment(work.origin(directive.place()));
-    let mut servers = Vec::new();
-    for word in &directive.arguments {
-        let text = word.text.as_str();
-        match text.split_once('=') {
-            Some(("valid" | "ipv4" | "ipv6" | "status_zone", _)) => {
-                let what = format!("`{text}` of `resolver` is not needed");
-                let why = "names are looked up again when their time to live is over";
-                work.complaints.note(word.place, what, why);
-            }
-            _ => {
-                let address = text.trim_start_matches('[').trim_end_matches(']');
-                let is_address = address.parse::<std::net::IpAddr>().is_ok()
-                    || text.parse::<std::net::SocketAddr>().is_ok();
-                match is_address {
-                    true if address.parse::<std::net::IpAddr>().is_ok() => {
-                        servers.push(address.to_owned());
-                    }
-                    true => servers.push(text.to_owned()),
-                    false => {
-                        let what = format!("`{text}` is not a name server's address");
-                        work.complaints.error(word.place, what, "write its IP address");
-                    }
-                }
-            }
-        }
-    }
+    let servers: Vec<String> =
+        directive.arguments.iter().filter_map(|word| name_server(word, work)).collect();
     table.put("nameservers", toml::list(servers));
-    let time = work.time_of(&work.http, "resolver_timeout", 30_000);
-    table.text("timeout", &time_text(time.max(1)));
+    let times = all_named("resolver_timeout", work.http.block());
+    let mut found: Option<u64> = None;
+    for directive in times {
+        let Some(time) = directive.arguments.first().and_then(|word| work.time(word)) else {
+            continue;
+        };
+        if found.is_some_and(|known| known != time) {
+            let what = "`resolver_timeout` is not the same everywhere";
+            work.complaints.error(directive.place(), what, "write it once, in `http`");
+        }
+        found = found.or(Some(time));
+    }
+    table.text("timeout", &time_text(found.unwrap_or(30_000).max(1)));
     Some(table)
+}
+
+/// The address that a word of `resolver` is, if it is one.
+fn name_server(word: &Word, work: &Work<'_>) -> Option<String> {
+    let text = word.text.as_str();
+    if let Some(("valid" | "ipv4" | "ipv6" | "status_zone", _)) = text.split_once('=') {
+        let what = format!("`{text}` of `resolver` is not needed");
+        let why = "names are looked up again when their time to live is over";
+        work.complaints.note(word.place, what, why);
+        return None;
+    }
+    let address = text.trim_start_matches('[').trim_end_matches(']');
+    if address.parse::<std::net::IpAddr>().is_ok() {
+        return Some(address.to_owned());
+    }
+    if text.parse::<std::net::SocketAddr>().is_ok() {
+        return Some(text.to_owned());
+    }
+    let what = format!("`{text}` is not a name server's address");
+    work.complaints.error(word.place, what, "write its IP address");
+    None
 }
 
 /// `error_log`: the level; where messages go is for who starts the process.
@@ -225,6 +221,13 @@ fn log(main: &[Directive], work: &Work<'_>) -> Option<Table> {
         let what = format!("messages do not go to `{}`", directive.argument(0));
         let why = "they go to standard error, which systemd keeps in its journal";
         work.complaints.note(directive.place(), what, why);
+    }
+    for directive in all_named("error_log", work.http.block()) {
+        if !said.iter().any(|known| std::ptr::eq(*known, directive)) {
+            let what = format!("messages do not go to `{}`", directive.argument(0));
+            let why = "they go to standard error, and there is one level for all of them";
+            work.complaints.note(directive.place(), what, why);
+        }
     }
     let directive = said.last()?;
     let level = match directive.argument(1) {

@@ -32,15 +32,57 @@ pub(super) struct Location<'t> {
     pub scope: Scope<'t>,
     /// Whether it is only the server itself.
     pub is_server: bool,
+    /// The path that it must begin with for an expression to be looked for in it: that of the
+    /// location around it.
+    pub within: Option<String>,
+    /// The path of the location whose `alias` holds here; `None`: there is no `alias`.
+    pub alias_of: Option<String>,
     /// What is around it, where it is the block of an `if` in a location.
     around: Option<Scope<'t>>,
-    depth: usize,
+    /// The locations around it, the outermost first.
+    parents: Vec<Around>,
+}
+
+/// A location around another.
+#[derive(Clone, Debug)]
+struct Around {
+    kind: Kind,
+    path: String,
+    place: Place,
+}
+
+impl Location<'_> {
+    /// The path that `alias` stands for, if that is not the location's own.
+    pub fn alias_path(&self) -> Option<String> {
+        let of = self.alias_of.as_ref().filter(|path| **path != self.path);
+        of.map(|path| encoded(path))
+    }
+
+    fn depth(&self) -> usize {
+        self.parents.len()
+    }
+
+    /// Whether it is found by how paths begin.
+    fn is_prefix(&self) -> bool {
+        matches!(self.kind, Kind::Prefix | Kind::First)
+    }
+
+    fn is_in(&self, place: Place) -> bool {
+        self.parents.iter().any(|around| around.place == place)
+    }
+
+    /// Its place, or that of the outermost around it.
+    fn outermost(&self) -> Place {
+        self.parents.first().map_or(self.place, |around| around.place)
+    }
 }
 
 impl<'t> Location<'t> {
     /// The block of an `if` in this location, which holds in place of it.
     pub fn branch(&self, directive: &'t Directive) -> Location<'t> {
+        let has_root = directive.children().iter().any(|inner| inner.is("root"));
         Location {
+            alias_of: self.alias_of.clone().filter(|_| !has_root),
             place: directive.place(),
             scope: self.scope.inside(directive.children()),
             around: Some(self.scope.clone()),
@@ -63,9 +105,10 @@ impl<'t> Location<'t> {
 /// The locations of the server whose block is the innermost of `server`.
 pub(super) fn all<'t>(server: &Scope<'t>, place: Place, work: &Work<'_>) -> Vec<Location<'t>> {
     let mut found = Vec::new();
-    collect(server, None, 0, &mut found, work);
-    let is_root =
-        |one: &Location<'_>| matches!(one.kind, Kind::Prefix | Kind::First) && one.path == "/";
+    collect(server, None, &mut found, work);
+    refuse_hidden(&found, work);
+    nested_expressions(&mut found, work);
+    let is_root = |one: &Location<'_>| one.is_prefix() && one.path == "/";
     if !found.iter().any(is_root) {
         found.push(Location {
             kind: Kind::Prefix,
@@ -74,15 +117,17 @@ pub(super) fn all<'t>(server: &Scope<'t>, place: Place, work: &Work<'_>) -> Vec<
             place,
             scope: server.clone(),
             is_server: true,
+            within: None,
+            alias_of: None,
             around: None,
-            depth: 0,
+            parents: Vec::new(),
         });
     }
     refuse_twins(&found, work);
     // Expressions inside of others come before those around them.
     let (mut regexes, mut others): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|one| one.kind == Kind::Regex);
-    regexes.sort_by_key(|one| std::cmp::Reverse(one.depth));
+    regexes.sort_by_key(|one| std::cmp::Reverse(one.depth()));
     others.extend(regexes);
     others
 }
@@ -91,7 +136,8 @@ fn refuse_twins(found: &[Location<'_>], work: &Work<'_>) {
     for (at, one) in found.iter().enumerate() {
         let kind = |kind| if kind == Kind::First { Kind::Prefix } else { kind };
         let is_twin = |other: &Location<'_>| {
-            kind(other.kind) == kind(one.kind) && other.pattern == one.pattern
+            kind(other.kind) == kind(one.kind)
+                && (&other.pattern, &other.within) == (&one.pattern, &one.within)
         };
         if found[..at].iter().any(is_twin) {
             let what = format!("there is already a location `{}`", one.path);
@@ -100,15 +146,35 @@ fn refuse_twins(found: &[Location<'_>], work: &Work<'_>) {
     }
 }
 
+/// nginx looks among all locations of a block for the longest that fits, and only then inside of
+/// that: who is inside of a shorter one is never found.
+fn refuse_hidden(found: &[Location<'_>], work: &Work<'_>) {
+    for one in found.iter().filter(|one| one.is_prefix() || one.kind == Kind::Exact) {
+        for (depth, around) in one.parents.iter().enumerate() {
+            let beside = |other: &&Location<'_>| {
+                let same_block = other.depth() == depth
+                    && other.parents.iter().zip(&one.parents).all(|(a, b)| a.place == b.place);
+                let longer = other.path.len() > around.path.len();
+                same_block && other.is_prefix() && longer && one.path.starts_with(&other.path)
+            };
+            let Some(other) = found.iter().find(beside) else { continue };
+            let what = format!(
+                "no request comes to this location: `{}` is longer than `{}` around it",
+                other.path, around.path
+            );
+            work.complaints.error(one.place, what, "move it out, or remove it");
+        }
+    }
+}
+
 fn collect<'t>(
     around: &Scope<'t>,
     parent: Option<&Location<'t>>,
-    depth: usize,
     found: &mut Vec<Location<'t>>,
     work: &Work<'_>,
 ) {
     for directive in around.own("location") {
-        let Some(location) = read(directive, around, parent, depth, work) else { continue };
+        let Some(location) = read(directive, around, parent, work) else { continue };
         if let Some(parent) = parent
             && !fits_inside(&location, parent, work)
         {
@@ -116,10 +182,7 @@ fn collect<'t>(
         }
         let scope = location.scope.clone();
         found.push(location.clone());
-        collect(&scope, Some(&location), depth + 1, found, work);
-    }
-    if depth == 0 {
-        nested_expressions(found, work);
+        collect(&scope, Some(&location), found, work);
     }
 }
 
@@ -127,24 +190,13 @@ fn read<'t>(
     directive: &'t Directive,
     around: &Scope<'t>,
     parent: Option<&Location<'t>>,
-    depth: usize,
     work: &Work<'_>,
 ) -> Option<Location<'t>> {
     let (kind, any_case, word) = kind_and_path(directive, work)?;
     let path = word.text.clone();
     let pattern = match kind {
         Kind::Named => path.clone(),
-        Kind::Regex => {
-            let within = parent.map(|parent| parent.path.as_str());
-            let text = within.map_or(Some(path.clone()), |within| inside_of(within, &path));
-            let Some(text) = text else {
-                let what = format!("the expression `{path}` in a location is not honoured");
-                let remedy = "move it out of the location, with the path at its beginning";
-                work.complaints.error(word.place, what, remedy);
-                return None;
-            };
-            texts::expression(&word, &text, any_case, work.complaints)?
-        }
+        Kind::Regex => texts::expression(&word, &path, any_case, work.complaints)?,
         _ if !path.starts_with('/') => {
             let what = format!("the location `{path}` matches nothing: paths begin with `/`");
             work.complaints.error(word.place, what, format!("did you mean `/{path}`?"));
@@ -154,7 +206,32 @@ fn read<'t>(
     };
     let scope = around.inside(directive.children());
     let place = directive.place();
-    Some(Location { kind, path, pattern, place, scope, is_server: false, around: None, depth })
+    let own = directive.children().iter().find(|one| one.is("root") || one.is("alias"));
+    let alias_of = match own {
+        Some(own) => own.is("alias").then(|| path.clone()),
+        None => parent.and_then(|parent| parent.alias_of.clone()),
+    };
+    let mut parents = parent.map(|parent| parent.parents.clone()).unwrap_or_default();
+    parents.extend(parent.map(|parent| Around {
+        kind: parent.kind,
+        path: parent.path.clone(),
+        place: parent.place,
+    }));
+    let within = parents.last().map(|parent| encoded(&parent.path));
+    let within = within.filter(|path| kind == Kind::Regex && path != "/");
+    let (is_server, around) = (false, None);
+    Some(Location {
+        kind,
+        path,
+        pattern,
+        place,
+        scope,
+        is_server,
+        within,
+        alias_of,
+        around,
+        parents,
+    })
 }
 
 /// The modifier may be glued to the path: `=/x`, `~\.php$`.
@@ -212,45 +289,41 @@ fn fits_inside(location: &Location<'_>, parent: &Location<'_>, work: &Work<'_>) 
     }
 }
 
-/// An expression for what begins with `path` and has `expression` found behind that; `None` where
-/// that cannot be said.
-fn inside_of(path: &str, expression: &str) -> Option<String> {
-    let start = regex::escape(path);
-    match expression.strip_prefix('^') {
-        Some(rest) if path == "/" || rest.starts_with(path) || rest.starts_with(&start) => {
-            Some(expression.to_owned())
-        }
-        Some(_) => None,
-        None => Some(format!("^{start}.*(?:{expression})")),
-    }
-}
-
-/// An expression in a location is only looked at where that location is the longest that fits,
-/// which an expression for itself cannot know.
+/// An expression in a location is only looked at where that location is the longest that fits, or
+/// around that; and `^~` counts where it is said of the outermost, but for expressions that are in
+/// between. Here all locations are side by side.
 fn nested_expressions(found: &mut [Location<'_>], work: &Work<'_>) {
-    let nested: Vec<(String, Place)> = found
-        .iter()
-        .filter(|one| one.kind == Kind::Regex && one.depth > 0)
-        .map(|one| (one.path.clone(), one.place))
-        .collect();
-    for (path, place) in nested {
-        // The prefix around it is the last one before it with a smaller depth.
-        let at = found.iter().position(|one| one.place == place).unwrap_or(0);
-        let depth = found[at].depth;
-        let Some(around) = found[..at].iter().rposition(|one| one.depth < depth) else { continue };
-        let outer = found[around].path.clone();
-        let longer = found.iter().any(|one| {
-            let is_prefix = matches!(one.kind, Kind::Prefix | Kind::First);
-            is_prefix && one.path.len() > outer.len() && one.path.starts_with(&outer)
-        });
-        let outside = found.iter().any(|one| one.kind == Kind::Regex && one.depth < depth);
-        let is_first = found[around].kind == Kind::First;
-        if longer || (is_first && outside) {
+    let kinds: Vec<(Place, Kind)> = found.iter().map(|one| (one.place, one.kind)).collect();
+    let written = |place: Place| {
+        kinds.iter().find(|(known, _)| *known == place).map_or(Kind::Prefix, |(_, kind)| *kind)
+    };
+    for one in found.iter_mut().filter(|one| one.is_prefix()) {
+        one.kind = written(one.outermost());
+    }
+    let nested: Vec<Location<'_>> =
+        found.iter().filter(|one| one.kind == Kind::Regex && one.depth() > 0).cloned().collect();
+    for regex in nested {
+        let (Some(outer), outermost) = (regex.parents.last(), regex.outermost()) else { continue };
+        let keeps_it = |one: &&Location<'_>| {
+            let longer = one.is_prefix() && one.path.len() > outer.path.len();
+            let below = one.parents.iter().skip_while(|around| around.place != outer.place).skip(1);
+            // From the one inside of `outer` that this is, or is in, no expression is asked.
+            let first = written(one.place) == Kind::First
+                || below.into_iter().any(|around| around.kind == Kind::First);
+            longer && one.path.starts_with(&outer.path) && (first || !one.is_in(outer.place))
+        };
+        let kept = found.iter().any(|one| keeps_it(&one));
+        let is_first = written(outermost) == Kind::First;
+        let others = |one: &Location<'_>| one.kind == Kind::Regex && one.depth() == 0;
+        if kept || (is_first && found.iter().any(others)) {
+            let (path, outer) = (&regex.path, &outer.path);
             let what = format!("the expression `{path}` in the location `{outer}` is not honoured");
             let remedy = "move it out of the location, with the path at its beginning";
-            work.complaints.error(place, what, remedy);
+            work.complaints.error(regex.place, what, remedy);
         } else if is_first {
-            found[around].kind = Kind::Prefix;
+            for one in found.iter_mut().filter(|one| one.outermost() == outermost) {
+                one.kind = if one.kind == Kind::First { Kind::Prefix } else { one.kind };
+            }
         }
     }
 }
@@ -263,23 +336,4 @@ fn encoded(path: &str) -> String {
         byte => format!("%{byte:02X}"),
     };
     path.bytes().map(encode).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn expressions_are_bound_to_the_path_around_them() {
-        let table = [
-            ("/a/", r"\.php$", Some(r"^/a/.*(?:\.php$)")),
-            ("/a/", r"^/a/b", Some("^/a/b")),
-            ("/a/", r"^/c", None),
-            ("/", r"^/c", Some("^/c")),
-            ("/a.b/", "x", Some(r"^/a\.b/.*(?:x)")),
-        ];
-        for (path, expression, expected) in table {
-            assert_eq!(inside_of(path, expression).as_deref(), expected, "{path} {expression}");
-        }
-    }
 }

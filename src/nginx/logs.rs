@@ -232,6 +232,16 @@ fn log_variable(name: &str) -> Option<&str> {
     }
 }
 
+/// A key of a map that is no expression. A backslash before it says that it means nothing else,
+/// here and there; where nothing else is meant here, it can go.
+fn plain_key(key: &str, hostnames: bool) -> &str {
+    match key.strip_prefix('\\') {
+        Some(name @ ("default" | "include" | "hostnames" | "volatile")) => name,
+        Some(name) if hostnames && name.starts_with('*') => name,
+        _ => key,
+    }
+}
+
 /// `map` as a table.
 pub(super) fn map(directive: &Directive, work: &Work<'_>) -> Option<Table> {
     let [from, name] = directive.arguments.as_slice() else { return None };
@@ -262,17 +272,18 @@ pub(super) fn map(directive: &Directive, work: &Work<'_>) -> Option<Table> {
                     values.push(toml::list([&format!("*.{parent}"), &value]));
                     continue;
                 }
-                let key = match (key.strip_prefix("~*"), key.strip_prefix('~')) {
-                    (Some(text), _) => {
-                        texts::expression(&line.name, text, true, work.complaints)?;
-                        format!("~*{text}")
+                let key = match key.strip_prefix('~') {
+                    Some(text) => {
+                        let (text, any_case) = match text.strip_prefix('*') {
+                            Some(text) => (text, true),
+                            None => (text, false),
+                        };
+                        let (tested, complaints) = (&from.text, work.complaints);
+                        let name = &line.name;
+                        let found = texts::expression_on(tested, name, text, any_case, complaints)?;
+                        format!("~{found}")
                     }
-                    (None, Some(text)) => {
-                        texts::expression(&line.name, text, false, work.complaints)?;
-                        key.to_owned()
-                    }
-                    // A backslash keeps a key from meaning anything else.
-                    (None, None) => key.trim_start_matches('\\').to_owned(),
+                    None => plain_key(key, hostnames).to_owned(),
                 };
                 values.push(toml::list([key, value]));
             }

@@ -18,8 +18,10 @@ mod listen;
 mod location;
 mod logs;
 mod pages;
+mod pattern;
 mod quantity;
 mod rates;
+mod real_ip;
 mod route;
 mod scope;
 mod server;
@@ -176,11 +178,15 @@ fn tables<'t>(
 ) -> Vec<Table> {
     let routes = servers.routes(work);
     let main = if work.http.block().as_ptr() == directives.as_ptr() { &[][..] } else { directives };
-    let mut tables = globals::tables(main, &servers.scopes(), work);
+    let scopes = servers.scopes();
+    let real_ip = real_ip::read(&scopes, work);
+    rates::same_for_all(&scopes, work);
+    let mut tables = globals::tables(main, &scopes, &real_ip, work);
     tables.extend(logs::table(logs, work));
+    tables.extend(server::port_map(&routes));
     let maps = work.http.own("map");
     tables.extend(maps.filter_map(|map| logs::map(map, work)));
-    tables.extend(servers.listeners(work));
+    tables.extend(servers.listeners(&real_ip, work));
     tables.extend(work.upstreams.tables(work));
     tables.extend(work.rates.tables(work));
     tables.extend(routes);
@@ -188,18 +194,15 @@ fn tables<'t>(
 }
 
 fn written(main: &Path, tables: &[Table], notes: &[Complaint]) -> String {
-    let mut text = format!(
-        "# What {} says, as Corelane's own configuration.\n\
-         # Above each table stands where it comes from; config.toml explains every setting.\n",
-        main.display()
-    );
+    let mut text =
+        toml::comment(&format!("What {} says, as Corelane's own configuration.", main.display()));
+    let from = "Above each table stands where it comes from; config.toml explains every setting.";
+    text.push_str(&toml::comment(from));
     if !notes.is_empty() {
         text.push_str("#\n# Not needed, or different without harm:\n");
     }
-    for note in notes {
-        let Complaint { file, line, what, remedy, .. } = note;
-        let _ =
-            writeln!(text, "#   {file}:{line}: {}", format!("{what}: {remedy}").replace('\n', " "));
+    for Complaint { file, line, what, remedy, .. } in notes {
+        text.push_str(&toml::comment(&format!("  {file}:{line}: {what}: {remedy}")));
     }
     text.push('\n');
     for table in tables.iter().filter(|table| !table.is_empty()) {

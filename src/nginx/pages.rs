@@ -138,9 +138,12 @@ pub(super) fn has_root(scope: &Scope<'_>) -> bool {
 pub(super) fn files(location: &Location<'_>, named: &Named, table: &mut Table, work: &Work<'_>) {
     let scope = &location.scope;
     let mut lines: Vec<(String, String)> = Vec::new();
+    let alias_path = location.alias_path();
     let is_regex = location.kind == Kind::Regex;
-    let Some((key, folder)) = folder(scope, is_regex, work) else { return };
+    let pathless = is_regex && alias_path.is_none();
+    let Some((key, folder)) = folder(scope, (is_regex, pathless), work) else { return };
     lines.push((key.to_owned(), toml::text(&folder)));
+    lines.extend(alias_path.map(|path| ("alias_path".to_owned(), toml::text(&path))));
     let index = scope.nearest(&["index"]);
     let names: Vec<&Word> = index.iter().flat_map(|directive| &directive.arguments).collect();
     for word in &names {
@@ -198,7 +201,13 @@ pub(super) fn files(location: &Location<'_>, named: &Named, table: &mut Table, w
     // nginx serves files whose names begin with a dot.
     lines.push(("hidden".to_owned(), "true".to_owned()));
     let own = media(scope).into_iter().zip(media(&work.http));
-    lines.extend(own.filter(|(own, outer)| own != outer).map(|(own, _)| own));
+    for ((key, own), _) in own.filter(|(own, outer)| own != outer) {
+        if key == "types" {
+            // Inner types take the place of all outer ones.
+            lines.push(("only_types".to_owned(), "true".to_owned()));
+        }
+        lines.push((key, own));
+    }
     table.below("route.files", &lines);
 }
 
@@ -213,7 +222,11 @@ pub(super) fn whereabouts(scope: &Scope<'_>, work: &Work<'_>) -> Folder {
 }
 
 /// `root` or `alias` and the folder it names.
-fn folder(scope: &Scope<'_>, is_regex: bool, work: &Work<'_>) -> Option<(&'static str, String)> {
+fn folder(
+    scope: &Scope<'_>,
+    (is_regex, pathless): (bool, bool),
+    work: &Work<'_>,
+) -> Option<(&'static str, String)> {
     let directive = scope.nearest(&["root", "alias"]).first().copied()?;
     let word = directive.arguments.first()?;
     let key = if directive.is("alias") { "alias" } else { "root" };
@@ -223,7 +236,7 @@ fn folder(scope: &Scope<'_>, is_regex: bool, work: &Work<'_>) -> Option<(&'stati
         work.refuse(directive, why, "use `root`, or an expression and `$1` in the alias");
         return None;
     }
-    if is_regex && key == "alias" && !has_variables {
+    if pathless && key == "alias" && !has_variables {
         let why = "an expression has no path that an alias could take the place of";
         work.refuse(directive, why, "use `root`, or write `$1` for what a group of it found");
         return None;
@@ -332,6 +345,8 @@ pub(super) fn of_all(servers: &[Scope<'_>], work: &Work<'_>) -> Option<Table> {
     for (key, value) in media(&work.http) {
         table.put(&key, value);
     }
+    // nginx knows no types but those.
+    table.put("only_types", true);
     Some(table)
 }
 

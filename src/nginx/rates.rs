@@ -251,6 +251,26 @@ fn read_zone<'t>(directive: &'t Directive, work: &Work<'_>) -> Option<Zone<'t>> 
     Some(Zone { directive, name: name.to_owned(), key: by, requests, per, keys })
 }
 
+/// Complains of `limit_conn` that does not hold for all servers. Connections are counted before it
+/// is known what for, and browsers open six to one site.
+pub(super) fn same_for_all(servers: &[Scope<'_>], work: &Work<'_>) {
+    if servers.iter().all(|server| !server.nearest(&["limit_conn"]).is_empty()) {
+        return;
+    }
+    refuse_in(work.http.block(), work);
+}
+
+fn refuse_in(block: &[Directive], work: &Work<'_>) {
+    for directive in block {
+        if directive.is("limit_conn") {
+            let why = "connections are counted for all servers and locations together";
+            let instead = "write it in `http`, for no fewer than browsers open, or use `limit_req`";
+            work.refuse(directive, why, instead);
+        }
+        refuse_in(directive.children(), work);
+    }
+}
+
 /// The value of `rate` for a route.
 pub(super) fn written(names: &[String]) -> String {
     match names {

@@ -93,6 +93,9 @@ pub(super) fn of_location(
     } else {
         entrance.put(&mut table);
         table.text(key(location), &location.pattern);
+        if let Some(within) = &location.within {
+            table.text("path_within", within);
+        }
         if scope.own("internal").next().is_some() {
             table.put("internal", true);
         }
@@ -148,7 +151,7 @@ fn variant(
     if location.kind != Kind::Named {
         table.text(key(location), &location.pattern);
     }
-    match steps::final_return(around.scope.block()) {
+    match steps::certain_return(around.scope.block()) {
         Some(end) => {
             let answer = steps::read_return(end, &entrance.origin, work);
             put_return(answer, scope, &mut table, work);
@@ -173,7 +176,8 @@ fn key(location: &Location<'_>) -> &'static str {
 }
 
 /// The steps of a block, behind those given, and its `return` if one ends it for certain; says
-/// whether one does.
+/// whether one does. A `return` that a `break` before it may keep from running is a step like any
+/// other: what the location is there for comes behind it.
 fn return_or_steps(
     scope: &Scope<'_>,
     mut steps: Vec<String>,
@@ -183,13 +187,16 @@ fn return_or_steps(
     work: &Work<'_>,
 ) -> bool {
     let block = scope.block();
-    let end = steps::final_return(block);
-    let before = match end {
-        Some(end) => {
-            let at = block.iter().position(|one| std::ptr::eq(one, end)).unwrap_or(block.len());
-            &block[..at]
-        }
-        None => block,
+    let at = block.iter().position(|one| one.is("return"));
+    let end = match level {
+        Level::Server => steps::final_return(block),
+        Level::Location => steps::certain_return(block),
+    };
+    // What follows a `return` never runs.
+    let before = match (at, end) {
+        (Some(at), Some(_)) => &block[..at],
+        (Some(at), None) => &block[..=at],
+        (None, _) => block,
     };
     let media = steps::media(scope);
     steps.extend(steps::all(before, level, &entrance.origin, media, work));
@@ -210,6 +217,7 @@ fn return_or_steps(
 /// What a `return` answers that comes for certain.
 fn put_return(answer: Option<Return>, scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
     let media = steps::media(scope);
+    note_charset(scope, work);
     freshness(scope, table, work);
     match answer {
         Some(Return::Redirect(status, to)) => {
@@ -285,6 +293,7 @@ fn proxied(
     work: &Work<'_>,
 ) {
     let scope = &location.scope;
+    note_charset(scope, work);
     table.text("upstream", &target.upstream);
     match &target.path {
         PathSent::AsCame => {}
@@ -340,6 +349,15 @@ fn timeouts(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
         ("tunnel_idle".to_owned(), read),
     ];
     table.put("timeouts", toml::inline(&pairs));
+}
+
+/// What there is of `charset` where no files are served.
+fn note_charset(scope: &Scope<'_>, work: &Work<'_>) {
+    if let Some(said) = scope.one("charset").filter(|said| said.argument(0) != "off") {
+        let what = format!("`charset {}` is for files only", said.argument(0));
+        let why = "servers say themselves in what their texts are, and `return` by `default_type`";
+        work.complaints.note(said.place(), what, why);
+    }
 }
 
 /// What a request must get past. In nginx that comes after the rewrite module's directives: what a

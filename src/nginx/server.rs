@@ -3,6 +3,7 @@
 use super::listen::{self, Listen};
 use super::location::{self, Kind, Location};
 use super::pages::{self, Named};
+use super::real_ip::RealIp;
 use super::route;
 use super::scope::Scope;
 use super::steps::{self, Origin};
@@ -18,6 +19,18 @@ pub(super) struct Server<'t> {
     listens: Vec<Listen>,
     /// Host patterns as Corelane writes them.
     names: Vec<(String, Place)>,
+}
+
+impl Server<'_> {
+    /// What `$server_name` is: the first name, as written.
+    fn name(&self) -> String {
+        let first = self.scope.own("server_name").next().map_or("", |line| line.argument(0));
+        match first {
+            "$hostname" => texts::hostname(),
+            name if name.starts_with('~') => name.to_owned(),
+            name => name.strip_prefix('.').unwrap_or(name).to_ascii_lowercase(),
+        }
+    }
 }
 
 /// An address and the servers behind it.
@@ -54,7 +67,7 @@ impl<'t> Servers<'t> {
     }
 
     /// `[[listener]]`, one for each address.
-    pub fn listeners(&self, work: &Work<'_>) -> Vec<Table> {
+    pub fn listeners(&self, real_ip: &RealIp, work: &Work<'_>) -> Vec<Table> {
         let named = !self.are_alike();
         let table = |address: &Address| {
             let mut table = Table::new("[[listener]]");
@@ -68,6 +81,13 @@ impl<'t> Servers<'t> {
             }
             if address.listen.proxy_protocol {
                 table.put("proxy_protocol", true);
+                match real_ip.by_proxy {
+                    true => {
+                        table.put("trusted_proxies", toml::list(&real_ip.networks));
+                        table.put("forwarded_for", false);
+                    }
+                    false => refuse_unnamed(&address.listen, work),
+                }
             }
             table
         };
@@ -87,63 +107,77 @@ impl<'t> Servers<'t> {
         for (number, server) in self.list.iter().enumerate() {
             let named = named_locations(server, &mut taken);
             let label = format!("server-{}", number + 1);
-            let mut first = true;
-            for is_default in [true, false] {
-                let among = |address: &&Address| {
-                    address.servers.contains(&number) && (address.default == number) == is_default
-                };
-                let group: Vec<&Address> = self.addresses.iter().filter(among).collect();
-                if let Some(entrance) = self.entrance(server, number, &group, is_default, work) {
-                    let before = free_name(&label, &mut taken);
-                    tables.extend(routes(server, &entrance, &named, (first, &before), work));
-                    first = false;
-                }
+            work.names.enter(server.name());
+            let entrances = self.entrances(server, number, work);
+            for (at, entrance) in entrances.iter().enumerate() {
+                let before = free_name(&label, &mut taken);
+                tables.extend(routes(server, entrance, &named, (at == 0, &before), work));
             }
+            if entrances.is_empty() {
+                let what = "no request comes to this server";
+                let why = "it has no name of its own and is no default server";
+                work.complaints.note(server.directive.place(), what, why);
+            }
+            work.names.leave();
         }
         work.names.stand_in(texts::Folder::Unknown);
         tables
     }
 
-    /// By which listeners and hosts requests come to a server; `None`: by none of this group.
-    fn entrance(
+    /// By which listeners and hosts requests come to a server: apart for those addresses where it
+    /// is the default server, and for those where other servers have some of its names already.
+    fn entrances(&self, server: &Server<'_>, number: usize, work: &Work<'_>) -> Vec<Entrance> {
+        let mut groups: Vec<(bool, Vec<String>, Vec<&Address>)> = Vec::new();
+        for address in self.addresses.iter().filter(|one| one.servers.contains(&number)) {
+            let is_default = address.default == number;
+            let hosts = self.names_at(server, number, address, work);
+            match groups
+                .iter_mut()
+                .find(|(as_default, known, _)| *as_default == is_default && *known == hosts)
+            {
+                Some((.., group)) => group.push(address),
+                None => groups.push((is_default, hosts, vec![address])),
+            }
+        }
+        groups.sort_by_key(|(is_default, ..)| !is_default);
+        let entrance = |(is_default, mut hosts, group): (bool, Vec<String>, Vec<&Address>)| {
+            match (is_default, hosts.is_empty()) {
+                (true, false) => hosts.push("*".to_owned()),
+                (false, true) => return None,
+                _ => {}
+            }
+            let listeners = match self.are_alike() {
+                true => Vec::new(),
+                false => group.iter().map(|address| address.name.clone()).collect(),
+            };
+            let ports: Vec<u16> = group.iter().map(|address| address.listen.port()).collect();
+            let origin = origin(&server.scope, &ports);
+            Some(Entrance { listeners, hosts, origin, ports })
+        };
+        groups.into_iter().filter_map(entrance).collect()
+    }
+
+    /// Those of a server's names that no server before it has at an address.
+    fn names_at(
         &self,
         server: &Server<'_>,
         number: usize,
-        group: &[&Address],
-        is_default: bool,
+        address: &Address,
         work: &Work<'_>,
-    ) -> Option<Entrance> {
-        if group.is_empty() {
-            return None;
-        }
+    ) -> Vec<String> {
         let mut hosts = Vec::new();
         for (name, place) in &server.names {
             let earlier = |other: &&usize| {
                 **other < number && self.list[**other].names.iter().any(|(known, _)| known == name)
             };
-            if group.iter().any(|address| address.servers.iter().find(earlier).is_some()) {
+            if address.servers.iter().any(|other| earlier(&other)) {
                 let what = format!("another server has the name `{name}` already");
                 work.complaints.note(*place, what, "that one is asked, as in nginx");
             } else {
                 hosts.push(name.clone());
             }
         }
-        match (is_default, hosts.is_empty()) {
-            (true, true) => {}
-            (true, false) => hosts.push("*".to_owned()),
-            (false, true) => {
-                let what = "no request comes to this server";
-                let why = "it has no name of its own and is no default server";
-                work.complaints.note(server.directive.place(), what, why);
-                return None;
-            }
-            (false, false) => {}
-        }
-        let all = self.are_alike();
-        let listeners =
-            if all { Vec::new() } else { group.iter().map(|a| a.name.clone()).collect() };
-        let ports = group.iter().map(|address| address.listen.port()).collect();
-        Some(Entrance { listeners, hosts, origin: origin(&server.scope, ports) })
+        hosts
     }
 
     /// The directives that say where requests are logged.
@@ -162,26 +196,58 @@ impl<'t> Servers<'t> {
 }
 
 /// By which listeners and hosts requests come.
+#[derive(Clone, Debug)]
 pub(super) struct Entrance {
     /// Empty: by all.
     pub listeners: Vec<String>,
     /// Empty: for any.
     pub hosts: Vec<String>,
     pub origin: Origin,
+    ports: Vec<u16>,
+}
+
+impl Entrance {
+    /// The same for a location, which may say otherwise where redirects lead.
+    fn at(&self, location: &Location<'_>) -> Entrance {
+        Entrance { origin: origin(&location.scope, &self.ports), ..self.clone() }
+    }
+}
+
+/// The variable that is `:` and the port, or nothing for port 80.
+const PORT: &str = "corelane_port";
+
+/// The map that makes it, if a route asks for it.
+pub(super) fn port_map(routes: &[Table]) -> Option<Table> {
+    let variable = format!("${{{PORT}}}");
+    routes.iter().find(|route| route.to_string().contains(&variable))?;
+    let mut table = Table::new("[[map]]");
+    table.comment("The port in redirects of servers with several: none if it is 80.");
+    table.text("name", PORT);
+    table.text("from", "$server_port");
+    table.text("default", ":$server_port");
+    table.rows("values", &[toml::list(["80", ""])]);
+    Some(table)
+}
+
+/// Who listens for PROXY headers goes by them.
+fn refuse_unnamed(listen: &Listen, work: &Work<'_>) {
+    let what = "`listen … proxy_protocol` without `real_ip_header proxy_protocol` is not honoured";
+    let remedy = "add that and `set_real_ip_from`, in `http`: clients are whom PROXY headers name";
+    work.complaints.error(listen.word.place, what, remedy);
 }
 
 /// Where redirects to a path lead.
-fn origin(scope: &Scope<'_>, ports: Vec<u16>) -> Origin {
+fn origin(scope: &Scope<'_>, ports: &[u16]) -> Origin {
     if scope.value("absolute_redirect") == "off" {
         return Origin::default();
     }
-    let port = match ports.as_slice() {
+    let port = match ports {
         _ if scope.value("port_in_redirect") == "off" => String::new(),
         [first, others @ ..] if others.iter().all(|other| other == first) => match first {
             0 | 80 => String::new(),
             port => format!(":{port}"),
         },
-        _ => ":$server_port".to_owned(),
+        _ => format!("${{{PORT}}}"),
     };
     Origin { url: format!("$scheme://$host{port}") }
 }
@@ -218,7 +284,7 @@ fn read_server<'t>(directive: &'t Directive, work: &Work<'t>) -> Server<'t> {
 fn host_patterns(word: &Word, work: &Work<'_>) -> Vec<String> {
     let text = word.text.as_str();
     if let Some(expression) = text.strip_prefix('~') {
-        let found = texts::expression(word, expression, true, work.complaints);
+        let found = texts::expression_on_host(word, expression, work.complaints);
         return found.map(|found| format!("~{found}")).into_iter().collect();
     }
     let name = text.to_ascii_lowercase();
@@ -354,7 +420,8 @@ fn routes(
     let first = before
         .map(|name| route::prelude(&server.scope, place, entrance, (name, &prelude), named, work));
     let table = |location: &Location<'_>| {
-        route::of_location(location, entrance, named, before, (with_named, work))
+        let entrance = entrance.at(location);
+        route::of_location(location, &entrance, named, before, (with_named, work))
     };
     first.into_iter().chain(locations.iter().filter(wanted).flat_map(table)).collect()
 }

@@ -144,6 +144,11 @@ fn set(directive: &Directive, work: &Work<'_>) -> Option<String> {
         work.refuse(directive, why, "set a variable with another name");
         return None;
     }
+    if texts::NGINXS.contains(&variable.to_ascii_lowercase().as_str()) {
+        let why = "this variable is nginx's own, and would have no effect";
+        work.refuse(directive, why, "remove it, or set a variable with another name");
+        return None;
+    }
     let value = work.names.text(value, work.complaints)?;
     let name = toml::text(&variable.to_ascii_lowercase());
     Some(format!("{{ set = {name}, to = {} }}", toml::text(&value)))
@@ -262,7 +267,10 @@ fn condition(directive: &Directive, work: &Work<'_>) -> Option<String> {
             };
             let other = match any_case {
                 None => work.names.text(other, work.complaints)?,
-                Some(any_case) => texts::expression(other, &other.text, any_case, work.complaints)?,
+                Some(any_case) => {
+                    let tested = &variable.text;
+                    texts::expression_on(tested, other, &other.text, any_case, work.complaints)?
+                }
             };
             Some(format!("if = {value}, {key} = {}", toml::text(&other)))
         }
@@ -289,4 +297,20 @@ pub(super) fn may_pass(block: &[Directive]) -> bool {
 /// Whether the steps of a block end with a `return` in any case, and which.
 pub(super) fn final_return(block: &[Directive]) -> Option<&Directive> {
     block.iter().find(|directive| directive.is("return"))
+}
+
+/// The same, if nothing before it may keep it from running.
+pub(super) fn certain_return(block: &[Directive]) -> Option<&Directive> {
+    let at = block.iter().position(|directive| directive.is("return"))?;
+    (!may_break(&block[..at])).then(|| &block[at])
+}
+
+/// Whether these may end the steps without an answer, so that what follows them does not run.
+fn may_break(block: &[Directive]) -> bool {
+    block.iter().any(|directive| match directive.name.text.as_str() {
+        "break" => true,
+        "rewrite" => directive.argument(2) == "break",
+        "if" => may_break(directive.children()),
+        _ => false,
+    })
 }

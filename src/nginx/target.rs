@@ -65,7 +65,8 @@ pub(super) fn read_word(
     let upstream = work.upstreams.named_or_implicit(authority, word, work.complaints)?;
     let proxy_host = match authority.strip_prefix("unix:") {
         Some(_) => "localhost".to_owned(),
-        None => authority.to_owned(),
+        // nginx leaves out the port that is HTTP's own.
+        None => authority.strip_suffix(":80").unwrap_or(authority).to_owned(),
     };
     let whole = !is_fixed;
     let path = match path {

@@ -5,6 +5,7 @@ mod inheritance;
 mod messages;
 mod syntax;
 mod texts;
+mod wholes;
 
 use std::fs;
 use std::path::Path;

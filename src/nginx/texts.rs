@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use super::complaint::{Complaints, nearest};
 use super::tree::{Directive, Word};
 
+pub(super) use super::pattern::{expression, expression_on, expression_on_host};
+
 /// Variables that a request has here as it has in nginx.
 pub(super) const VARIABLES: [&str; 24] = [
     "host",
@@ -37,10 +39,17 @@ pub(super) const VARIABLES: [&str; 24] = [
 /// The beginnings of names that stand for a field, an argument or a cookie.
 const FAMILIES: [&str; 5] = ["http_", "sent_http_", "upstream_http_", "arg_", "cookie_"];
 
+/// Whether a variable is of one of the families.
+pub(super) fn is_family(name: &str) -> bool {
+    FAMILIES.iter().any(|family| name.len() > family.len() && name.starts_with(family))
+}
+
 /// Names that the configuration defines itself, in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     defined: BTreeSet<String>,
+    /// What `$server_name` is in the server that is being translated.
+    server: RefCell<Option<String>>,
     /// Where files are in the block that is being read.
     folder: RefCell<Folder>,
 }
@@ -67,6 +76,16 @@ impl Names {
         let mut names = Names::default();
         names.collect(directives);
         names
+    }
+
+    /// A server is translated, whose first name is this.
+    pub fn enter(&self, server: String) {
+        self.server.replace(Some(server));
+    }
+
+    /// The server is done.
+    pub fn leave(&self) {
+        self.server.replace(None);
     }
 
     fn collect(&mut self, directives: &[Directive]) {
@@ -129,6 +148,10 @@ impl Names {
                     }
                     ("hostname", _) => out.push_str(&hostname()),
                     ("nginx_version", _) => out.push_str("1.22.1"),
+                    ("server_name", _) if self.server.borrow().is_some() => {
+                        let server = self.server.borrow();
+                        out.push_str(&server.as_deref().unwrap_or_default().replace('$', "$$"));
+                    }
                     _ => {
                         fine &= self.check(name, word, complaints);
                         out.push_str(written);
@@ -157,7 +180,7 @@ impl Names {
         if is_group
             || self.defined.contains(&name)
             || VARIABLES.contains(&name.as_str())
-            || FAMILIES.iter().any(|family| name.len() > family.len() && name.starts_with(family))
+            || is_family(&name)
         {
             return true;
         }
@@ -179,38 +202,44 @@ impl Names {
     }
 }
 
-/// Variables of nginx's that are not known here.
+/// Variables of nginx's that are not known here. None of them can be set, but for `$limit_rate`,
+/// which is a setting.
+pub(super) const NGINXS: [&str; 29] = [
+    "binary_remote_addr",
+    "body_bytes_sent",
+    "bytes_sent",
+    "connection",
+    "connection_requests",
+    "connection_time",
+    "content_length",
+    "document_root",
+    "gzip_ratio",
+    "invalid_referer",
+    "limit_rate",
+    "msec",
+    "pid",
+    "pipe",
+    "proxy_port",
+    "realip_remote_addr",
+    "realip_remote_port",
+    "realpath_root",
+    "remote_user",
+    "request_body",
+    "request_body_file",
+    "request_completion",
+    "request_filename",
+    "request_length",
+    "request_time",
+    "time_iso8601",
+    "time_local",
+    "uid_got",
+    "uid_set",
+];
+
+/// Whether nginx has this variable, which is not known here.
 fn is_nginxs(name: &str) -> bool {
     let starts = ["upstream_", "ssl_", "tcpinfo_", "sent_", "proxy_protocol_", "geoip_", "limit_"];
-    let names = [
-        "binary_remote_addr",
-        "body_bytes_sent",
-        "bytes_sent",
-        "connection",
-        "connection_requests",
-        "connection_time",
-        "content_length",
-        "gzip_ratio",
-        "invalid_referer",
-        "limit_rate",
-        "msec",
-        "pid",
-        "pipe",
-        "proxy_port",
-        "realip_remote_addr",
-        "realip_remote_port",
-        "remote_user",
-        "request_body",
-        "request_body_file",
-        "request_completion",
-        "request_length",
-        "request_time",
-        "time_iso8601",
-        "time_local",
-        "uid_got",
-        "uid_set",
-    ];
-    names.contains(&name) || starts.iter().any(|start| name.starts_with(start))
+    NGINXS.contains(&name) || starts.iter().any(|start| name.starts_with(start))
 }
 
 /// The name of this machine.
@@ -278,43 +307,6 @@ fn group_names(expression: &str) -> impl Iterator<Item = String> + '_ {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         (!name.is_empty() && name.bytes().all(plain)).then(|| name.to_ascii_lowercase())
     })
-}
-
-/// An expression as Corelane takes it. Complains of what it does not know.
-pub(super) fn expression(
-    word: &Word,
-    text: &str,
-    any_case: bool,
-    complaints: &Complaints,
-) -> Option<String> {
-    let mut converted = if any_case { "(?i)".to_owned() } else { String::new() };
-    let mut rest = text;
-    // `(?'name'…)` is the third way to write `(?<name>…)`.
-    while let Some((before, behind)) = rest.split_once("(?'") {
-        let (name, after) = behind.split_once('\'').unwrap_or((behind, ""));
-        converted.extend([before, "(?<", name, ">"]);
-        rest = after;
-    }
-    converted.push_str(rest);
-    match regex::Regex::new(&converted) {
-        Ok(_) => Some(converted),
-        Err(error) => {
-            let looks = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| text.contains(look));
-            let (why, remedy) = match &error {
-                _ if looks => (
-                    "looking ahead or behind is not honoured".to_owned(),
-                    "write a second location for the exception",
-                ),
-                regex::Error::Syntax(syntax) => (
-                    syntax.lines().last().unwrap_or_default().trim_start_matches("error: ").into(),
-                    "see https://docs.rs/regex for the syntax; braces need quotes around the word",
-                ),
-                _ => (error.to_string(), "write a shorter one"),
-            };
-            complaints.error(word.place, format!("the expression `{text}`: {why}"), remedy);
-            None
-        }
-    }
 }
 
 #[cfg(test)]

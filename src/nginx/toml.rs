@@ -47,6 +47,13 @@ pub(super) fn inline(pairs: &[(String, String)]) -> String {
     format!("{{ {} }}", pairs.join(", "))
 }
 
+/// A line that is a comment, whatever is in it: what TOML allows in none, and what would end the
+/// line, is a blank.
+pub(super) fn comment(line: &str) -> String {
+    let line = line.replace(|c: char| c.is_control() || "\u{2028}\u{2029}".contains(c), " ");
+    format!("# {line}").trim_end().to_owned() + "\n"
+}
+
 /// A table: what it was made of, its lines and the tables below it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
@@ -102,11 +109,8 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for comment in &self.comments {
-            match comment.is_empty() {
-                true => writeln!(f, "#")?,
-                false => writeln!(f, "# {}", comment.replace(['\n', '\r'], " "))?,
-            }
+        for line in &self.comments {
+            f.write_str(&comment(line))?;
         }
         if !self.header.is_empty() {
             writeln!(f, "{}", self.header)?;
@@ -141,6 +145,8 @@ mod tests {
         for (value, expected) in table {
             assert_eq!(text(value), expected);
         }
+        assert_eq!(comment("a\nb = 1\r\u{7f}\u{1}[c]"), "# a b = 1   [c]\n");
+        assert_eq!(comment(""), "#\n");
         assert_eq!([key("X-Real-IP"), key("a b"), key("")], ["X-Real-IP", "\"a b\"", "\"\""]);
     }
 }

@@ -197,6 +197,8 @@ impl Default for FileCachePlan {
 pub struct FileTypes {
     /// For extensions in lower case, in place of what is known of them.
     pub overrides: Arc<BTreeMap<String, String>>,
+    /// Whether more is known of extensions than that.
+    pub guessed: bool,
     /// Of all others.
     pub default_type: String,
     /// For types of text.
@@ -227,7 +229,8 @@ impl FileTypes {
             let lower = lower.then(|| extension.to_ascii_lowercase())?;
             self.overrides.get(&lower).map(String::as_str)
         });
-        known.or_else(|| mime_guess::from_ext(extension).first_raw()).unwrap_or(&self.default_type)
+        let guess = || mime_guess::from_ext(extension).first_raw().filter(|_| self.guessed);
+        known.or_else(guess).unwrap_or(&self.default_type)
     }
 }
 
@@ -248,6 +251,7 @@ mod tests {
         let overrides = overrides.map(|(from, to)| (from.to_owned(), to.to_owned()));
         FileTypes {
             overrides: Arc::new(overrides.into_iter().collect()),
+            guessed: true,
             default_type: FileTypes::DEFAULT_TYPE.to_owned(),
             charset: charset.map(str::to_owned),
         }
@@ -278,6 +282,14 @@ mod tests {
             assert_eq!(types(None).of(path.as_bytes()), kind, "{path}");
         }
         assert_eq!(types(None).of(b"x.\xff"), "application/octet-stream");
+    }
+
+    #[test]
+    fn nothing_is_guessed_where_that_is_not_wanted() {
+        let types = FileTypes { guessed: false, ..types(None) };
+        assert_eq!(types.of(b"a.html"), "application/octet-stream");
+        assert_eq!(types.of(b"a.svg"), "application/octet-stream");
+        assert_eq!(types.of(b"a.TXT"), "text/x-mine");
     }
 
     #[test]

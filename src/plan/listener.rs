@@ -65,6 +65,8 @@ pub struct ListenerPlan {
     pub proxy_protocol: bool,
     /// Who speaks for clients here.
     pub trusted_proxies: TrustedProxies,
+    /// Whether they do so in X-Forwarded-For and Forwarded, and not only in PROXY headers.
+    pub forwarded_for: bool,
     /// Whose requests are answered; others get 403. `None`: everybody's.
     pub access: Option<Access>,
 }

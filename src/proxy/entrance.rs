@@ -206,9 +206,9 @@ impl Client {
         self.listener.plan().trusted_proxies.trusts(self.peer.get())
     }
 
-    /// Takes note of whose request this is. Says whether the peer is trusted.
+    /// Takes note of whose request this is. Says whether the peer is trusted to say so.
     pub(super) fn identify(&self, head: &RequestHead<'_, '_>) -> bool {
-        let trusted = self.trusts_peer();
+        let trusted = self.listener.plan().forwarded_for && self.trusts_peer();
         if trusted {
             let proxies = &self.listener.plan().trusted_proxies;
             if let Some(named) = head.client_named(|address| proxies.has(address)) {

@@ -86,7 +86,7 @@ impl fmt::Display for PathPattern {
             PathPattern::Exact(path) => write!(f, "={}", text(path)),
             PathPattern::Prefix(path) => f.write_str(path),
             PathPattern::Start { path, .. } => write!(f, "^{}", text(path)),
-            PathPattern::Regex(regex) => write!(f, "~{}", regex.as_str()),
+            PathPattern::Regex(regex) => write!(f, "~{regex}"),
         }
     }
 }

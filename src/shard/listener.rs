@@ -226,6 +226,7 @@ mod tests {
             steering,
             proxy_protocol,
             trusted_proxies,
+            forwarded_for: true,
             access,
         }
     }

@@ -34,15 +34,17 @@ pub(super) fn check(file: &File, complaints: &Complaints) {
             }
             continue;
         }
-        if folder.alias && is_regex {
+        let is_for_route = folder.alias && files.alias_path.is_none();
+        if is_for_route && is_regex {
             complaints.error(
                 folder.path.spot,
                 "`alias` replaces what the route matches, and an expression may match anything",
-                "use `root`, or a `path`, or write it with $1 for what a group found",
+                "use `root`, or a `path`, or write it with $1 for what a group found, or say by \
+                 `alias_path` which path it stands for",
             );
         }
         let exact = matches!(&route.path.pattern, Some(PathPattern::Exact(_)));
-        let is_file = folder.alias && exact && !folder.path.ends_with('/');
+        let is_file = is_for_route && exact && !folder.path.ends_with('/');
         look(files, is_file, complaints);
     }
 }

@@ -60,16 +60,13 @@ fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
 }
 
 /// The names of routes in steps.
-fn named_in(steps: &[Step]) -> Vec<&str> {
-    let mut names = Vec::new();
-    for step in steps {
-        match step {
-            Step::AnswerBy { name, .. } => names.push(name.as_str()),
-            Step::If { then, .. } => names.extend(named_in(then)),
-            _ => {}
-        }
-    }
-    names
+fn named_in<'s>(steps: &'s [Step]) -> Vec<&'s str> {
+    let named = |step: &'s Step| match step {
+        Step::AnswerBy { name, .. } => vec![name.as_str()],
+        Step::If { then, .. } => named_in(then),
+        _ => Vec::new(),
+    };
+    steps.iter().flat_map(named).collect()
 }
 
 /// Error pages, `try`, `before` and steps name internal routes.

@@ -1,5 +1,6 @@
 //! `[route.files]` and `[files]` to plans.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::program::internal_route;
@@ -13,7 +14,9 @@ use crate::route::{PathPattern, decode_file_path};
 pub(super) fn plan(table: &FilesTable, pattern: &PathPattern, file: &File) -> Option<FilesPlan> {
     let all = &file.files;
     let charset = table.charset.as_ref().or(all.charset.as_ref());
-    let mut overrides = all.types.types.clone();
+    // Who says that only his own count has no others.
+    let only_own = table.types.only == Some(true);
+    let mut overrides = if only_own { BTreeMap::new() } else { all.types.types.clone() };
     overrides.extend(table.types.types.clone());
     let default_type = [&table.types, &all.types].into_iter().find_map(|t| t.default_type.clone());
     Some(FilesPlan {
@@ -27,6 +30,7 @@ pub(super) fn plan(table: &FilesTable, pattern: &PathPattern, file: &File) -> Op
         hidden: table.hidden.unwrap_or(false),
         types: FileTypes {
             overrides: Arc::new(overrides),
+            guessed: !table.types.only.or(all.types.only).unwrap_or(false),
             default_type: default_type.unwrap_or_else(|| FileTypes::DEFAULT_TYPE.to_owned()),
             charset: charset.filter(|charset| *charset != "none").cloned(),
         },
@@ -58,6 +62,10 @@ fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {
     }
     if !written.alias {
         return Some(Place::Root(folder));
+    }
+    if let Some(path) = &table.alias_path {
+        let matched = path.strip_prefix(b"/").unwrap_or(path).to_vec();
+        return Some(Place::Alias { folder, matched });
     }
     match pattern {
         PathPattern::Exact(_) if !written.path.ends_with('/') => Some(Place::File {

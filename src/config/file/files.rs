@@ -15,6 +15,8 @@ use crate::plan::{Coding, Expires, Listing, Symlinks, Template, TryPath, TryPiec
 pub(in crate::config) struct FilesTable {
     /// As written.
     pub folder: Option<FolderWritten>,
+    /// The path that `alias` stands for, decoded; `None`: what the route matches.
+    pub alias_path: Option<Vec<u8>>,
     /// The same, relative to where the process runs.
     pub found: PathBuf,
     pub index: Option<Vec<String>>,
@@ -57,10 +59,12 @@ pub(in crate::config) struct FolderWritten {
     pub alias: bool,
 }
 
-/// `types` and `default_type`.
+/// `types`, `only_types` and `default_type`.
 #[derive(Debug, Default)]
 pub(in crate::config) struct TypesTable {
     pub types: BTreeMap<String, String>,
+    /// Whether nothing but `types` says what extensions are.
+    pub only: Option<bool>,
     pub default_type: Option<String>,
 }
 
@@ -81,8 +85,11 @@ impl FilesTable {
             ("never", Symlinks::Never),
             ("anywhere", Symlinks::Anywhere),
         ];
+        let folder = read_folder(&mut fields);
+        let alias_path = fields.get("alias_path").and_then(|field| read_alias_path(field, &folder));
         let table = FilesTable {
-            folder: read_folder(&mut fields),
+            folder,
+            alias_path,
             found: PathBuf::new(),
             index: fields.get("index").map(read_index),
             index_leads_on: fields.get("index_leads_on").and_then(Field::flag).unwrap_or(false),
@@ -129,6 +136,7 @@ impl TypesTable {
         let types = types.map(|types| types.entries().filter_map(read_type).collect());
         TypesTable {
             types: types.unwrap_or_default(),
+            only: fields.get("only_types").and_then(Field::flag),
             default_type: fields.get("default_type").and_then(field_value),
         }
     }
@@ -179,6 +187,14 @@ fn read_folder(fields: &mut Fields<'_>) -> Option<FolderWritten> {
     }
     let path = Located { value: text.value.to_owned(), spot: text.spot };
     Some(FolderWritten { path, made, alias: key == "alias" })
+}
+
+fn read_alias_path(field: Field<'_>, folder: &Option<FolderWritten>) -> Option<Vec<u8>> {
+    if folder.as_ref().is_some_and(|folder| !folder.alias) {
+        let what = "`alias_path` says what `alias` stands for, and there is none";
+        return field.refuse(what, "remove it, or write `alias` in place of `root`");
+    }
+    super::route::read_start(field)
 }
 
 fn read_index(field: Field<'_>) -> Vec<String> {

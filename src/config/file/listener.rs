@@ -17,6 +17,7 @@ pub(in crate::config) struct ListenerTable {
     pub proxy_protocol: Option<Located<bool>>,
     /// Instead of those of the whole file.
     pub trusted_proxies: Option<TrustedWritten>,
+    pub forwarded_for: Option<bool>,
     pub access: AccessTable,
 }
 
@@ -30,6 +31,7 @@ impl ListenerTable {
             steering: fields.get("steering").and_then(read_steering),
             proxy_protocol: fields.get("proxy_protocol").and_then(read_proxy_protocol),
             trusted_proxies: fields.get("trusted_proxies").map(TrustedWritten::read),
+            forwarded_for: fields.get("forwarded_for").and_then(Field::flag),
             access: AccessTable::read(&mut fields),
         };
         fields.finish();

@@ -261,12 +261,45 @@ fn read_path(fields: &mut Fields<'_>) -> PathWritten {
         let text = text.map(|text| text.value.to_owned()).unwrap_or_default();
         found = found.or(Some(PathWritten { spot: field.spot, text, pattern, given: true }));
     }
+    if let Some(within) = fields.get("path_within") {
+        read_within(within, &mut found);
+    }
     found.unwrap_or_else(|| PathWritten {
         spot: fields.spot,
         text: "/".to_owned(),
         pattern: Some(PathPattern::Prefix("/".to_owned())),
         given: false,
     })
+}
+
+/// `path_within`: what a path begins with, for the expression to be looked for in it.
+fn read_within(field: Field<'_>, found: &mut Option<PathWritten>) {
+    let Some(start) = read_start(field) else { return };
+    let expression = found.as_mut().and_then(|found| match found.pattern.take() {
+        Some(PathPattern::Regex(expression)) => Some((found, expression)),
+        other => {
+            found.pattern = other;
+            None
+        }
+    });
+    let Some((found, expression)) = expression else {
+        let what = "`path_within` is about a `path_regex`, and there is none";
+        return field.complain(what, "remove it, or write `path_start` alone");
+    };
+    let expression = expression.within(&start);
+    found.text = expression.to_string();
+    found.pattern = Some(PathPattern::Regex(expression));
+}
+
+/// The beginning of paths, decoded.
+pub(super) fn read_start(field: Field<'_>) -> Option<Vec<u8>> {
+    let text = field.text()?.value;
+    match PathPattern::start(text, false) {
+        Ok(PathPattern::Start { path, .. }) => Some(path),
+        Ok(_) => None,
+        Err(error) => field
+            .refuse(format!("`{}` is \"{text}\": {error}", field.key), path_remedy(text, &error)),
+    }
 }
 
 fn path_remedy(text: &str, error: &PathPatternError) -> String {

@@ -114,6 +114,30 @@ fn a_route_without_a_log_to_be_left_out_of() {
 }
 
 #[test]
+fn routes_say_which_logs_they_are_in() {
+    let log = "[access_log]\nto = \"a.log\"\nmore = { shop = \"b.log\" }\n";
+    let plan = |said: &str| {
+        let text = format!("{log}{LISTENER}{UPSTREAM}{ROUTE}access_log = {said}\n");
+        accept(&text).plan.routes[0].access_log.clone()
+    };
+    assert_eq!(plan("\"shop\""), [1]);
+    assert_eq!(plan("[\"main\", \"shop\"]"), [0, 1]);
+    assert_eq!(plan("true"), [0]);
+    check_parts(&[
+        (
+            "[access_log]\nto = \"a.log\"\nmore = { main = \"b.log\" }",
+            &["3:10: `main` is what `to` says; choose another name"],
+        ),
+        (
+            "[access_log]\nto = \"a.log\"\n[[route]]\npath = \"/x\"\nupstream = \"app\"\n\
+             access_log = \"shp\"",
+            &["6:14: there is no access log `shp`; name it in `more` of [access_log], or write \
+               \"main\""],
+        ),
+    ]);
+}
+
+#[test]
 fn levels_of_modules() {
     let text = "[log]\nlevel = \"warn\"\nlevels = { upstream = \"debug\", \"control::health\" = \
                 \"trace\" }";

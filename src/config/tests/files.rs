@@ -48,6 +48,33 @@ fn types_of_a_route_go_before_those_of_all() {
     assert_eq!(silent.types.of(b"x.b"), "text/b");
 }
 
+#[test]
+fn only_types_leaves_out_what_is_known_from_elsewhere() {
+    let of = |all: &str, route: &str, name: &[u8]| {
+        let route = site("", &format!("root = \"/\"\n{route}"));
+        files_of(&format!("[files]\n{all}\n{route}")).types.of(name).into_owned()
+    };
+    let (default, known) = ("application/octet-stream", "types = { a = \"x/a\" }");
+    assert_eq!(of("only_types = true", "", b"x.html"), default);
+    assert_eq!(of("only_types = true", "only_types = false", b"x.html"), "text/html");
+    assert_eq!(of(known, "only_types = true", b"x.html"), default);
+    assert_eq!(of(known, "only_types = true", b"x.a"), default);
+    assert_eq!(of(known, "only_types = true\ntypes = { b = \"x/b\" }", b"x.b"), "x/b");
+    assert_eq!(of(known, "", b"x.a"), "x/a");
+    let all = format!("only_types = true\n{known}");
+    assert_eq!(of(&all, "", b"x.a"), "x/a");
+    assert_eq!(of(&all, "types = { b = \"x/b\" }", b"x.a"), "x/a");
+}
+
+#[test]
+fn an_alias_may_be_for_another_path() {
+    for path in ["path_regex = '\\.css$'", "path = \"/s/a/\"", "path_exact = \"/s/x\""] {
+        let place = files(path, "alias = \"/srv/x\"\nalias_path = \"/%73/\"").place;
+        let expected = Place::Alias { folder: "/srv/x".into(), matched: b"s/".to_vec() };
+        assert_eq!(place, expected, "{path}");
+    }
+}
+
 fn files_of(text: &str) -> FilesPlan {
     match &accept(text).plan.routes[0].action {
         Action::Files(files) => (**files).clone(),
@@ -122,6 +149,14 @@ fn mistakes_are_named() {
     for (settings, complaint) in [
         ("", "files have no `root`; add root = \"/var/www/html\""),
         ("root = \"/\"\nalias = \"/\"", "files have one of `root` and `alias`; keep `root` to"),
+        (
+            "root = \"/\"\nalias_path = \"/a\"",
+            "`alias_path` says what `alias` stands for, and there is none; remove it, or",
+        ),
+        (
+            "alias = \"/\"\nalias_path = \"a\"",
+            "`alias_path` is \"a\": a path begins with `/`; did you mean \"/a\"?",
+        ),
         ("root = \"\"", "`root` is no path; write a directory such as"),
         (
             "root = \"/\"\nindx = \"a\"",

@@ -1,6 +1,7 @@
 //! What a route does before it answers: listeners, targets, steps, maps, error pages.
 
 use super::*;
+use crate::plan::Step;
 
 /// The complaints about a route with these lines, behind a listener and an upstream; the route's
 /// lines begin at 8.
@@ -30,6 +31,11 @@ fn what_cannot_be_meant() {
         (
             "replace_path = \"x\"",
             "x:8:16: `replace_path` is \"x\": a path begins with `/`; did you mean \"/x\"?",
+        ),
+        (
+            "path_within = \"/x\"",
+            "x:8:15: `path_within` is about a `path_regex`, and there is none; remove it, or write \
+             `path_start` alone",
         ),
         (
             "path_regex = \"a\"\nreplace_path = \"/x\"",
@@ -157,6 +163,21 @@ fn few_routes_ask_about_a_request_later() {
 }
 
 #[test]
+fn a_step_names_the_route_that_answers() {
+    let internal = "[[route]]\nname = \"other\"\ninternal = \"by_name\"\npath = \"/there\"\n\
+                    upstream = \"app\"\n";
+    let steps = "steps = [{ if = \"$arg_x\", then = [{ answer_by = \"@other\" }] }]\n";
+    let loaded = accept(&format!("{LISTENER}{UPSTREAM}{ROUTE}{steps}{internal}"));
+    let program = loaded.plan.routes[0].program.as_ref().expect("a program");
+    let Step::If { then, .. } = &program.steps[0] else { panic!("a condition") };
+    assert!(matches!(then[0], Step::AnswerBy { route: 1, .. }), "{then:?}");
+    let found = loaded.plan.table.find(None, "/there").map(|found| found.route);
+    assert_eq!(found, Some(0), "no path leads there");
+    let refused = complaints("steps = [{ answer_by = \"@none\" }]");
+    assert!(refused[0].contains("there is no internal route `none`"), "{refused:?}");
+}
+
+#[test]
 fn a_route_without_any_of_it_has_no_program() {
     let loaded = accept(&format!(
         "{LISTENER}{UPSTREAM}[[route]]\npath_regex = '^/(a|b)'\nupstream = \"app\"\n\
@@ -169,6 +190,21 @@ fn a_route_without_any_of_it_has_no_program() {
     ));
     let program = asked.plan.routes[0].program.as_ref().expect("a program");
     assert!(program.path.is_some() && program.steps.is_empty());
+}
+
+#[test]
+fn an_expression_may_be_for_paths_that_begin_alike() {
+    let route =
+        |within: &str| format!("[[route]]\npath_regex = '/x$'\n{within}\nupstream = \"app\"\n");
+    let within = |path: &str| route(&format!("path_within = \"{path}\""));
+    let text = [LISTENER, UPSTREAM, &within("/a/"), &within("/%62/"), &route("")].concat();
+    let plan = accept(&text).plan;
+    let names: Vec<&str> = plan.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["* /x$ in /a/", "* /x$ in /b/", "* /x$"]);
+    for (path, expected) in [("/a/x", 0), ("/b/c/x", 1), ("/c/x", 2), ("/%61/x", 0)] {
+        let found = plan.table.find(None, path).map(|found| found.route);
+        assert_eq!(found, Some(expected), "{path}");
+    }
 }
 
 #[test]

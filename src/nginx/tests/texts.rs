@@ -59,7 +59,8 @@ fn paths_are_replaced_as_locations_say() {
         ),
         (
             "location ~ ^/x/(.*)$ { proxy_pass http://a/y/$1$is_args$args; }",
-            "path_regex = \"^/x/(.*)$\"\nupstream = \"a\"\nsend_path = \"/y/$1$is_args$args\"",
+            "path_regex = '(?-u)^/x/(.*)\\n?$'\nupstream = \"a\"\n\
+             send_path = \"/y/$1$is_args$args\"",
         ),
         ("location / { proxy_pass http://a$request_uri; }", "send_path = \"$request_uri\""),
         ("location / { set $b http://a:81; proxy_pass $b; }", "upstream = \"a-81\""),
@@ -83,12 +84,12 @@ fn locations_have_kinds() {
         ("location ^~ /a/ { return 204; }", "path_start_first = \"/a/\""),
         ("location = /a { return 204; }", "path_exact = \"/a\""),
         ("location =/a { return 204; }", "path_exact = \"/a\""),
-        (r"location ~ \.php$ { return 204; }", r"path_regex = '\.php$'"),
-        (r"location ~* \.(png|jpg)$ { return 204; }", r"path_regex = '(?i)\.(png|jpg)$'"),
+        (r"location ~ \.php$ { return 204; }", r"path_regex = '\.php\n?$'"),
+        (r"location ~* \.(png|jpg)$ { return 204; }", r"path_regex = '(?i-u)\.(png|jpg)\n?$'"),
         ("location \"/a b\" { return 204; }", "path_start = \"/a%20b\""),
         (
             r"location /a/ { root /r; location ~ \.php$ { return 204; } }",
-            r"path_regex = '^/a/.*(?:\.php$)'",
+            "path_regex = '\\.php\\n?$'\npath_within = \"/a/\"",
         ),
         ("location @f { return 204; }", "name = \"f\"\ninternal = true"),
         ("location = /e { internal; return 204; }", "path_exact = \"/e\"\ninternal = true"),
@@ -102,10 +103,13 @@ fn locations_have_kinds() {
 fn steps_say_what_happens_before_an_answer() {
     let table = [
         ("set $x a$host;", r#"{ set = "x", to = "a$host" },"#),
-        ("rewrite ^/a(.*)$ /b$1 last;", r#"{ rewrite = "^/a(.*)$", to = "/b$1", then = "last" },"#),
+        (
+            "rewrite ^/a(.*)$ /b$1 last;",
+            r#"{ rewrite = '(?-u)^/a(.*)\n?$', to = "/b$1", then = "last" },"#,
+        ),
         (
             "rewrite ^/a(.*)$ /b$1 permanent;",
-            r#"{ rewrite = "^/a(.*)$", to = "$scheme://$host/b$1", then = "permanent" },"#,
+            r#"{ rewrite = '(?-u)^/a(.*)\n?$', to = "$scheme://$host/b$1", then = "permanent" },"#,
         ),
         (
             "if ($request_method = POST) { return 405; }",
@@ -113,7 +117,7 @@ fn steps_say_what_happens_before_an_answer() {
         ),
         (
             "if ($http_user_agent ~* \"(bot|spider)\") { return 403 no; }",
-            "{ if = \"$http_user_agent\", matches = \"(?i)(bot|spider)\", \
+            "{ if = \"$http_user_agent\", matches = \"(?i-u)(bot|spider)\", \
              then = [{ return = 403, body = \"no\", content_type = \"text/plain\" }] },",
         ),
         (
@@ -169,7 +173,7 @@ fn servers_share_addresses_by_name() {
         ("host = \"a.example\"", 201),
         ("host = [\"b.example\", \"*.b.example\"]", 202),
         ("host = \"c.*\"", 203),
-        (r"host = '~(?i)^(?<sub>.+)\.d$'", 204),
+        (r"host = '~(?i-u)^(?<sub>.+)\.d$'", 204),
     ] {
         let media = if status == 204 { "" } else { ", content_type = \"text/plain\"" };
         let path = format!("{host}\npath = \"/\"\nrespond = {{ status = {status}{media} }}");
@@ -254,7 +258,8 @@ fn files_and_pages() {
         &text,
         r#"[files]
            default_type = "application/octet-stream"
-           types = { html = "text/html", htm = "text/html", css = "text/css" }"#,
+           types = { html = "text/html", htm = "text/html", css = "text/css" }
+           only_types = true"#,
     );
 }
 
@@ -281,7 +286,7 @@ fn maps_keep_their_keys() {
            ["*.example.com", "x"],
            ["both", "y"],
            ["*.both", "y"],
-           ["~*^a(.)$", "b$1"],
+           ["~(?i-u)^a(.)$", "b$1"],
            ["default", "y"],
            ]"#,
     );
