@@ -417,10 +417,10 @@ macro_rules! tables {
 tables! {
     servers: 45,
     locations: 113,
-    proxying: 87,
+    proxying: 90,
     rewriting: 166,
     pages: 132,
-    edge: 83,
+    edge: 85,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.
