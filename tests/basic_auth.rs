@@ -257,6 +257,7 @@ fn for_who_has_left_nothing_is_checked(tier: Tier) {
     let mut guessing: Vec<Client> = (0..31).map(|_| proxy.client()).collect();
     guessing.iter_mut().enumerate().for_each(|(number, client)| client.send(guess(number)));
     wait_until("all of them ask", || open() == 31);
+    guessing.iter().for_each(|client| client.reset_on_close());
     drop(guessing);
     wait_until("all of them have left", || open() == 0);
     let mut client = proxy.client();

@@ -4,8 +4,9 @@
 //! The tables are `tests/nginx/*.pairs`. `== title` begins a part: lines of nginx.conf for inside
 //! of `http`, then `--`, then requests: `GET /path Name: value | Name: value << body`. In both,
 //! `@PORT@` is where the part listens (`@PORT2@` another port), `@A@`, `@B@` and `@GONE@` are
-//! servers (nobody listens on the last), `@DIR@` is a folder with the files of [`FILES`], and `@LOG@`
-//! a log, whose lines are compared too. A part with rates runs on one CPU: each shard has its own.
+//! servers (nobody listens on the last), `@DIR@` is a folder with the files of [`FILES`], and
+//! `@LOG@` and `@LOG2@` are logs, whose lines are compared too. A part with rates runs on one CPU:
+//! each shard has its own.
 //!
 //! Not compared: what differs by design, see [`IGNORED`]; the bodies of built-in error pages; and
 //! whether a Location is a path or the URL of that.
@@ -198,6 +199,8 @@ impl Scenery {
         let log = self.log(who);
         let _ = fs::remove_file(&log);
         let text = self.filled(&part.config, ports).replace("@LOG@", &log.display().to_string());
+        let second = self.log(&format!("{who}-2")).display().to_string();
+        let text = text.replace("@LOG2@", &second);
         let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {}/{name};", self.dir.path().display()));
         let temp = temp.join(" ");
@@ -387,6 +390,9 @@ fn compare(name: &str) -> usize {
             let both = theirs.iter().zip(&ours).filter(|(theirs, ours)| theirs != ours);
             faults.extend(both.map(|(theirs, ours)| format!("log:\n  {theirs}\n  {ours}")));
             assert_eq!((theirs.len(), ours.len()), (logged, logged), "{ours:#?}");
+            let both = part.requests.iter().filter(|line| line.contains("/both")).count();
+            let seconds = ["nginx-2", "corelane-2"].map(|who| scenery.await_log(who, both));
+            assert_eq!((seconds[0].len(), &seconds[0]), (both, &seconds[1]));
         }
     }
     assert!(faults.is_empty(), "{} of {count} differ:\n{}", faults.len(), faults.join("\n"));
@@ -411,10 +417,10 @@ macro_rules! tables {
 tables! {
     servers: 45,
     locations: 113,
-    proxying: 87,
+    proxying: 90,
     rewriting: 166,
-    pages: 132,
-    edge: 83,
+    pages: 171,
+    edge: 85,
 }
 
 /// The tutorials' own configurations, with the addresses of servers of this test.

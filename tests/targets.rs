@@ -75,8 +75,8 @@ fn what_the_path_matched_is_replaced(tier: Tier) {
     }
 }
 
-/// A `path` is found in one whose `%2F` is no slash, a `path_start` in one whose `%2F` is; so is what
-/// is replaced.
+/// A `path` is found in one whose `%2F` is no slash, a `path_start` in one whose `%2F` is; so is
+/// what is replaced.
 fn a_path_is_cut_as_it_is_meant(tier: Tier) {
     let origin = Origin::named("origin");
     let settings = [

@@ -22,7 +22,9 @@ pub(super) use files::find_folders;
 
 use super::Machine;
 use super::complaint::{Complaints, nearest};
-use super::file::{AccountWritten, File, ListenerTable, RouteTable, ShardsWritten, UpstreamTable};
+use super::file::{
+    AccountWritten, File, ListenerTable, LogsWritten, RouteTable, ShardsWritten, UpstreamTable,
+};
 use super::source::{Located, Spot};
 use crate::plan::Address;
 use crate::route::HostPattern;
@@ -66,6 +68,20 @@ pub(super) fn all(file: &File, machine: &Machine, complaints: &Complaints) {
         if let (Some(said), None) = (&route.access_log, &file.access_log) {
             let remedy = "add [access_log], or remove it";
             complaints.warning(said.spot, "`access_log` has no effect: there is none", remedy);
+        }
+        let named = match (&route.access_log, &file.access_log) {
+            (Some(Located { value: LogsWritten::Named(names), .. }), Some(log)) => {
+                names.iter().filter(|name| !log.has(name)).collect()
+            }
+            _ => Vec::new(),
+        };
+        for name in named {
+            let what = format!("there is no access log `{}`", name.value);
+            complaints.error(
+                name.spot,
+                what,
+                "name it in `more` of [access_log], or write \"main\"",
+            );
         }
     }
 }

@@ -12,10 +12,11 @@ mod files;
 use super::Machine;
 use super::check::shard_cpus;
 use super::file::{
-    ActionWritten, AdminTable, File, HealthTable, ListenerTable, RateTable, RingTable, RouteTable,
-    ServerEntry, SpliceTable, StickyTable, UpstreamTable,
+    ActionWritten, AdminTable, File, HealthTable, ListenerTable, LogsWritten, PassiveTable,
+    RateTable, RingTable, RouteTable, ServerEntry, SpliceTable, StickyTable, UpstreamTable,
 };
 use super::names::Names;
+use super::source::Located;
 use crate::balance::PolicyKind;
 use crate::plan::{
     Action, ByHand, HashKey, Limits, ListenerPlan, MapPlan, Member, Plan, PoolPlan, QueuePlan,
@@ -180,6 +181,7 @@ fn member(entry: &ServerEntry) -> Option<Member> {
         backup: entry.backup.unwrap_or(false),
         max_connections: entry.max_connections,
         state: entry.state.unwrap_or_default(),
+        passive: entry.passive.as_ref().map(PassiveTable::plan),
     })
 }
 
@@ -227,8 +229,21 @@ fn route(
         access: table.access.plan(),
         content: table.content.plan(file.compress.as_ref()),
         by_hand: ByHand::default(),
-        access_log: table.access_log.as_ref().is_none_or(|on| on.value),
+        access_log: logs(table, file),
     })
+}
+
+/// The numbers of the logs that a route's requests are in.
+fn logs(table: &RouteTable, file: &File) -> Vec<usize> {
+    match table.access_log.as_ref().map(|written| &written.value) {
+        None | Some(LogsWritten::Usual(true)) => vec![0],
+        Some(LogsWritten::Usual(false)) => Vec::new(),
+        Some(LogsWritten::Named(names)) => {
+            let plan = file.access_log.as_ref().and_then(|table| table.plan(Path::new("")));
+            let number = |name: &Located<String>| plan.as_ref()?.number(&name.value);
+            names.iter().filter_map(number).collect()
+        }
+    }
 }
 
 fn rate_index(file: &File, name: &str) -> Option<usize> {

@@ -30,12 +30,12 @@ mod upstream;
 mod value;
 
 pub(super) use access::AccessTable;
-pub(super) use access_log::AccessLogTable;
+pub(super) use access_log::{AccessLogTable, LogsWritten};
 pub(super) use account::AccountWritten;
 pub(super) use admin::{AdminTable, TOKEN_REMEDY};
 pub(super) use content::{BasicAuthTable, CompressTable, ContentTable, MaintenanceTable};
 pub(super) use files::{AllFilesTable, FilesTable, LastWritten, TryTable};
-pub(super) use health::{HealthTable, HttpTable};
+pub(super) use health::{HealthTable, HttpTable, PassiveTable};
 pub(super) use limits::LimitsTable;
 pub(super) use listener::{ListenerTable, TrustedWritten};
 pub(super) use log::LogTable;

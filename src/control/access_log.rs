@@ -7,7 +7,6 @@
 mod sink;
 mod syslog;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +14,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::clock::now;
-use crate::plan::AccessLogPlan;
+use crate::plan::{AccessLogPlan, LogTarget};
 use crate::shard::{Command, Delivery, Outlet};
 use crate::telemetry::Counters;
 use sink::Sink;
@@ -26,7 +25,9 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// What is written, and to where.
 #[derive(Default)]
 pub struct AccessLog {
-    open: Option<Open>,
+    plan: Option<Arc<AccessLogPlan>>,
+    /// By the number of the target.
+    open: Vec<Open>,
     /// Threads that are to end.
     ending: Vec<mpsc::Receiver<()>>,
     /// Lines that could not be written.
@@ -34,7 +35,7 @@ pub struct AccessLog {
 }
 
 struct Open {
-    plan: Arc<AccessLogPlan>,
+    target: LogTarget,
     deliveries: mpsc::Sender<Delivery>,
     /// Closed when the thread has ended.
     ended: mpsc::Receiver<()>,
@@ -44,79 +45,85 @@ struct Open {
 pub enum Step {
     /// It stays as it is.
     Keep,
-    /// There is none any more.
-    Close,
-    /// The same target is written to otherwise.
-    Change(Arc<AccessLogPlan>),
-    /// This is written to.
-    Open(Arc<AccessLogPlan>, Sink),
+    /// It is written by this plan, or there is none, to these targets.
+    Change(Option<Arc<AccessLogPlan>>, Vec<Prepared>),
+}
+
+/// A target.
+pub enum Prepared {
+    /// That was open with this number.
+    Kept(usize),
+    New(LogTarget, Box<Sink>),
 }
 
 impl Step {
-    /// The file that was opened, if it is an ordinary one.
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Step::Open(_, sink) => sink.file(),
-            Step::Keep | Step::Close | Step::Change(_) => None,
-        }
+    /// The files that were opened, so far as they are ordinary ones.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let prepared = match self {
+            Step::Keep => &[],
+            Step::Change(_, prepared) => &prepared[..],
+        };
+        prepared.iter().filter_map(|one| match one {
+            Prepared::Kept(_) => None,
+            Prepared::New(_, sink) => sink.file(),
+        })
     }
 }
 
 impl AccessLog {
-    /// Opens what another plan writes to, if that is another target. No thread is started.
+    /// Opens what another plan writes to, so far as these are other targets. No thread is started.
     ///
     /// # Errors
     /// A sentence with the remedy.
     pub fn prepare(&self, plan: Option<&Arc<AccessLogPlan>>) -> Result<Step, String> {
-        let present = self.open.as_ref().map(|open| &open.plan);
-        match (present, plan) {
-            _ if present == plan => Ok(Step::Keep),
-            (_, None) => Ok(Step::Close),
-            (Some(present), Some(plan)) if present.to == plan.to => Ok(Step::Change(plan.clone())),
-            (_, Some(plan)) => {
-                let sink = Sink::open(plan.to.clone(), self.lost.clone())?;
-                Ok(Step::Open(plan.clone(), sink))
-            }
+        if self.plan.as_ref() == plan {
+            return Ok(Step::Keep);
         }
+        let prepare = |target: &LogTarget| match self.open.iter().position(|o| o.target == *target)
+        {
+            Some(at) => Ok(Prepared::Kept(at)),
+            None => {
+                let sink = Sink::open(target.clone(), self.lost.clone())?;
+                Ok(Prepared::New(target.clone(), Box::new(sink)))
+            }
+        };
+        let targets = plan.iter().flat_map(|plan| plan.targets());
+        let prepared: Result<Vec<Prepared>, String> = targets.map(prepare).collect();
+        Ok(Step::Change(plan.cloned(), prepared?))
     }
 
     /// Takes a step that was prepared; says whether shards must be told.
     pub fn take(&mut self, step: Step) -> bool {
-        match step {
-            Step::Keep => return false,
-            Step::Close => self.close(),
-            Step::Change(plan) => {
-                if let Some(open) = &mut self.open {
-                    open.plan = plan;
-                }
-            }
-            Step::Open(plan, sink) => {
-                self.close();
-                match start(sink) {
-                    Ok((deliveries, ended)) => self.open = Some(Open { plan, deliveries, ended }),
-                    Err(error) => tracing::error!(%error, "no thread writes the access log"),
-                }
-            }
+        let Step::Change(plan, prepared) = step else { return false };
+        let mut before: Vec<Option<Open>> = self.open.drain(..).map(Some).collect();
+        for one in prepared {
+            let open = match one {
+                Prepared::Kept(at) => before.get_mut(at).and_then(Option::take),
+                Prepared::New(target, sink) => Some(start(target, *sink)),
+            };
+            self.open.extend(open);
         }
+        self.plan = plan;
+        self.end(before.into_iter().flatten());
         true
     }
 
-    fn close(&mut self) {
+    fn end(&mut self, open: impl Iterator<Item = Open>) {
         let is_running =
             |ended: &mpsc::Receiver<()>| ended.try_recv() == Err(mpsc::TryRecvError::Empty);
         self.ending.retain(is_running);
-        self.ending.extend(self.open.take().map(|open| open.ended));
+        self.ending.extend(open.map(|open| open.ended));
     }
 
     /// What shards are told of it.
     pub fn command(&self) -> Command {
-        let log = |open: &Open| (open.plan.clone(), Outlet(open.deliveries.clone()));
-        Command::Log(self.open.as_ref().map(log))
+        let outlets = || self.open.iter().map(|open| Outlet(open.deliveries.clone())).collect();
+        Command::Log(self.plan.clone().map(|plan| (plan, outlets())))
     }
 
-    /// Opens the file anew, which may have been renamed.
+    /// Opens the files anew, which may have been renamed.
     pub fn reopen(&self) {
-        if let Some(open) = &self.open {
+        for open in &self.open {
             // Without the thread there is nothing to write.
             let _ = open.deliveries.send(Delivery::Reopen);
         }
@@ -129,10 +136,11 @@ impl AccessLog {
 
     /// All shards have ended: waits until what they sent is written, as far as it is taken.
     pub fn finish(&mut self) {
-        if let Some(open) = &self.open {
+        let open: Vec<Open> = self.open.drain(..).collect();
+        for open in &open {
             let _ = open.deliveries.send(Delivery::End);
         }
-        self.close();
+        self.end(open.into_iter());
         let deadline = now() + LAST_LINES;
         for ended in self.ending.drain(..) {
             let left = deadline.saturating_duration_since(now());
@@ -143,14 +151,15 @@ impl AccessLog {
     }
 }
 
-type Started = (mpsc::Sender<Delivery>, mpsc::Receiver<()>);
-
-fn start(sink: Sink) -> io::Result<Started> {
+fn start(target: LogTarget, sink: Sink) -> Open {
     let (deliveries, delivered) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
-    std::thread::Builder::new().name("access-log".into()).spawn(move || {
+    let run = move || {
         sink.run(&delivered);
         drop(alive);
-    })?;
-    Ok((deliveries, ended))
+    };
+    if let Err(error) = std::thread::Builder::new().name("access-log".into()).spawn(run) {
+        tracing::error!(%error, to = %target, "no thread writes the access log");
+    }
+    Open { target, deliveries, ended }
 }

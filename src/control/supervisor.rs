@@ -132,7 +132,7 @@ pub fn start(
     let mut access_log = AccessLog::default();
     let log_step = access_log.prepare(plan.access_log.as_ref()).map_err(StartError)?;
     if let Some(account) = account {
-        account.own(sockets.files().chain(admin.file()).chain(log_step.file()));
+        account.own(sockets.files().chain(admin.file()).chain(log_step.files()));
         account.become_them().map_err(StartError)?;
     }
     access_log.take(log_step);

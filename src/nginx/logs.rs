@@ -1,4 +1,4 @@
-//! `access_log` and `log_format`: one log for all.
+//! `access_log` and `log_format`: one format for all logs.
 
 use super::quantity::{bytes, size_text};
 use super::scope::Scope;
@@ -36,37 +36,79 @@ const VARIABLES: [&str; 25] = [
     "pid",
 ];
 
-/// Whether requests in this scope are logged, and to which directive's log.
-pub(super) fn of_scope<'t>(scope: &Scope<'t>, work: &Work<'_>) -> Option<&'t Directive> {
+/// Where requests in this scope are logged.
+pub(super) fn of_scope<'t>(scope: &Scope<'t>) -> Vec<&'t Directive> {
     let said = scope.nearest(&["access_log"]);
-    let first = said.first()?;
-    if let Some(second) = said.get(1) {
-        work.refuse(second, "each request is logged once", "keep one `access_log`");
+    if said.iter().any(|one| one.argument(0) == "off") { Vec::new() } else { said }
+}
+
+/// The different logs, the main one first.
+pub(super) fn targets(said: &[&Directive]) -> Vec<String> {
+    let mut targets: Vec<String> = Vec::new();
+    for directive in said {
+        if !targets.iter().any(|known| known == directive.argument(0)) {
+            targets.push(directive.argument(0).to_owned());
+        }
     }
-    (first.argument(0) != "off").then_some(*first)
+    targets
+}
+
+/// What a log is called in the text that comes out.
+fn name(number: usize) -> String {
+    if number == 0 { "main".to_owned() } else { format!("log{}", number + 1) }
+}
+
+/// `access_log` of a route, if it is not in the main log alone.
+pub(super) fn of_route(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>) {
+    let said = of_scope(scope);
+    if work.logs.is_empty() {
+        return;
+    }
+    let number = |target: String| work.logs.iter().position(|known| *known == target);
+    let numbers: Vec<usize> = targets(&said).into_iter().filter_map(number).collect();
+    match numbers.as_slice() {
+        [] => table.put("access_log", false),
+        [0] => {}
+        [one] => table.text("access_log", &name(*one)),
+        several => {
+            let names = several.iter().map(|number| name(*number));
+            table.put("access_log", toml::list(names));
+        }
+    }
 }
 
 /// `[access_log]`, from all that scopes say.
 pub(super) fn table(said: &[&Directive], work: &Work<'_>) -> Option<Table> {
     let first = said.first()?;
-    let settings = |directive: &Directive| {
+    let format_of = |directive: &Directive| {
         let format = match directive.argument(1) {
             format if format.contains('=') || format.is_empty() => "combined",
             format => format,
         };
-        (directive.argument(0).to_owned(), format.to_owned())
+        format.to_owned()
     };
-    let (to, format) = settings(first);
+    let format = format_of(first);
     for other in &said[1..] {
-        if settings(other) != (to.clone(), format.clone()) {
-            let why = "there is one access log for all servers";
-            let instead = "write the same everywhere; a format with $host tells them apart";
+        if format_of(other) != format {
+            let why = "all logs have one format";
+            let instead = "write the same everywhere; a format with $host tells servers apart";
             work.refuse(other, why, instead);
         }
     }
     let mut table = Table::new("[access_log]");
     table.comment(work.origin(first.place()));
-    table.text("to", &target(first, &to, work)?);
+    let mut more = Vec::new();
+    for (number, to) in work.logs.iter().enumerate() {
+        let directive = said.iter().find(|one| one.argument(0) == to).unwrap_or(first);
+        let to = toml::text(&target(directive, to, work)?);
+        match number {
+            0 => table.put("to", to),
+            _ => more.push((name(number), to)),
+        }
+    }
+    if !more.is_empty() {
+        table.put("more", toml::inline(&more));
+    }
     match format.as_str() {
         "combined" => table.text("format", "combined"),
         name => {

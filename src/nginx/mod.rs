@@ -137,12 +137,16 @@ pub fn translate(main: &Path, surroundings: &Surroundings) -> Result<Translation
         names: Names::of(&directives),
         upstreams: Upstreams::of(block, &complaints),
         rates: Rates::default(),
+        logs: Vec::new(),
         http: Scope::default().inside(block),
     };
     let mut rates = Rates::default();
     rates.read(block, &work);
     work.rates = rates;
-    let tables = tables(&directives, &work);
+    let servers = Servers::read(&work);
+    let said = servers.logs(&work);
+    work.logs = logs::targets(&said);
+    let tables = tables(&directives, (&servers, &said), &work);
     match complaints.is_empty() {
         false => Err(complaints.errors(&files)),
         true => {
@@ -167,15 +171,18 @@ fn is_honoured(name: &str) -> bool {
     directive::named(name).is_some_and(|known| known.fate == Fate::Honoured)
 }
 
-fn tables(directives: &[Directive], work: &Work<'_>) -> Vec<Table> {
-    let servers = Servers::read(work);
+fn tables<'t>(
+    directives: &[Directive],
+    (servers, logs): (&Servers<'t>, &[&Directive]),
+    work: &Work<'t>,
+) -> Vec<Table> {
     let routes = servers.routes(work);
     let main = if work.http.block().as_ptr() == directives.as_ptr() { &[][..] } else { directives };
     let scopes = servers.scopes();
     let real_ip = real_ip::read(&scopes, work);
     rates::same_for_all(&scopes, work);
     let mut tables = globals::tables(main, &scopes, &real_ip, work);
-    tables.extend(logs::table(&servers.logs(work), work));
+    tables.extend(logs::table(logs, work));
     tables.extend(server::port_map(&routes));
     let maps = work.http.own("map");
     tables.extend(maps.filter_map(|map| logs::map(map, work)));

@@ -225,17 +225,19 @@ fn folder(scope: &Scope<'_>, has_no_path: bool, work: &Work<'_>) -> Option<(&'st
     let directive = scope.nearest(&["root", "alias"]).first().copied()?;
     let word = directive.arguments.first()?;
     let key = if directive.is("alias") { "alias" } else { "root" };
-    if word.text.contains('$') {
-        let why = "a folder is opened once, not for each request";
-        work.refuse(directive, why, "write a server or a location for each");
+    let has_variables = word.text.contains('$');
+    if has_variables && key == "alias" && !has_no_path {
+        let why = "it is not known what of the path it would take the place of";
+        work.refuse(directive, why, "use `root`, or an expression and `$1` in the alias");
         return None;
     }
-    if has_no_path && key == "alias" {
+    if has_no_path && key == "alias" && !has_variables {
         let why = "an expression has no path that an alias could take the place of";
-        work.refuse(directive, why, "use `root`, or a location with a path");
+        work.refuse(directive, why, "use `root`, or write `$1` for what a group of it found");
         return None;
     }
-    let path = Path::new(&word.text);
+    let text = work.names.text(word, work.complaints)?;
+    let path = Path::new(&text);
     let whole = work.surroundings.prefix.join(path);
     if path.is_relative() {
         let what = format!("`{}` is relative", word.text);

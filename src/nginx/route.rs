@@ -388,9 +388,7 @@ fn finish(scope: &Scope<'_>, named: &Named, table: &mut Table, work: &Work<'_>) 
     if body != server::body_limit(&work.http, work) {
         table.put("limits", format!("{{ body = {body} }}"));
     }
-    if logs::of_scope(scope, work).is_none() && scope.one("access_log").is_some() {
-        table.put("access_log", false);
-    }
+    logs::of_route(scope, table, work);
     let errors = pages::of_errors(scope, named, work);
     if !errors.is_empty() {
         table.rows("error_pages", &errors);

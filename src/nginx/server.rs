@@ -186,7 +186,7 @@ impl<'t> Servers<'t> {
         for server in &self.list {
             let locations = location::all(&server.scope, server.directive.place(), work);
             for scope in locations.iter().map(|location| &location.scope) {
-                found.extend(logs::of_scope(scope, work));
+                found.extend(logs::of_scope(scope));
             }
         }
         found.sort_by_key(|directive| directive.place());

@@ -143,7 +143,7 @@ impl<'t> Upstreams<'t> {
         for other in self.implicit.borrow().iter() {
             let mut table = self.head(&other.name, other.place, work);
             table.put("servers", toml::list([&other.address]));
-            passive(1, 10_000, &mut table);
+            table.put("passive", passive(1, 10_000));
             self.tail(&other.name, &mut table, work);
             tables.push(table);
         }
@@ -212,12 +212,11 @@ fn read_group(directive: &Directive, table: &mut Table, work: &Work<'_>) -> Opti
     for line in servers {
         let server = read_server(line, work)?;
         let these = (server.max_fails, server.fail_timeout);
-        if fails.is_some_and(|others| others != these) {
-            let what = "`max_fails` and `fail_timeout` differ from those of the servers before";
-            let remedy = "write the same for all servers of an upstream";
-            work.complaints.error(line.place(), what, remedy);
+        let mut server = server;
+        if *fails.get_or_insert(these) != these {
+            // Those of the first are the upstream's.
+            server.pairs.push(("passive".to_owned(), passive(these.0, these.1)));
         }
-        fails = fails.or(Some(these));
         items.push(match server.pairs.as_slice() {
             [(_, address)] => address.clone(),
             pairs => toml::inline(pairs),
@@ -225,7 +224,7 @@ fn read_group(directive: &Directive, table: &mut Table, work: &Work<'_>) -> Opti
     }
     table.rows("servers", &items);
     let (max_fails, fail_timeout) = fails.unwrap_or((1, 10_000));
-    passive(max_fails, fail_timeout, table);
+    table.put("passive", passive(max_fails, fail_timeout));
     for line in lines.iter().filter(|line| line.is("keepalive")) {
         match line.argument(0).parse::<u32>() {
             Ok(count @ 0..=65_536) => {
@@ -259,12 +258,17 @@ fn own_time(lines: &[Directive], name: &str, work: &Work<'_>) -> Option<u64> {
 }
 
 /// So many failures in so many milliseconds take a server out for as long.
-fn passive(max_fails: u64, fail_timeout: u64, table: &mut Table) {
+fn passive(max_fails: u64, fail_timeout: u64) -> String {
     let time = toml::text(&time_text(fail_timeout.max(1)));
     let pairs = match max_fails {
-        0 => vec![("failures", "1000000".to_owned()), ("eject_refused", "false".to_owned())],
+        // So many in so short a time there are never.
+        0 => vec![
+            ("failures", "1000".to_owned()),
+            ("window", toml::text("1ms")),
+            ("eject_refused", "false".to_owned()),
+        ],
         fails => vec![
-            ("failures", fails.to_string()),
+            ("failures", fails.min(1000).to_string()),
             ("window", time.clone()),
             ("ejection", time.clone()),
             ("max_ejection", time),
@@ -273,7 +277,7 @@ fn passive(max_fails: u64, fail_timeout: u64, table: &mut Table) {
         ],
     };
     let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    table.put("passive", toml::inline(&pairs));
+    toml::inline(&pairs)
 }
 
 fn read_server(line: &Directive, work: &Work<'_>) -> Option<Server> {

@@ -21,6 +21,8 @@ pub(super) struct Work<'t> {
     pub names: Names,
     pub upstreams: Upstreams<'t>,
     pub rates: Rates<'t>,
+    /// The different access logs, as written; the first is the main one.
+    pub logs: Vec<String>,
     /// The `http` block alone.
     pub http: Scope<'t>,
 }

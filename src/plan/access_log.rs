@@ -16,6 +16,8 @@ pub struct AccessLogPlan {
     pub format: LogFormat,
     /// Where lines go.
     pub to: LogTarget,
+    /// Where lines go of routes that say these names.
+    pub more: Vec<(String, LogTarget)>,
     /// Of which requests there are lines.
     pub sample: Sample,
     /// Lines are passed on in blocks of about so many bytes, or each second.
@@ -25,6 +27,20 @@ pub struct AccessLogPlan {
 impl AccessLogPlan {
     /// The size of a block where nothing else is said, bytes.
     pub const BUFFER: usize = 64 << 10;
+
+    /// The name that `to` has for routes.
+    pub const MAIN: &str = "main";
+
+    /// All that is written to: `to`, which routes know as number 0, and the others.
+    pub fn targets(&self) -> impl Iterator<Item = &LogTarget> {
+        std::iter::once(&self.to).chain(self.more.iter().map(|(_, target)| target))
+    }
+
+    /// The number of the target of this name.
+    pub fn number(&self, name: &str) -> Option<usize> {
+        let more = || self.more.iter().position(|(known, _)| known == name).map(|at| at + 1);
+        if name == AccessLogPlan::MAIN { Some(0) } else { more() }
+    }
 }
 
 /// Where lines go.

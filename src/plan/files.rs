@@ -53,6 +53,20 @@ pub enum Place {
         /// What the route matches, decoded and without the slash that it begins with.
         matched: Vec<u8>,
     },
+    /// The whole path leads on from the directory that this says.
+    Made {
+        /// As written.
+        written: PathBuf,
+        /// The directory.
+        folder: Template,
+    },
+    /// This is the file or directory, whatever the path.
+    Whole {
+        /// As written.
+        written: PathBuf,
+        /// Its path.
+        path: Template,
+    },
     /// The one path of the route stands for this file.
     File {
         /// The file's directory.
@@ -70,10 +84,20 @@ impl FilesPlan {
 }
 
 impl Place {
-    /// The directory that nothing is served from outside of.
+    /// The directory that nothing is served from outside of; what is written of one that differs
+    /// from request to request.
     pub fn folder(&self) -> &PathBuf {
-        let (Place::Root(folder) | Place::Alias { folder, .. } | Place::File { folder, .. }) = self;
-        folder
+        match self {
+            Place::Root(folder) | Place::Alias { folder, .. } | Place::File { folder, .. } => {
+                folder
+            }
+            Place::Made { written, .. } | Place::Whole { written, .. } => written,
+        }
+    }
+
+    /// Whether it differs from request to request.
+    pub fn varies(&self) -> bool {
+        matches!(self, Place::Made { .. } | Place::Whole { .. })
     }
 }
 

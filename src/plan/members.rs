@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::{Address, ServerId, ServerPlan, ServerState};
+use super::{Address, PassivePlan, ServerId, ServerPlan, ServerState};
 
 /// The largest weight of a server.
 pub const WEIGHT_MAX: u32 = 1_000_000;
@@ -24,6 +24,8 @@ pub struct Member {
     pub max_connections: Option<u32>,
     /// Whether its servers take requests.
     pub state: ServerState,
+    /// What requests tell about them; `None`: as for its upstream.
+    pub passive: Option<PassivePlan>,
 }
 
 /// A server's address as configured.
@@ -112,6 +114,7 @@ impl Member {
             backup: self.backup || backup,
             max_connections: self.max_connections,
             state: self.state,
+            passive: self.passive.clone(),
         }
     }
 }
@@ -122,7 +125,7 @@ mod tests {
 
     fn member(address: ServerAddress) -> Member {
         let state = ServerState::Up;
-        Member { address, weight: 1, backup: false, max_connections: None, state }
+        Member { address, weight: 1, backup: false, max_connections: None, state, passive: None }
     }
 
     fn fixed(address: &str) -> ServerAddress {

@@ -47,8 +47,8 @@ pub struct RoutePlan {
     pub content: Option<Box<ContentPlan>>,
     /// Whether it is closed, if somebody has said so.
     pub by_hand: ByHand,
-    /// Whether its requests are in the access log.
-    pub access_log: bool,
+    /// Which access logs its requests are in: the numbers of targets of the plan's.
+    pub access_log: Vec<usize>,
 }
 
 impl RoutePlan {

@@ -123,6 +123,8 @@ pub struct ServerPlan {
     pub max_connections: Option<u32>,
     /// Whether it takes requests.
     pub state: ServerState,
+    /// What requests tell about it; `None`: as for its upstream.
+    pub passive: Option<PassivePlan>,
 }
 
 /// What a hashing policy hashes.

@@ -237,7 +237,8 @@ impl Answer {
     /// Gives it to the client.
     ///
     /// # Errors
-    /// [`Strayed`]: there is no such file, or the request is not let in; nothing went to the client.
+    /// [`Strayed`]: there is no such file, or the request is not let in; nothing went to the
+    /// client.
     pub async fn send(self, client: &Client, trail: &Trail) -> Result<Next, Box<Strayed>> {
         let Answer { content, manner, kept, .. } = self;
         // A file's request waits for that by itself: it may go elsewhere then.

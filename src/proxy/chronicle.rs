@@ -28,7 +28,8 @@ impl Client {
         let Some(capture) = trail.captured.take() else { return };
         let (plan, log) = (&trail.service.plan, &self.context.access_log);
         let route = record.route.and_then(|index| plan.routes.get(index as usize));
-        if route.is_some_and(|route| !route.access_log) {
+        let logs = route.map_or(&[0][..], |route| &route.access_log);
+        if logs.is_empty() {
             return log.give_back(capture);
         }
         let group = route.and_then(|route| match route.action {
@@ -54,7 +55,9 @@ impl Client {
             id: self.request_number(),
             trace: self.trace(),
         };
-        if log.write(record.at, went_well, capture, &entry) == Written::LeftOut {
+        let logs = (logs, plan.access_log.as_ref());
+        let written = log.write((record.at, went_well), logs, capture, &entry);
+        if written == Written::LeftOut {
             self.context.count(|counters| counters.log_lines_lost += 1);
         }
     }

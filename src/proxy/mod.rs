@@ -38,6 +38,7 @@ mod steps;
 mod trail;
 mod tunnel;
 mod turnstile;
+mod wish;
 
 pub use access_log::{AccessLog, Delivery, Outlet};
 pub use connection::{Counted, serve};

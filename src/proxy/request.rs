@@ -18,13 +18,13 @@ use super::reply::{self, Failure, Manner};
 use super::routing::{Onward, Traveller, Way};
 use super::scope::{Asked, Sent};
 use super::trail::Trail;
-use crate::balance::hash_key;
+use super::wish;
 use crate::guard::Pace;
 use crate::http1::{
     FieldEdits, FieldStorage, Refusal, RequestFacts, RequestFraming, RequestHead, RequestRewrite,
     ResponseHead, TraceContext, Version, parse_request, write_request,
 };
-use crate::plan::{HashKey, Program, RedirectRule, RoutePlan, UpstreamPlan};
+use crate::plan::{Program, RedirectRule, RoutePlan};
 use crate::ring::Buf;
 use crate::telemetry::Method;
 use crate::upstream::Wish;
@@ -362,7 +362,7 @@ impl Sending<'_> {
             trace: self.trace,
         };
         write_request(out, head, &how);
-        let wish = wish(&plan.upstreams[group], head, client);
+        let wish = wish::of(&plan.upstreams[group], head, client);
         let (mut facts, hop_trailers, version) = (head.facts, head.hop_trailers(), head.version);
         let mut left_out = None;
         if as_get {
@@ -512,31 +512,6 @@ impl Destination {
     fn bodiless(self, client: &Client, trail: &Trail, out: Vec<u8>) -> (Request, Vec<u8>, Body) {
         let (request, _, _) = self.request(client, trail, out.len());
         (request, out, Body::of_request(RequestFraming::None, Vec::new(), None))
-    }
-}
-
-fn wish(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &Client) -> Wish {
-    let sticky = upstream.sticky.as_ref();
-    let server = sticky.and_then(|sticky| sticky.server(head.cookies(&sticky.name)));
-    Wish { key: balancing_key(upstream, head, client), server }
-}
-
-/// What the upstream's policy hashes; 0 where it hashes nothing.
-fn balancing_key(upstream: &UpstreamPlan, head: &RequestHead<'_, '_>, client: &Client) -> u64 {
-    use crate::balance::PolicyKind::{ConsistentHash, IpHash};
-    if !matches!(upstream.policy, IpHash | ConsistentHash) {
-        return 0;
-    }
-    let value = match &upstream.hash_key {
-        HashKey::ClientIp => None,
-        HashKey::Path => Some(head.path().as_bytes()),
-        HashKey::Value(value) => value.find(head),
-    };
-    match (value, client.ip()) {
-        (Some(value), _) => hash_key(value),
-        (None, Some(std::net::IpAddr::V4(ip))) => hash_key(&ip.octets()),
-        (None, Some(std::net::IpAddr::V6(ip))) => hash_key(&ip.octets()),
-        (None, None) => hash_key(b"unix"),
     }
 }
 

@@ -139,7 +139,9 @@ mod tests {
 
         /// Routes judge the path of the file that is opened, in all its spellings.
         #[test]
-        fn routes_see_the_same_path(path in "/([a./%2eE]|%2[eEfF]|%5[cC]|%25|%3[2-7]|%C3%a9){0,24}") {
+        fn routes_see_the_same_path(
+            path in "/([a./%2eE]|%2[eEfF]|%5[cC]|%25|%3[2-7]|%C3%a9){0,24}",
+        ) {
             if let Ok(file) = decode_file_path(&normalise(&path)) {
                 prop_assert_eq!([b"/", &file[..]].concat(), decoded_path(&path).into_owned());
                 let sent = encode_file_path(&file);

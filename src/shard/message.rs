@@ -24,7 +24,7 @@ pub enum Command {
     Ping,
     /// Log requests by this plan from now on, or not at all. What was logged by another goes where
     /// that says.
-    Log(Option<(Arc<AccessLogPlan>, Outlet)>),
+    Log(Option<(Arc<AccessLogPlan>, Vec<Outlet>)>),
     /// Accept for each of the plan's listeners, and send an `Event::Listening`.
     Listen(Vec<Socket>),
     /// Serve by this plan from the next request on, and send an `Event::Adopted`.

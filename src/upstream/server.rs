@@ -61,7 +61,8 @@ impl Server {
         let Site { shard, shards, .. } = *site;
         let server = &plan.servers[index];
         let rank = ((shard + index) % shards) as u32;
-        let stagger = rank * STAGGER.min(plan.passive.ejection / shards as u32);
+        let ejection = server.passive.as_ref().unwrap_or(&plan.passive).ejection;
+        let stagger = rank * STAGGER.min(ejection / shards as u32);
         let passive = Passive::new(stagger);
         let health = Health { state: server.state, checks_pass: true, passive };
         Server {
@@ -311,7 +312,7 @@ impl Settings {
             planned_weight: Cell::new(server.weight),
             backup: Cell::new(server.backup),
             limit: Cell::new(limit.unwrap_or(u32::MAX)),
-            passive: RefCell::new(plan.passive.clone()),
+            passive: RefCell::new(server.passive.as_ref().unwrap_or(&plan.passive).clone()),
             slow_start: Cell::new(plan.slow_start),
         }
     }

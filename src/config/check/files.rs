@@ -25,12 +25,24 @@ pub(super) fn check(file: &File, complaints: &Complaints) {
     for route in &file.routes {
         let Some(ActionWritten::Files(files)) = &route.action else { continue };
         let Some(folder) = &files.folder else { continue };
+        let is_regex = matches!(route.path.pattern, Some(PathPattern::Regex(_)));
+        if folder.made.is_some() {
+            if folder.alias && !is_regex {
+                let what = "an `alias` with variables is the whole path of a file";
+                let remedy = "write `path_regex`, and $1 for what a group of it found";
+                complaints.error(folder.path.spot, what, remedy);
+            } else if files.alias_path.is_some() {
+                let what = "an `alias` with variables stands for no path";
+                complaints.error(folder.path.spot, what, "remove `alias_path`");
+            }
+            continue;
+        }
         let is_for_route = folder.alias && files.alias_path.is_none();
-        if is_for_route && matches!(route.path.pattern, Some(PathPattern::Regex(_))) {
+        if is_for_route && is_regex {
             complaints.error(
                 folder.path.spot,
                 "`alias` replaces what the route matches, and an expression may match anything",
-                "use `root`, or a `path`, or say by `alias_path` which path it stands for",
+                "use `root`, or a `path`, or write it with $1 for what a group found",
             );
         }
         let exact = matches!(&route.path.pattern, Some(PathPattern::Exact(_)));

@@ -61,12 +61,10 @@ fn last_resort(route: &RouteTable) -> Option<&Located<String>> {
 
 /// The names of routes in steps.
 fn named_in<'s>(steps: &'s [Step]) -> Vec<&'s str> {
-    let named = |step: &'s Step| -> Vec<&'s str> {
-        match step {
-            Step::AnswerBy { name, .. } => vec![name.as_str()],
-            Step::If { then, .. } => named_in(then),
-            _ => Vec::new(),
-        }
+    let named = |step: &'s Step| match step {
+        Step::AnswerBy { name, .. } => vec![name.as_str()],
+        Step::If { then, .. } => named_in(then),
+        _ => Vec::new(),
     };
     steps.iter().flat_map(named).collect()
 }

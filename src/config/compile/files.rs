@@ -53,6 +53,13 @@ fn try_plan(table: &TryTable, file: &File) -> Option<TryPlan> {
 fn place(table: &FilesTable, pattern: &PathPattern) -> Option<Place> {
     let written = table.folder.as_ref()?;
     let folder = table.found.clone();
+    if let Some(made) = &written.made {
+        let written_as = folder;
+        return Some(match written.alias {
+            true => Place::Whole { written: written_as, path: made.clone() },
+            false => Place::Made { written: written_as, folder: made.clone() },
+        });
+    }
     if !written.alias {
         return Some(Place::Root(folder));
     }

@@ -14,6 +14,7 @@ use crate::plan::{
 pub(in crate::config) struct AccessLogTable {
     pub format: Option<LogFormat>,
     pub to: Option<LogTarget>,
+    pub more: Vec<(Located<String>, LogTarget)>,
     pub sample: Option<Sample>,
     pub buffer: Option<u64>,
 }
@@ -27,6 +28,7 @@ impl AccessLogTable {
         let table = AccessLogTable {
             format: fields.get("format").and_then(|field| read_format(field, escape.as_ref())),
             to: fields.require("to", "to = \"/var/log/corelane/access.log\"").and_then(read_target),
+            more: fields.get("more").and_then(read_more).unwrap_or_default(),
             sample: fields.get("sample").and_then(read_sample),
             buffer: fields.get("buffer").and_then(|field| field.size(4 << 10..=16 << 20)),
         };
@@ -38,15 +40,25 @@ impl AccessLogTable {
         table
     }
 
+    /// Whether a log has this name.
+    pub fn has(&self, name: &Located<String>) -> bool {
+        name.value == AccessLogPlan::MAIN
+            || self.more.iter().any(|(known, _)| known.value == name.value)
+    }
+
     /// The plan; the path of a file is relative to `folder`.
     pub fn plan(&self, folder: &Path) -> Option<AccessLogPlan> {
-        let to = match self.to.clone()? {
+        let found = |target: &LogTarget| match target {
             LogTarget::File(path) => LogTarget::File(folder.join(path)),
-            other => other,
+            other => other.clone(),
         };
+        let to = found(self.to.as_ref()?);
+        let more = self.more.iter().map(|(name, target)| (name.value.clone(), found(target)));
+        let more = more.collect();
         Some(AccessLogPlan {
             format: self.format.clone().unwrap_or_else(LogFormat::combined),
             to,
+            more,
             sample: self.sample.unwrap_or(Sample::ALL),
             buffer: self.buffer.map_or(AccessLogPlan::BUFFER, |bytes| bytes as usize),
         })
@@ -119,6 +131,36 @@ fn read_target(field: Field<'_>) -> Option<LogTarget> {
             None => Some(LogTarget::File(PathBuf::from(text))),
         },
     }
+}
+
+/// `more`: names and targets.
+fn read_more(field: Field<'_>) -> Option<Vec<(Located<String>, LogTarget)>> {
+    let table = field.table("names and targets")?;
+    let read = |(name, field): (Located<&str>, Field<'_>)| {
+        if name.value == AccessLogPlan::MAIN {
+            return field.at(name.spot).refuse("`main` is what `to` says", "choose another name");
+        }
+        Some((Located { value: name.value.to_owned(), spot: name.spot }, read_target(field)?))
+    };
+    Some(table.entries().filter_map(read).collect())
+}
+
+/// `access_log` of a route.
+#[derive(Debug)]
+pub(in crate::config) enum LogsWritten {
+    /// Those that all others are in, or none.
+    Usual(bool),
+    /// These.
+    Named(Vec<Located<String>>),
+}
+
+pub(super) fn read_logs(field: Field<'_>) -> Option<LogsWritten> {
+    if field.as_text().is_none() && !field.is_list() {
+        return field.flag().map(LogsWritten::Usual);
+    }
+    let items = field.one_or_list().into_iter();
+    let names = items.filter_map(|item| Some(item.located(item.text()?.value.to_owned())));
+    Some(LogsWritten::Named(names.collect()))
 }
 
 /// `10%`, `0.5%` or `1 in 20`.

@@ -54,6 +54,8 @@ pub(in crate::config) enum LastWritten {
 #[derive(Debug)]
 pub(in crate::config) struct FolderWritten {
     pub path: Located<String>,
+    /// The same, if it has variables.
+    pub made: Option<Template>,
     pub alias: bool,
 }
 
@@ -175,8 +177,16 @@ fn read_folder(fields: &mut Fields<'_>) -> Option<FolderWritten> {
             format!("write a directory such as {key} = \"/var/www/html\""),
         );
     }
+    let made = match text.contains('$') {
+        true => Some(field.template()?),
+        false => None,
+    };
+    if made.is_some() && !text.starts_with('/') {
+        let what = format!("`{key}` has variables, and does not begin with `/`");
+        return field.refuse(what, "write the whole path");
+    }
     let path = Located { value: text.value.to_owned(), spot: text.spot };
-    Some(FolderWritten { path, alias: key == "alias" })
+    Some(FolderWritten { path, made, alias: key == "alias" })
 }
 
 fn read_alias_path(field: Field<'_>, folder: &Option<FolderWritten>) -> Option<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! `[[route]]` as written.
 
+use super::access_log::{LogsWritten, read_logs};
 use super::program::define_groups;
 use super::{
     AccessTable, ContentTable, FilesTable, LimitsTable, ProgramTable, RetryTable,
@@ -37,7 +38,7 @@ pub(in crate::config) struct RouteTable {
     pub content: ContentTable,
     /// The names of rates.
     pub rates: Vec<Located<String>>,
-    pub access_log: Option<Located<bool>>,
+    pub access_log: Option<Located<LogsWritten>>,
 }
 
 /// `path`, `path_exact` or `path_regex`.
@@ -99,7 +100,7 @@ impl RouteTable {
             access: AccessTable::read(&mut fields),
             content: ContentTable::read(&mut fields),
             rates: fields.get("rate").map(rate::read_names).unwrap_or_default(),
-            access_log: fields.get("access_log").and_then(|field| field.placed(Field::flag)),
+            access_log: fields.get("access_log").and_then(|field| field.placed(read_logs)),
         };
         if let Some((key, spot)) = route.program.of_servers()
             && route.action.is_some()

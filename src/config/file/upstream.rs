@@ -54,6 +54,7 @@ pub(in crate::config) struct ServerEntry {
     pub backup: Option<bool>,
     pub max_connections: Option<u32>,
     pub state: Option<ServerState>,
+    pub passive: Option<PassiveTable>,
 }
 
 /// `queue` of an upstream.
@@ -170,6 +171,10 @@ impl ServerEntry {
                 .get("max_connections")
                 .and_then(|field| field.whole32(1..=10_000_000)),
             state: fields.get("state").and_then(|field| field.one_of(&states)),
+            passive: fields
+                .get("passive")
+                .and_then(|field| field.table("`passive` of a server"))
+                .map(PassiveTable::read),
         };
         fields.finish();
         server

@@ -20,7 +20,7 @@ fn accepted(table: &str) -> AccessLogPlan {
 fn there_is_none_unless_asked_for() {
     let loaded = accept(&with(""));
     assert_eq!((loaded.plan.access_log, loaded.plan.tracing.create), (None, None));
-    assert!(loaded.plan.routes.iter().all(|route| route.access_log));
+    assert!(loaded.plan.routes.iter().all(|route| route.access_log == [0]));
 }
 
 #[test]
@@ -29,6 +29,7 @@ fn what_is_left_out_is_as_usual() {
     let expected = AccessLogPlan {
         format: LogFormat::combined(),
         to: LogTarget::File("/var/log/a.log".into()),
+        more: Vec::new(),
         sample: Sample::ALL,
         buffer: 64 << 10,
     };
@@ -36,7 +37,7 @@ fn what_is_left_out_is_as_usual() {
     let plan = accepted("to = \"syslog\"\nsample = \"0.5%\"\nbuffer = \"4KiB\"\nformat = \"json\"");
     let to = LogTarget::Syslog("/dev/log".into());
     let (sample, format) = (Sample::millionths(5_000), LogFormat::json());
-    assert_eq!(plan, AccessLogPlan { format, to, sample, buffer: 4096 });
+    assert_eq!(plan, AccessLogPlan { format, to, more: Vec::new(), sample, buffer: 4096 });
     assert_eq!(accepted("to = \"stdout\"").to, LogTarget::Stdout);
     assert_eq!(accepted("to = \"syslog:unix:/s\"").to, LogTarget::Syslog("/s".into()));
     assert_eq!(accepted("to = \"stdout\"\nsample = \"1 in 3\"").sample, Sample::one_in(3));
@@ -104,12 +105,36 @@ fn what_is_wrong_with_the_access_log_is_named() {
 #[test]
 fn a_route_without_a_log_to_be_left_out_of() {
     let loaded = accept(&format!("{LISTENER}{UPSTREAM}{ROUTE}access_log = false\n"));
-    assert!(!loaded.plan.routes[0].access_log);
+    assert!(loaded.plan.routes[0].access_log.is_empty());
     assert_eq!(loaded.warnings.len(), 1);
     assert_eq!(loaded.warnings[0].what, "`access_log` has no effect: there is none");
     let log = "[access_log]\nto = \"a.log\"\n";
     let loaded = accept(&format!("{log}{LISTENER}{UPSTREAM}{ROUTE}access_log = false\n"));
     assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn routes_say_which_logs_they_are_in() {
+    let log = "[access_log]\nto = \"a.log\"\nmore = { shop = \"b.log\" }\n";
+    let plan = |said: &str| {
+        let text = format!("{log}{LISTENER}{UPSTREAM}{ROUTE}access_log = {said}\n");
+        accept(&text).plan.routes[0].access_log.clone()
+    };
+    assert_eq!(plan("\"shop\""), [1]);
+    assert_eq!(plan("[\"main\", \"shop\"]"), [0, 1]);
+    assert_eq!(plan("true"), [0]);
+    check_parts(&[
+        (
+            "[access_log]\nto = \"a.log\"\nmore = { main = \"b.log\" }",
+            &["3:10: `main` is what `to` says; choose another name"],
+        ),
+        (
+            "[access_log]\nto = \"a.log\"\n[[route]]\npath = \"/x\"\nupstream = \"app\"\n\
+             access_log = \"shp\"",
+            &["6:14: there is no access log `shp`; name it in `more` of [access_log], or write \
+               \"main\""],
+        ),
+    ]);
 }
 
 #[test]

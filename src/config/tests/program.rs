@@ -1,6 +1,7 @@
 //! What a route does before it answers: listeners, targets, steps, maps, error pages.
 
 use super::*;
+use crate::plan::Step;
 
 /// The complaints about a route with these lines, behind a listener and an upstream; the route's
 /// lines begin at 8.
@@ -141,6 +142,39 @@ fn what_cannot_be_meant() {
         let complaints = complaints(lines);
         assert!(complaints[0].starts_with(expected), "{lines}\n{complaints:#?}");
     }
+}
+
+/// The head of a request is copied for those only that something is made of later.
+#[test]
+fn few_routes_ask_about_a_request_later() {
+    for (lines, later) in [
+        ("redirects = [\"default\", [\"~^http://a/\", \"/b\"]]", false),
+        ("request_fields = { set = { Host = \"$host\" } }\npass_forwarding = true", false),
+        ("response_fields = { add = { X = \"a\" } }", false),
+        ("redirects = [[\"/\", \"http://$host/\"]]", true),
+        ("redirects = [[\"~^http://([^/]*)/\", \"/$1/\"]]", true),
+        ("response_fields = { add = { X = \"$uri\" } }", true),
+        ("error_pages = [{ on = [502], to = \"/x\" }]", true),
+    ] {
+        let loaded =
+            accept(&format!("{LISTENER}{UPSTREAM}[[route]]\nupstream = \"app\"\n{lines}\n"));
+        assert_eq!(loaded.plan.routes[0].asks_later(), later, "{lines}");
+    }
+}
+
+#[test]
+fn a_step_names_the_route_that_answers() {
+    let internal = "[[route]]\nname = \"other\"\ninternal = \"by_name\"\npath = \"/there\"\n\
+                    upstream = \"app\"\n";
+    let steps = "steps = [{ if = \"$arg_x\", then = [{ answer_by = \"@other\" }] }]\n";
+    let loaded = accept(&format!("{LISTENER}{UPSTREAM}{ROUTE}{steps}{internal}"));
+    let program = loaded.plan.routes[0].program.as_ref().expect("a program");
+    let Step::If { then, .. } = &program.steps[0] else { panic!("a condition") };
+    assert!(matches!(then[0], Step::AnswerBy { route: 1, .. }), "{then:?}");
+    let found = loaded.plan.table.find(None, "/there").map(|found| found.route);
+    assert_eq!(found, Some(0), "no path leads there");
+    let refused = complaints("steps = [{ answer_by = \"@none\" }]");
+    assert!(refused[0].contains("there is no internal route `none`"), "{refused:?}");
 }
 
 #[test]

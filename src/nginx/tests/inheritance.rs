@@ -87,3 +87,34 @@ fn limits_and_logs_of_outer_blocks() {
     assert!(part(&text, "/more").contains("rate = \"one-2\""), "{text}");
     assert_has(&text, "burst = 10\nkey = \"ip\"\nkeys = 163840");
 }
+
+#[test]
+fn each_server_may_have_a_log() {
+    let text = accept(
+        "access_log /var/log/all.log;
+         server { listen 80; server_name a; root /r; }
+         server { listen 80; server_name b; root /r; access_log /var/log/b.log;
+           location /both { root /r; access_log /var/log/b.log; access_log /var/log/all.log; }
+           location /none { root /r; access_log off; } }",
+    );
+    assert_has(&text, "to = \"/var/log/all.log\"\nmore = { log2 = \"/var/log/b.log\" }");
+    assert!(part(&text, "/both").contains("access_log = [\"log2\", \"main\"]"), "{text}");
+    assert!(part(&text, "/none").contains("access_log = false"), "{text}");
+    assert_eq!(text.matches("access_log = \"log2\"").count(), 1, "{text}");
+}
+
+#[test]
+fn an_if_takes_what_its_location_says() {
+    let text = accept(
+        "server { listen 80; location /a/ {
+           proxy_pass http://app/base/; add_header X-A a; client_max_body_size 2m;
+           if ($arg_x) { add_header X-B b; set $y 1; } } }",
+    );
+    let step = "{ if = \"$arg_x\", then = [{ answer_by = \"@if nginx.conf:5\" }, \
+                { set = \"y\", to = \"1\" }] },";
+    assert_has(&text, step);
+    assert_has(&text, "name = \"if nginx.conf:5\"\ninternal = \"by_name\"\npath_start = \"/a/\"");
+    assert_eq!(text.matches("replace_path = \"/base/\"").count(), 2, "{text}");
+    assert_eq!(text.matches("{ body = \"2MiB\" }").count(), 2, "{text}");
+    assert_eq!((text.matches("X-A").count(), text.matches("X-B").count()), (1, 1), "{text}");
+}

@@ -205,11 +205,6 @@ fn complaints_about_upstreams() {
             config.toml for what Corelane has of it",
         ),
         (
-            "server a max_fails=2; server b;",
-            "36: `max_fails` and `fail_timeout` differ from those \
-            of the servers before; write the same for all servers of an upstream",
-        ),
-        (
             "server a; hash $host;",
             "24: `hash $host` is not honoured; hash by $remote_addr, $uri, \
             $http_NAME or $cookie_NAME",

@@ -50,7 +50,8 @@ struct State {
 struct Open {
     plan: Arc<AccessLogPlan>,
     wanted: Wanted,
-    batch: Batch,
+    /// One for each target.
+    batches: Vec<Batch>,
 }
 
 /// What became of a line.
@@ -77,15 +78,15 @@ impl AccessLog {
         AccessLog { state: RefCell::new(state), on: Cell::new(false) }
     }
 
-    /// From now on lines are written by this plan, to this outlet. What there is goes to the one
-    /// before.
-    pub fn set(&self, log: Option<(Arc<AccessLogPlan>, Outlet)>) {
+    /// From now on lines are written by this plan, to these outlets, one for each of its targets.
+    /// What there is goes to those before.
+    pub fn set(&self, log: Option<(Arc<AccessLogPlan>, Vec<Outlet>)>) {
         let mut state = self.state.borrow_mut();
         state.generation += 1;
         let generation = state.generation;
-        state.open = log.map(|(plan, outlet)| Open {
+        state.open = log.map(|(plan, outlets)| Open {
             wanted: Wanted::new(&plan.format, generation),
-            batch: Batch::new(outlet, plan.buffer),
+            batches: outlets.into_iter().map(|outlet| Batch::new(outlet, plan.buffer)).collect(),
             plan,
         });
         self.on.set(state.open.is_some());
@@ -103,11 +104,12 @@ impl AccessLog {
         Some(capture)
     }
 
-    /// Writes the line of a request that has ended, unless it `went_well` and is not in the sample.
+    /// Writes the line of a request that has ended, unless it `went_well` and is not in the sample,
+    /// to the logs with these numbers in the plan that the request began with.
     pub fn write(
         &self,
-        now: Tick,
-        went_well: bool,
+        (now, went_well): (Tick, bool),
+        (logs, began_with): (&[usize], Option<&Arc<AccessLogPlan>>),
         capture: Box<Capture>,
         entry: &Entry<'_>,
     ) -> Written {
@@ -115,16 +117,19 @@ impl AccessLog {
         let Some(open) = &mut state.open else { return Written::Well };
         let mut written = Written::Well;
         if !went_well || open.plan.sample.takes(state.rng.bits()) {
-            match open.batch.room() {
-                Some(out) => {
-                    let moment = state.clock.moment(now, since_1970);
-                    let State { generation, shard, process, .. } = *state;
-                    let about = About { moment, generation, shard, process };
-                    let line = Line { about, capture: &capture, entry };
-                    put_line(out, &open.plan.format, &line);
-                    open.batch.written();
-                }
-                None => written = Written::LeftOut,
+            for number in logs {
+                let Some(at) = open.place(*number, began_with) else { continue };
+                let Some(batch) = open.batches.get_mut(at) else { continue };
+                let Some(out) = batch.room() else {
+                    written = Written::LeftOut;
+                    continue;
+                };
+                let moment = state.clock.moment(now, since_1970);
+                let (generation, shard, process) = (state.generation, state.shard, state.process);
+                let about = About { moment, generation, shard, process };
+                let line = Line { about, capture: &capture, entry };
+                put_line(out, &open.plan.format, &line);
+                batch.written();
             }
         }
         state.spare(capture);
@@ -139,7 +144,22 @@ impl AccessLog {
     /// Passes on the lines that there are.
     pub fn pass_on(&self) {
         if let Some(open) = &mut self.state.borrow_mut().open {
-            open.batch.pass_on();
+            for batch in &mut open.batches {
+                batch.pass_on();
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Where the log is that has this number in another plan.
+    fn place(&self, number: usize, plan: Option<&Arc<AccessLogPlan>>) -> Option<usize> {
+        match plan {
+            Some(plan) if !Arc::ptr_eq(plan, &self.plan) => {
+                let target = plan.targets().nth(number)?;
+                self.plan.targets().position(|known| known == target)
+            }
+            _ => Some(number),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a path to what answers: `try`, index files, directories, and codings that lie ready.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::FileFault;
@@ -43,6 +44,10 @@ pub struct Search<'a> {
     pub cache: &'a FileCachePlan,
     pub files: &'a FilesPlan,
     pub accepted: Accepted,
+    /// Below which directory it is.
+    pub folder: &'a Path,
+    /// The path there, where it does not follow from what was asked for.
+    pub whole: Option<&'a [u8]>,
     /// Fills in a text about the request.
     pub fill: &'a dyn Fn(&Template) -> Vec<u8>,
 }
@@ -150,7 +155,8 @@ impl Search<'_> {
     /// The path below the route's directory; `None`: it leads nowhere.
     fn below<'p>(&self, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         match &self.files.place {
-            Place::Root(_) => Some(path.into()),
+            Place::Root(_) | Place::Made { .. } => Some(path.into()),
+            Place::Whole { .. } => Some(self.whole.unwrap_or_default().to_vec().into()),
             Place::File { name, .. } => Some(name.as_bytes().to_vec().into()),
             Place::Alias { matched, .. } => {
                 let rest = path.strip_prefix(&matched[..])?;
@@ -171,7 +177,7 @@ impl Search<'_> {
         let place = store::Place {
             context: self.context,
             cache: self.cache,
-            folder: self.files.place.folder(),
+            folder: self.folder,
             symlinks: self.files.symlinks,
         };
         place.find(path).await
@@ -198,6 +204,6 @@ impl Search<'_> {
 }
 
 /// Whether what a request says would lead out of the directory, or holds what no name may.
-fn leads_astray(path: &[u8]) -> bool {
+pub fn leads_astray(path: &[u8]) -> bool {
     path.contains(&0) || path.split(|byte| *byte == b'/').any(|name| matches!(name, b"." | b".."))
 }

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags, Stat, statat};
 use serde_json::json;
@@ -46,14 +47,14 @@ pub async fn answer(
     asked: &FileRequest,
     manner: Manner,
     (route, files): (&RoutePlan, &FilesPlan),
-    path: Vec<u8>,
+    (root, path): (&Path, Vec<u8>),
 ) -> Result<Next, FileFault> {
     let as_json = files.listing == Listing::Json || asked.wants_json;
     let form = match as_json {
         true => Form::Json,
         false => Form::Page { of: decode_file_path(&asked.path).unwrap_or_default() },
     };
-    let body = read_apart(client, trail, (route, files), path, form).await?;
+    let body = read_apart(client, trail, (route, files), (root, path), form).await?;
     let content_type = if as_json { "application/json" } else { "text/html; charset=utf-8" };
     let fields: &[_] = match files.listing {
         Listing::Json => &[],
@@ -81,7 +82,7 @@ async fn read_apart(
     client: &Client,
     trail: &Trail,
     (route, files): (&RoutePlan, &FilesPlan),
-    path: Vec<u8>,
+    (folder, path): (&Path, Vec<u8>),
     form: Form,
 ) -> Result<String, FileFault> {
     let context = &client.context;
@@ -91,7 +92,7 @@ async fn read_apart(
     }
     let default = FileCachePlan::default();
     let cache = trail.service.plan.file_cache.as_ref().unwrap_or(&default);
-    let (folder, symlinks) = (files.place.folder(), files.symlinks);
+    let symlinks = files.symlinks;
     let place = Place { context, cache, folder, symlinks };
     let root = place.root().await?;
     let (sender, mut results) = mailbox().map_err(fault)?;

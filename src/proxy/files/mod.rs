@@ -8,6 +8,9 @@ mod send;
 mod store;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use super::client::Client;
 use super::connection::Next;
@@ -21,7 +24,7 @@ use super::routing::Onward;
 use super::scope::{Asked, Sent};
 use super::trail::Trail;
 use crate::http1::{Accepted, Conditions, FieldEdits, RequestHead};
-use crate::plan::{Action, FileCachePlan, FilesPlan, Plan, RoutePlan, Template};
+use crate::plan::{Action, FileCachePlan, FilesPlan, Place, Plan, RoutePlan, Template};
 use crate::route::{encode_file_path, normalise, put_escaped, put_target};
 
 use find::{Found, Search};
@@ -160,7 +163,8 @@ impl FileRequest {
         let Some(route) = plan.routes.get(self.route) else { return };
         let leads_on = match &route.action {
             Action::Files(files) => {
-                files.leads_on() || files.index_leads_on && self.path.ends_with('/')
+                let may_have_index = files.index_leads_on && self.path.ends_with('/');
+                files.leads_on() || files.place.varies() || may_have_index
             }
             _ => false,
         };
@@ -290,7 +294,10 @@ async fn respond(
     let cache = plan.file_cache.as_ref().unwrap_or(&default);
     let (route, files) = place(&plan.routes, asked.route)?;
     let fill = |text: &Template| asked.fill(client, plan, route, text);
-    let search = Search { context, cache, files, accepted: asked.accepted, fill: &fill };
+    let (folder, whole) = whereabouts(files, &fill)?;
+    let (folder, accepted) = (&*folder, asked.accepted);
+    let whole = whole.as_deref();
+    let search = Search { context, cache, files, accepted, folder, whole, fill: &fill };
     let found = match search.run(&asked.path).await {
         // As in nginx, only a POST learns that there is nothing.
         Err(FileFault::NotFound) if asked.method == Asking::Otherwise => {
@@ -318,7 +325,8 @@ async fn respond(
             Ok(send::run(client, trail, response.of_file(&hit)?, limit).await?)
         }
         Found::Listing(path) => {
-            Ok(listing::answer(client, trail, asked, manner, (route, files), path).await?)
+            Ok(listing::answer(client, trail, asked, manner, (route, files), (folder, path))
+                .await?)
         }
         Found::Directory(path) => {
             Ok(to_directory(client, trail, route, (asked, &path), manner).await)
@@ -333,6 +341,26 @@ fn place(routes: &[RoutePlan], route: usize) -> Result<(&RoutePlan, &FilesPlan),
         Some((route, Action::Files(files))) => Ok((route, files)),
         _ => Err(FileFault::NotFound),
     }
+}
+
+/// The directory of a route's files for one request, and the path there if that is said too.
+fn whereabouts<'p>(
+    files: &'p FilesPlan,
+    fill: &dyn Fn(&Template) -> Vec<u8>,
+) -> Result<(Cow<'p, Path>, Option<Vec<u8>>), FileFault> {
+    let made = |text: &Template| {
+        let path = fill(text);
+        // What a request says must not lead anywhere else.
+        let fits = path.starts_with(b"/") && !find::leads_astray(&path);
+        fits.then_some(path).ok_or(FileFault::NotFound)
+    };
+    Ok(match &files.place {
+        Place::Made { folder, .. } => {
+            (PathBuf::from(OsString::from_vec(made(folder)?)).into(), None)
+        }
+        Place::Whole { path, .. } => (Path::new("/").into(), Some(made(path)?[1..].to_vec())),
+        place => (place.folder().into(), None),
+    })
 }
 
 /// Whether another route than the request's is for this path.

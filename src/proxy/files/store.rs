@@ -27,7 +27,8 @@ use crate::proxy::Context;
 use crate::ring::{File, Tick};
 
 const SECOND: Tick = 1_000_000_000;
-/// Bytes of a path (`PATH_MAX` without its NUL; pathconf(3)): longer ones would only fill what is kept.
+/// Bytes of a path (`PATH_MAX` without its NUL; pathconf(3)): longer ones would only fill what is
+/// kept.
 const PATH_MAX: usize = 4095;
 
 /// What there is of files in a shard.

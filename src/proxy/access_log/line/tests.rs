@@ -16,6 +16,7 @@ fn server(address: &str) -> ServerPlan {
         backup: false,
         max_connections: None,
         state: ServerState::Up,
+        passive: None,
     }
 }
 
