@@ -419,7 +419,7 @@ tables! {
     locations: 113,
     proxying: 90,
     rewriting: 166,
-    pages: 171,
+    pages: 175,
     edge: 85,
 }
 

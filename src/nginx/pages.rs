@@ -139,8 +139,9 @@ pub(super) fn files(location: &Location<'_>, named: &Named, table: &mut Table, w
     let scope = &location.scope;
     let mut lines: Vec<(String, String)> = Vec::new();
     let alias_path = location.alias_path();
-    let has_no_path = location.kind == Kind::Regex && alias_path.is_none();
-    let Some((key, folder)) = folder(scope, has_no_path, work) else { return };
+    let is_regex = location.kind == Kind::Regex;
+    let pathless = is_regex && alias_path.is_none();
+    let Some((key, folder)) = folder(scope, (is_regex, pathless), work) else { return };
     lines.push((key.to_owned(), toml::text(&folder)));
     lines.extend(alias_path.map(|path| ("alias_path".to_owned(), toml::text(&path))));
     let index = scope.nearest(&["index"]);
@@ -221,17 +222,21 @@ pub(super) fn whereabouts(scope: &Scope<'_>, work: &Work<'_>) -> Folder {
 }
 
 /// `root` or `alias` and the folder it names.
-fn folder(scope: &Scope<'_>, has_no_path: bool, work: &Work<'_>) -> Option<(&'static str, String)> {
+fn folder(
+    scope: &Scope<'_>,
+    (is_regex, pathless): (bool, bool),
+    work: &Work<'_>,
+) -> Option<(&'static str, String)> {
     let directive = scope.nearest(&["root", "alias"]).first().copied()?;
     let word = directive.arguments.first()?;
     let key = if directive.is("alias") { "alias" } else { "root" };
     let has_variables = word.text.contains('$');
-    if has_variables && key == "alias" && !has_no_path {
+    if has_variables && key == "alias" && !is_regex {
         let why = "it is not known what of the path it would take the place of";
         work.refuse(directive, why, "use `root`, or an expression and `$1` in the alias");
         return None;
     }
-    if has_no_path && key == "alias" && !has_variables {
+    if pathless && key == "alias" && !has_variables {
         let why = "an expression has no path that an alias could take the place of";
         work.refuse(directive, why, "use `root`, or write `$1` for what a group of it found");
         return None;

@@ -42,7 +42,8 @@ pub(super) fn check(file: &File, complaints: &Complaints) {
             complaints.error(
                 folder.path.spot,
                 "`alias` replaces what the route matches, and an expression may match anything",
-                "use `root`, or a `path`, or write it with $1 for what a group found",
+                "use `root`, or a `path`, or write it with $1 for what a group found, or say by \
+                 `alias_path` which path it stands for",
             );
         }
         let exact = matches!(&route.path.pattern, Some(PathPattern::Exact(_)));
