@@ -31,6 +31,9 @@ pub(super) fn check(file: &File, complaints: &Complaints) {
                 let what = "an `alias` with variables is the whole path of a file";
                 let remedy = "write `path_regex`, and $1 for what a group of it found";
                 complaints.error(folder.path.spot, what, remedy);
+            } else if files.alias_path.is_some() {
+                let what = "an `alias` with variables stands for no path";
+                complaints.error(folder.path.spot, what, "remove `alias_path`");
             }
             continue;
         }

@@ -188,4 +188,8 @@ fn mistakes_are_named() {
     let regex = site("path_regex = \"^/a\"", "alias = \"/\"");
     let complaints = from_text(&regex, "c.toml", &machine()).expect_err("refused");
     assert!(complaints[0].to_string().contains("`alias` replaces what the route matches, and"));
+    let both = "alias = \"/srv/$1\"\nalias_path = \"/a/\"";
+    let both = site("path_regex = \"^/a/(.*)$\"", both);
+    let complaints = from_text(&both, "c.toml", &machine()).expect_err("refused");
+    assert!(complaints[0].to_string().contains("with variables stands for no path; remove"));
 }
