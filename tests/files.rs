@@ -27,6 +27,7 @@ tiered! {
     a_file_that_shrinks_breaks_off,
     a_slow_reader_holds_nobody_up,
     nothing_stays_open,
+    a_circle_ends,
 }
 
 fn get(client: &mut Client, path: &str, lines: &str) -> Response {
@@ -571,4 +572,19 @@ fn nothing_stays_open(tier: Tier) {
     assert!(held <= 16, "{held} files are kept");
     drop(client);
     wait_until("nothing is left", || proxy.usage().excess(&before, 0).is_empty());
+}
+
+/// Two routes whose files send each other what they do not have.
+fn a_circle_ends(tier: Tier) {
+    let site = Webroot::new();
+    site.put("a", "a");
+    let files = |last: &str| {
+        format!("[route.files]\nroot = {:?}\ntry = [\"$uri\", \"{last}\"]", site.root())
+    };
+    let proxy = Config::new(tier)
+        .route(&format!("path = \"/\"\n{}", files("@b")))
+        .route(&format!("name = \"b\"\ninternal = true\n{}", files("@c")))
+        .route(&format!("name = \"c\"\ninternal = true\n{}", files("@b")))
+        .start();
+    assert_eq!((status(&proxy, "/a"), status(&proxy, "/x"), status(&proxy, "/a")), (200, 500, 200));
 }

@@ -57,7 +57,8 @@ fn not_yet(errors: Vec<Complaint>, text: &str) -> Vec<Complaint> {
 
 /// File and line of `# sites/akuma.conf:12: location /`.
 fn origin(line: &str) -> Option<(&str, usize)> {
-    let comment = line.strip_prefix("# ")?;
+    // Notes at the top are set in.
+    let comment = line.strip_prefix("# ").filter(|comment| !comment.starts_with(' '))?;
     comment.match_indices(':').find_map(|(at, _)| {
         let digits = comment[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
         let number = comment[at + 1..][..digits].parse().ok()?;
@@ -75,6 +76,7 @@ mod tests {
             ("# sites/a.conf:12", Some(("sites/a.conf", 12))),
             ("# /etc/nginx/a.conf:7: location ~ ^/x:9", Some(("/etc/nginx/a.conf", 7))),
             ("# not a place", None),
+            ("#   /etc/nginx/a.conf:7: not needed", None),
             ("key = 1", None),
         ];
         for (line, expected) in table {

@@ -79,9 +79,13 @@ impl AccessLog {
         if self.plan.as_ref() == plan {
             return Ok(Step::Keep);
         }
-        let prepare = |target: &LogTarget| match self.open.iter().position(|o| o.target == *target)
+        // Each is there for one; two names may mean the same target.
+        let mut free: Vec<usize> = (0..self.open.len()).collect();
+        let prepare = |target: &LogTarget| match free
+            .iter()
+            .position(|at| self.open[*at].target == *target)
         {
-            Some(at) => Ok(Prepared::Kept(at)),
+            Some(place) => Ok(Prepared::Kept(free.swap_remove(place))),
             None => {
                 let sink = Sink::open(target.clone(), self.lost.clone())?;
                 Ok(Prepared::New(target.clone(), Box::new(sink)))

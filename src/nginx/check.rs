@@ -58,7 +58,7 @@ fn one(directive: &Directive, context: Contexts, complaints: &Complaints) {
         let what = format!("unknown directive `{name}`");
         let remedy = match directive::like(name) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "it is not one of nginx's own: remove it, and do without its module".to_owned(),
+            None => "it is not known here: remove it, and do without its module".to_owned(),
         };
         return complaints.error(directive.place(), what, remedy);
     };

@@ -118,6 +118,11 @@ pub(super) fn of_response(scope: &Scope<'_>, table: &mut Table, work: &Work<'_>)
     let mut added: [Vec<(String, Vec<String>)>; 2] = Default::default();
     for directive in scope.nearest(&["add_header"]) {
         let Some((name, word)) = name_and_value(directive, work) else { continue };
+        if name.eq_ignore_ascii_case("content-length") && word.text == "0" {
+            let what = "`add_header Content-Length 0` is not needed";
+            work.complaints.note(directive.place(), what, "an empty answer says so by itself");
+            continue;
+        }
         if OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
             let why = "the proxy sets this field as each connection needs it";
             work.refuse(directive, why, "remove it");

@@ -126,8 +126,12 @@ pub(super) fn table(said: &[&Directive], work: &Work<'_>) -> Option<Table> {
             }
         }
     }
-    for word in first.arguments.iter().skip(1) {
-        parameter(word, &mut table, work);
+    for (number, directive) in said.iter().enumerate() {
+        for (place, word) in directive.arguments.iter().skip(1).enumerate() {
+            if place > 0 || word.text.contains('=') {
+                parameter(word, number == 0, &mut table, work);
+            }
+        }
     }
     Some(table)
 }
@@ -154,8 +158,13 @@ fn target(directive: &Directive, to: &str, work: &Work<'_>) -> Option<String> {
     }
 }
 
-fn parameter(word: &Word, table: &mut Table, work: &Work<'_>) {
+/// What stands behind the format. `first`: of the first log, whose buffer is everyone's.
+fn parameter(word: &Word, first: bool, table: &mut Table, work: &Work<'_>) {
     match word.text.split_once('=') {
+        Some(("buffer", size)) if !first && bytes(size).is_some() => {
+            let what = "`buffer` of a further `access_log` is not needed";
+            work.complaints.note(word.place, what, "all logs have the first one's");
+        }
         Some(("buffer", size)) => match bytes(size) {
             Some(size) => {
                 table.text("buffer", &size_text(size.clamp(4 << 10, 16 << 20)));
@@ -178,7 +187,10 @@ fn parameter(word: &Word, table: &mut Table, work: &Work<'_>) {
             let what = "`gzip` of `access_log` is not honoured";
             work.complaints.error(word.place, what, "let logrotate compress what it puts aside");
         }
-        _ => {}
+        _ => {
+            let what = format!("`{}` is not known to `access_log`", word.text);
+            work.complaints.error(word.place, what, "write the log, its format, and `buffer=64k`");
+        }
     }
 }
 

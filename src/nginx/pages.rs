@@ -68,6 +68,9 @@ impl Named {
 
 /// `error_pages`, as items of a TOML list.
 pub(super) fn of_errors(scope: &Scope<'_>, named: &Named, work: &Work<'_>) -> Vec<String> {
+    if let Some(line) = scope.one("recursive_error_pages").filter(|line| line.argument(0) == "on") {
+        work.refuse(line, "an error page has no error page of its own", "set it to `off`");
+    }
     let servers = match scope.is_on("proxy_intercept_errors") {
         true => ", servers = true",
         false => "",
@@ -195,6 +198,12 @@ pub(super) fn files(location: &Location<'_>, named: &Named, table: &mut Table, w
     }
     if scope.value("etag") == "off" {
         lines.push(("etag".to_owned(), "false".to_owned()));
+    }
+    if let Some(line) = scope.one("max_ranges") {
+        match line.argument(0).parse::<u32>() {
+            Ok(most) => lines.push(("max_ranges".to_owned(), most.min(1000).to_string())),
+            Err(_) => work.refuse(line, "it is no number", "write `0` for none, or how many"),
+        }
     }
     symlinks(scope, &mut lines, work);
     charset(scope, &mut lines, work);

@@ -69,7 +69,8 @@ fn checked(
     let (why, remedy) = match &error {
         _ if looks => (
             "looking ahead or behind is not honoured".to_owned(),
-            "write a second location for the exception",
+            "leave it out, and let the exception come first: `location ^~ /.well-known/ { … }`, or \
+             a line before in a `map`",
         ),
         regex::Error::Syntax(syntax) => (
             syntax.lines().last().unwrap_or_default().trim_start_matches("error: ").into(),

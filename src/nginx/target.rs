@@ -81,7 +81,8 @@ pub(super) fn read_word(
     Some(Target { upstream, proxy_host, path, url })
 }
 
-/// Authority and path. With `$request_uri` and the like right behind the name a path begins.
+/// Authority and path. With `$request_uri` and the like right behind the name a path begins, and
+/// with any variable behind a port.
 fn split(rest: &str) -> (&str, &str) {
     if let Some(socket) = rest.strip_prefix("unix:") {
         return match socket.find(':') {
@@ -92,10 +93,28 @@ fn split(rest: &str) -> (&str, &str) {
             None => (rest, ""),
         };
     }
-    let paths = ["$request_uri", "${request_uri}", "$uri", "${uri}", "$document_uri"];
-    let variable = paths.iter().filter_map(|path| rest.find(path)).min();
+    let mut at = 0;
+    let begins = |piece: &Piece<'_>| {
+        let begin = at;
+        let (length, is_path) = match piece {
+            Piece::Text(text) => (text.len(), false),
+            Piece::Dollar => (1, false),
+            Piece::Variable(name, written) => {
+                let names_path = ["request_uri", "uri", "document_uri"].contains(name);
+                (written.len(), names_path || ends_in_port(&rest[..begin]))
+            }
+        };
+        at += length;
+        is_path.then_some(begin)
+    };
+    let variable = texts::pieces(rest).iter().find_map(begins);
     let at = [rest.find('/'), rest.find('?'), variable].into_iter().flatten().min();
     rest.split_at(at.unwrap_or(rest.len()))
+}
+
+fn ends_in_port(text: &str) -> bool {
+    let host = text.trim_end_matches(|character: char| character.is_ascii_digit());
+    host.len() < text.len() && host.ends_with(':')
 }
 
 /// Scheme and server of a URL.

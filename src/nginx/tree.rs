@@ -102,19 +102,17 @@ impl Reader<'_> {
     fn read_file(&mut self, path: &Path, asked_at: Option<Place>) -> Vec<Directive> {
         let name = path.display().to_string();
         let file = self.files.names.len();
-        let read = fs::read(path).map_err(|error| error.to_string());
-        let text = read.and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))
-        });
-        let text = match text {
+        let unreadable =
+            |error: std::io::Error| (error.to_string(), "check its path and permissions");
+        let text = match fs::read(path).map_err(unreadable).and_then(decoded) {
             Ok(text) => text,
-            Err(error) => {
+            Err((error, remedy)) => {
                 if asked_at.is_none() {
                     self.files.names.push(name.clone());
                 }
                 let place = asked_at.unwrap_or_default();
                 let what = format!("`{name}` cannot be read: {error}");
-                self.complaints.error(place, what, "check its path and permissions");
+                self.complaints.error(place, what, remedy);
                 return Vec::new();
             }
         };
@@ -216,6 +214,25 @@ impl Reader<'_> {
             directives.extend(self.read_file(&path, Some(word.place)));
         }
         directives
+    }
+}
+
+/// Text, in whose comments anything may stand; or what is wrong with it, and what to do.
+fn decoded(bytes: Vec<u8>) -> Result<String, (String, &'static str)> {
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error.into_bytes(),
+    };
+    let strange = |line: &[u8]| {
+        let good = std::str::from_utf8(line).map_or_else(|error| error.valid_up_to(), str::len);
+        good < line.len() && !line[..good].trim_ascii_start().starts_with(b"#")
+    };
+    match bytes.split(|byte| *byte == b'\n').position(strange) {
+        None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Some(line) => {
+            let what = format!("its line {} is not UTF-8", line + 1);
+            Err((what, "save it as such (iconv -f latin1 -t utf8)"))
+        }
     }
 }
 

@@ -84,9 +84,9 @@ impl Work<'_> {
                 "non_idempotent" => non_idempotent = true,
                 "off" => tries = 1,
                 "invalid_header" => {
-                    let what = "`invalid_header` is not honoured";
-                    let remedy = "remove it: an answer that makes no sense is a 502";
-                    self.complaints.error(word.place, what, remedy);
+                    let what = "`invalid_header` has no effect";
+                    let why = "an answer that makes no sense is a 502, and is not asked for again";
+                    self.complaints.note(word.place, what, why);
                 }
                 text => match text.strip_prefix("http_").and_then(|code| code.parse().ok()) {
                     Some(code @ (403 | 404 | 429 | 500 | 502 | 503 | 504)) => {

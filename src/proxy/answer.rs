@@ -17,7 +17,7 @@ use super::trail::Trail;
 use crate::http1::{RequestFacts, RequestFraming};
 use crate::plan::{BodyText, Page, Plan, Redirect, RoutePlan, Template};
 use crate::ring::Buf;
-use crate::route::{put_escaped, put_location, put_target};
+use crate::route::{normalise, put_escaped, put_location, put_target};
 
 /// What the log says where a connection is closed without an answer, as nginx does.
 const CLOSED: u16 = 444;
@@ -179,8 +179,11 @@ fn location(to: &Template, asked: &Asked<'_>) -> String {
 
 /// The path with a slash behind it, and the query.
 fn with_slash(asked: &Asked<'_>) -> String {
-    let mut location = Vec::new();
-    put_escaped(&asked.uri(), &mut location);
+    let mut path = Vec::new();
+    put_escaped(&asked.uri(), &mut path);
+    // As it was found: steps may have made a path that begins with two slashes, which would name a
+    // host.
+    let mut location = normalise(&String::from_utf8_lossy(&path)).into_owned().into_bytes();
     location.push(b'/');
     if !asked.args().is_empty() {
         location.push(b'?');

@@ -206,9 +206,14 @@ impl Client {
         self.listener.plan().trusted_proxies.trusts(self.peer.get())
     }
 
+    /// Whether that is so of the fields of requests.
+    pub(super) fn trusts_fields(&self) -> bool {
+        self.listener.plan().forwarded_for && self.trusts_peer()
+    }
+
     /// Takes note of whose request this is. Says whether the peer is trusted to say so.
     pub(super) fn identify(&self, head: &RequestHead<'_, '_>) -> bool {
-        let trusted = self.listener.plan().forwarded_for && self.trusts_peer();
+        let trusted = self.trusts_fields();
         if trusted {
             let proxies = &self.listener.plan().trusted_proxies;
             if let Some(named) = head.client_named(|address| proxies.has(address)) {

@@ -27,7 +27,7 @@ pub fn add_to(edits: &mut Cow<'_, FieldEdits>, asked: &Asked<'_>) {
         Some(Sent::Own { modified, .. }) => modified,
         None => None,
     };
-    let (date, control) = expires.values(moment(asked.client, modified));
+    let (date, control) = expires.values(moment(asked.client, expires, modified));
     for (name, value) in [("expires", date), ("cache-control", control)] {
         if !edits.set.iter().any(|(set, _)| set == name) {
             edits.to_mut().set.push((name.to_owned(), value));
@@ -36,9 +36,12 @@ pub fn add_to(edits: &mut Cow<'_, FieldEdits>, asked: &Asked<'_>) {
 }
 
 /// Now, for an answer with something that was changed then.
-pub fn moment(client: &Client, modified: Option<i64>) -> Moment {
+pub fn moment(client: &Client, expires: Expires, modified: Option<i64>) -> Moment {
     let (now, _) = client.context.files.date(client.context.ring.now());
-    let offset = Timestamp::from_second(now)
-        .map_or(0, |now| i64::from(TimeZone::system().to_offset(now).seconds()));
+    // Only a time of day is one of a place.
+    let offset = match (expires, Timestamp::from_second(now)) {
+        (Expires::Daily(_), Ok(now)) => TimeZone::system().to_offset(now).seconds().into(),
+        _ => 0,
+    };
     Moment { now, modified, offset }
 }

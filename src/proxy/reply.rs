@@ -156,7 +156,11 @@ impl Failure {
     pub fn comes_late(&self) -> bool {
         !matches!(
             self,
-            Failure::NoRoute | Failure::Returned(_) | Failure::Circle | Failure::EmptyPath
+            Failure::NoRoute
+                | Failure::Forbidden
+                | Failure::Returned(_)
+                | Failure::Circle
+                | Failure::EmptyPath
         )
     }
 

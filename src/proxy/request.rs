@@ -85,14 +85,19 @@ impl Request {
         let (plan, route) = (&self.service.plan, self.route());
         let edits = route.response_fields.fixed(Some(response.status)).map(Cow::Borrowed);
         let rules = route.program.as_ref().map_or(&[][..], |program| &program.redirects);
-        let rules = if redirects::may_change(response) { rules } else { &[] };
+        let rules = match !rules.is_empty() && redirects::may_change(response) {
+            true => rules,
+            false => &[],
+        };
         let passage = self.passage();
         let is_plain = rules.iter().all(RedirectRule::is_fixed)
             && route.expires.is_none()
             && !Passage::owes(passage);
         if let (Some(edits), true) = (&edits, is_plain) {
             let mut edits = edits.clone();
-            redirects::add_to(&mut edits, rules, None, response);
+            if !rules.is_empty() {
+                redirects::add_to(&mut edits, rules, None, response);
+            }
             return edits;
         }
         let make = |head: &RequestHead<'_, '_>| {
@@ -453,7 +458,7 @@ fn elsewhere(
         }
         let traveller = Traveller { client, trail, head };
         let found = traveller.go_on(onward.take()?, route, &mut passage);
-        let trusted = client.trusts_peer();
+        let trusted = client.trusts_fields();
         let trace = client.trace().filter(|_| head.trace().is_none());
         let sending = Sending { client, trail, head, bytes: kept.head(), trusted, trace };
         let mut out = Vec::new();
@@ -480,6 +485,7 @@ fn elsewhere(
                     Some(keep_alive) => Answer::late(own, trail, &asked, keep_alive),
                     None => Answer::new(own, trail, &asked, body_here),
                 };
+                let answer = answer.unless_refused(trail, kept.head(), passage);
                 Ok((Decision::Answer(answer), out))
             }
         })

@@ -139,7 +139,11 @@ impl<'p> Traveller<'p, '_> {
                 let state = passage.get_or_insert_default();
                 state.internal = true;
                 state.counted |= counted;
-                self.visit(Found { route, slash: false }, &mut at, passage)
+                state.changes += 1;
+                match state.changes > CHANGES_MAX {
+                    true => Err(Own::Failure(Failure::Circle)),
+                    false => self.visit(Found { route, slash: false }, &mut at, passage),
+                }
             }
             Onward::Path { uri, args } => {
                 let state = passage.get_or_insert_default();
@@ -279,7 +283,13 @@ impl<'p> Traveller<'p, '_> {
         // Whatever ended them: it is at no route yet.
         match passage.as_mut().filter(|passage| passage.look_again || passage.detached) {
             Some(passage) => self.look_up(passage).map(Some),
-            None => Ok(None),
+            None => {
+                // Who was to answer what these steps return is not to answer the rest.
+                if let Some(passage) = passage {
+                    passage.answered_by = None;
+                }
+                Ok(None)
+            }
         }
     }
 

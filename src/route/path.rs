@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Expression, decoded};
 
 /// What the path of a request must be. Prefixes are compared with the path as [`normalise`] gives
-/// it, all others, which mean what nginx's do, with it as [`decoded`](super::decoded) does; the
+/// it, all others, which mean what nginx's do, with it as [`decoded`] does; the
 /// path that is forwarded stays as the client sent it.
 #[derive(Clone, Debug)]
 pub enum PathPattern {

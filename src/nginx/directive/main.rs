@@ -84,7 +84,6 @@ pub(super) const TABLE: &[Known] = &[
     idle("lingering_close", HSL, ONE, "what a client still sends is read for 2 s before closing"),
     idle("lingering_time", HSL, ONE, "what a client still sends is read for 2 s before closing"),
     idle("lingering_timeout", HSL, ONE, "what a client still sends is read for 2 s"),
-    idle("recursive_error_pages", HSL, ONE, "an error page's own error is answered as it is"),
     idle("limit_req_log_level", HSL, ONE, "what was refused is counted in /metrics"),
     idle("limit_conn_log_level", HSL, ONE, "what was refused is counted in /metrics"),
     idle("rewrite_log", HSL | super::SIF | super::LIF, ONE, "there is no such log"),

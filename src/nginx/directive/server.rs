@@ -69,7 +69,6 @@ pub(super) const TABLE: &[Known] = &[
     idle("autoindex_localtime", HSL, FLAG, "listings are for people and look as they look"),
     idle("chunked_transfer_encoding", HSL, FLAG, CHUNKS),
     idle("ignore_invalid_headers", H | S, FLAG, FORWARDED),
-    idle("max_ranges", HSL, ONE, "as many ranges are served as make sense"),
     // What changes the way of a request.
     yes("if", S | L, block(1, u8::MAX)),
     yes("set", S | L | SIF | LIF, TWO),
@@ -79,4 +78,6 @@ pub(super) const TABLE: &[Known] = &[
     yes("merge_slashes", H | S, FLAG),
     yes("underscores_in_headers", H | S, FLAG),
     yes("if_modified_since", HSL, ONE),
+    yes("max_ranges", HSL, ONE),
+    yes("recursive_error_pages", HSL, FLAG),
 ];

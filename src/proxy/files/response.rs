@@ -166,7 +166,8 @@ impl Response<'_> {
     /// Cache-Control and Expires.
     fn expires(&self, modified: i64) -> Vec<(&'static str, String)> {
         let fresh = self.files.expires;
-        let values = fresh.map(|expires| expires.values(moment(self.client, Some(modified))));
+        let values =
+            fresh.map(|expires| expires.values(moment(self.client, expires, Some(modified))));
         let (date, control) = values.unzip();
         let control = self.files.cache_control.clone().or(control);
         let date = date.map(|date| ("Expires", date));

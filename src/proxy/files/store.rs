@@ -183,10 +183,10 @@ impl Place<'_> {
     /// # Errors
     /// [`FileFault::Short`], [`FileFault::Broken`].
     pub async fn find(&self, path: &[u8]) -> Result<Node, FileFault> {
-        if path.len() > PATH_MAX {
+        let folder = self.folder.as_os_str().as_bytes();
+        if path.len().max(folder.len()) > PATH_MAX {
             return Ok(Node::Missing);
         }
-        let folder = self.folder.as_os_str().as_bytes();
         let key = [&[self.symlinks as u8], folder, &[0], path].concat();
         if let Some(node) = self.known(&key) {
             return Ok(node);
@@ -279,8 +279,11 @@ impl Place<'_> {
         match self.context.ring.open(CWD, path, flags, ResolveFlags::empty()).await {
             Ok(folder) => {
                 let folder = Rc::new(folder);
-                let kept = (folder.clone(), now);
-                files.folders.borrow_mut().insert(self.folder.to_owned(), kept);
+                let mut folders = files.folders.borrow_mut();
+                // Requests may say which they are.
+                if folders.len() < self.cache.max || folders.contains_key(self.folder) {
+                    folders.insert(self.folder.to_owned(), (folder.clone(), now));
+                }
                 Ok(Some(folder))
             }
             Err(error) => match judge(&error)? {
