@@ -10,7 +10,7 @@ fn complaints_have_a_place_and_a_remedy() {
         ("prox_pass x;", "1: unknown directive `prox_pass`; did you mean `proxy_pass`?"),
         (
             "zzz on;",
-            "1: unknown directive `zzz`; it is not one of nginx's own: remove it, and do \
+            "1: unknown directive `zzz`; it is not known here: remove it, and do \
             without its module",
         ),
         (
