@@ -84,7 +84,8 @@ fn complaints_have_a_place_and_a_remedy() {
         (
             "location ~ a(?!b) { }",
             "12: the expression `a(?!b)`: looking ahead or behind is not \
-            honoured; write a second location for the exception",
+            honoured; leave it out, and let the exception come first: \
+             `location ^~ /.well-known/ { … }`, or a line before in a `map`",
         ),
         (
             "return 700;",
