@@ -139,11 +139,8 @@ impl<'p> Traveller<'p, '_> {
                 let state = passage.get_or_insert_default();
                 state.internal = true;
                 state.counted |= counted;
-                state.changes += 1;
-                match state.changes > CHANGES_MAX {
-                    true => Err(Own::Failure(Failure::Circle)),
-                    false => self.visit(Found { route, slash: false }, &mut at, passage),
-                }
+                let found = count_change(state).map(|()| Found { route, slash: false });
+                found.and_then(|found| self.visit(found, &mut at, passage))
             }
             Onward::Path { uri, args } => {
                 let state = passage.get_or_insert_default();
@@ -295,10 +292,7 @@ impl<'p> Traveller<'p, '_> {
 
     /// The route for the path as it is now, which counts as a change.
     fn look_again(self, passage: &mut Passage) -> Result<Found, Own<'p>> {
-        passage.changes += 1;
-        if passage.changes > CHANGES_MAX {
-            return Err(Own::Failure(Failure::Circle));
-        }
+        count_change(passage)?;
         self.look_up(passage)
     }
 
@@ -363,6 +357,18 @@ impl<'p> Traveller<'p, '_> {
         let plan = &self.trail.service.plan;
         let (client, head) = (self.client, self.head);
         Asked { client, plan, head, route: None, passage: None, status: None, sent: None }
+    }
+}
+
+/// Counts that a request is led on from inside, which must end.
+///
+/// # Errors
+/// It goes in a circle.
+fn count_change<'p>(passage: &mut Passage) -> Result<(), Own<'p>> {
+    passage.changes += 1;
+    match passage.changes > CHANGES_MAX {
+        true => Err(Own::Failure(Failure::Circle)),
+        false => Ok(()),
     }
 }
 
