@@ -34,6 +34,9 @@ tiered! {
 
 const LENGTH_MAX: u64 = 4 << 20;
 const CLIENTS: u64 = 4;
+/// Exchanges of a client with small responses, bytes, in a row.
+const STRETCH: u64 = 20;
+const SMALL: u64 = 2_000;
 
 fn bodies_arrive_by_splice(tier: Tier) {
     // The threshold is low so that most bodies qualify; there are too few pipes for everyone.
@@ -190,6 +193,12 @@ impl Case {
             Kind::None => "GET",
             _ => "POST",
         };
+        // Now and then a stretch in which no server gives a reason to expect a large response.
+        if number / (STRETCH * CLIENTS) % 4 == 0 && abort == Abort::No {
+            let small = [Kind::Length, Kind::Chunked];
+            (response.kind, response.length) = (rng.pick(&small), response.length % SMALL);
+            response.stalls = false;
+        }
         if method == "HEAD" {
             response = Body { kind: Kind::None, length: 0, ..response };
         }

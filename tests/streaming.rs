@@ -32,6 +32,8 @@ tiered! {
 const BIG: u64 = 256 << 20;
 /// What the proxy's memory may grow by while a big body is stuck in it, bytes.
 const GROWTH_MAX: u64 = 8 << 20;
+/// Responses before that are as small as can be.
+const SMALL_BEFORE: usize = 20;
 /// What may be on its way between two stuck ends: the kernel's buffers of four sockets and a pipe.
 const IN_FLIGHT_MAX: u64 = 64 << 20;
 
@@ -55,7 +57,10 @@ fn counted(head: &'static str, piece: fn(&mut Pattern) -> Vec<u8>, end: &'static
     let count = sent.clone();
     let origin = Origin::scripted(move |conn| {
         loop {
-            conn.request()?;
+            if conn.request()?.target == "/small" {
+                conn.send(ok("small"))?;
+                continue;
+            }
             count.store(0, std::sync::atomic::Ordering::Relaxed);
             conn.send(head)?;
             let mut pattern = Pattern::new(1);
@@ -73,6 +78,10 @@ impl Counted {
     fn is_held_back(&self, tier: Tier) {
         by_splice_and_copy(tier, &self.origin, |proxy| {
             let mut client = Client::connect_with_buffer(64 << 10, &proxy.address());
+            // The server has given no reason to expect a large one.
+            for _ in 0..SMALL_BEFORE {
+                assert_eq!(client.get("/small").text(), "small");
+            }
             let before = proxy.resident();
             client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
             let response = client.response_head("GET").expect("a head");

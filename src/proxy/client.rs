@@ -1,11 +1,11 @@
 //! The client's side of a connection.
 
 use std::cell::{Cell, OnceCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -96,22 +96,10 @@ impl Client {
         }
     }
 
-    /// Runs `future` unless the client resets the connection meanwhile.
-    ///
-    /// # Errors
-    /// [`Gone`] when it did; the future is then dropped.
-    pub async fn watched<F: Future>(&self, future: F) -> Result<F::Output, Gone> {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            match self.poll_departure(context) {
-                Poll::Ready(Departure::Reset) => Poll::Ready(Err(Gone)),
-                _ => Poll::Pending,
-            }
-        })
-        .await
+    /// Runs `future` unless the client resets the connection meanwhile: [`Gone`] when it did; the
+    /// future is then to be dropped.
+    pub fn watched<F: Future>(&self, future: F) -> Watched<'_, F> {
+        Watched::new(Some(self), future)
     }
 
     /// Sends all of `bytes`.
@@ -151,5 +139,36 @@ impl Client {
     async fn received(&self) -> Option<Buf> {
         let received: io::Result<Option<Buf>> = self.stream.recv().await;
         received.ok().flatten()
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// See [`Client::watched`].
+    pub struct Watched<'a, F> {
+        client: Option<&'a Client>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<'a, F> Watched<'a, F> {
+    /// Without a client none is watched.
+    pub fn new(client: Option<&'a Client>, future: F) -> Watched<'a, F> {
+        Watched { client, future }
+    }
+}
+
+impl<F: Future> Future for Watched<'_, F> {
+    type Output = Result<F::Output, Gone>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        match this.client.map(|client| client.poll_departure(context)) {
+            Some(Poll::Ready(Departure::Reset)) => Poll::Ready(Err(Gone)),
+            _ => Poll::Pending,
+        }
     }
 }

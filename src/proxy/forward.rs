@@ -1,18 +1,18 @@
 //! Moving a body from one connection to the other, by copy or by splice.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use super::Context;
 use super::body::{Body, BodyError};
-use super::client::{Client, Departure};
+use super::client::{Client, Gone, Watched};
 use super::splicing::{self, Splicing, Stop};
 use crate::guard::Pace;
 use crate::http1::write_chunk_size;
-use crate::ring::{BUF_CAPACITY, Buf, SendOp, Timer, Traffic};
+use crate::ring::{BUF_CAPACITY, Buf, Elapsed, SendOp, Tick, Timer, Traffic, Until};
 use crate::transport::Stream;
 
 /// One direction of an exchange.
@@ -242,42 +242,75 @@ impl Flow<'_> {
     }
 
     /// Waits for the source within the idle time, and as long as its pace allows.
-    pub async fn await_source<F: Future>(&self, future: F) -> Result<F::Output, Broken> {
-        let Some(shared) = self.pace else {
-            return self.within(future, Broken::SourceTimeout).await;
+    pub fn await_source<F: Future>(&self, future: F) -> Sourced<'_, F> {
+        let slow = self.pace.and_then(|shared| shared.get().limit(self.idle));
+        let (limit, too_late) = match slow {
+            Some(limit) => (limit, Broken::SourceSlow),
+            None => (self.idle, Broken::SourceTimeout),
         };
         let began = self.context.ring.now();
-        let mut pace = shared.get();
-        let waited = match pace.limit(self.idle) {
-            Some(limit) => self.within_limit(limit, future, Broken::SourceSlow).await,
-            None => self.within(future, Broken::SourceTimeout).await,
-        };
-        pace.waited(self.context.ring.now() - began);
-        shared.set(pace);
-        waited
+        Sourced { flow: self, began, waiting: self.within_limit(limit, future, too_late) }
     }
 
     /// Runs `future` within the idle time, and while the watched client is there.
-    async fn within<F: Future>(&self, future: F, too_late: Broken) -> Result<F::Output, Broken> {
-        self.within_limit(self.idle, future, too_late).await
+    fn within<F: Future>(&self, future: F, too_late: Broken) -> Within<'_, F> {
+        self.within_limit(self.idle, future, too_late)
     }
 
-    async fn within_limit<F: Future>(
+    fn within_limit<F: Future>(
         &self,
         limit: Duration,
         future: F,
         too_late: Broken,
-    ) -> Result<F::Output, Broken> {
-        let mut future = pin!(future);
-        let watched = poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            match self.watch.map(|client| client.poll_departure(context)) {
-                Some(Poll::Ready(Departure::Reset)) => Poll::Ready(Err(Broken::ClientGone)),
-                _ => Poll::Pending,
-            }
-        });
-        self.timer.within(limit, watched).await.unwrap_or(Err(too_late))
+    ) -> Within<'_, F> {
+        let waiting = self.timer.within(limit, Watched::new(self.watch, future));
+        Within { waiting, too_late: Some(too_late) }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A wait that ends with the watched client, or when it has taken too long.
+    pub struct Within<'a, F> {
+        #[pin]
+        waiting: Until<'a, Watched<'a, F>>,
+        too_late: Option<Broken>,
+    }
+}
+
+impl<F: Future> Future for Within<'_, F> {
+    type Output = Result<F::Output, Broken>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.waiting.poll(context).map(|waited| match waited {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(Gone)) => Err(Broken::ClientGone),
+            Err(Elapsed) => Err(this.too_late.take().expect("a wait ends once")),
+        })
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// See [`Flow::await_source`].
+    pub struct Sourced<'a, F> {
+        flow: &'a Flow<'a>,
+        began: Tick,
+        #[pin]
+        waiting: Within<'a, F>,
+    }
+}
+
+impl<F: Future> Future for Sourced<'_, F> {
+    type Output = Result<F::Output, Broken>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let waited = ready!(this.waiting.poll(context));
+        if let Some(shared) = this.flow.pace {
+            let mut pace = shared.get();
+            pace.waited(this.flow.context.ring.now() - *this.began);
+            shared.set(pace);
+        }
+        Poll::Ready(waited)
     }
 }

@@ -225,15 +225,16 @@ impl Attempt<'_> {
                     (self.answered)();
                     self.send_head(head).await?;
                     self.mark_end();
+                    self.server.came_in_part().await.map_err(|_| Failed::CutShort)?;
                     if !buf.is_empty() {
                         self.server.put_back(buf);
                     }
                     return Ok(Answer::Given(Finished::Tunnel));
                 }
-                Judged::Final(body, surplus) => {
+                Judged::Final(mut body, surplus) => {
                     self.progress.begun.set(true);
                     (self.answered)();
-                    self.forward(body, buf, head).await?;
+                    self.forward(&mut body, buf, head).await?;
                     exchange.response_body_ended();
                     if self.progress.complete.get() {
                         exchange.request_body_ended();
@@ -417,7 +418,12 @@ impl Attempt<'_> {
     }
 
     /// Sends what is in `buf`, `head` before it, and the rest of the body.
-    async fn forward(&self, mut body: Body, buf: Buf, head: Vec<u8>) -> Result<(), Failed> {
+    async fn forward(&self, body: &mut Body, buf: Buf, head: Vec<u8>) -> Result<(), Failed> {
+        if body.ended() {
+            self.server.came_whole();
+        } else {
+            self.server.came_in_part().await.map_err(|_| Failed::CutShort)?;
+        }
         let watch = self.progress.sent_at.get().map(|_| self.client);
         let flow = Flow {
             context: &self.client.context,
@@ -433,7 +439,7 @@ impl Attempt<'_> {
             // Without one, what was announced cannot be sent: memory is short.
             let encoder = encoder.map_err(|_| Failed::CutShort)?;
             let sent = &self.trail.to_client;
-            let done = compress::forward(&flow, &mut body, encoder, head, buf, sent);
+            let done = compress::forward(&flow, body, encoder, head, buf, sent);
             return Box::pin(done).await.map_err(Failed::from);
         }
         // Whatever ends the connection before the body has ended must not look like its end.
@@ -441,16 +447,16 @@ impl Attempt<'_> {
         if until_close {
             self.client.stream.reset_on_close(true);
         }
-        let done = async {
-            flow.send_first(head, buf, body.take_tail()).await?;
-            self.trail.to_client.set(body.passed());
-            flow.run(&mut body).await?;
-            if until_close {
-                self.client.stream.reset_on_close(false);
-            }
-            Ok(())
-        };
-        done.await.map_err(|broken: Broken| broken.into())
+        flow.send_first(head, buf, body.take_tail()).await?;
+        self.trail.to_client.set(body.passed());
+        if !body.ended() {
+            // Boxed: most responses came whole, and need no room for this.
+            Box::pin(flow.run(body)).await?;
+        }
+        if until_close {
+            self.client.stream.reset_on_close(false);
+        }
+        Ok(())
     }
 
     async fn send_head(&self, head: Vec<u8>) -> Result<(), Failed> {

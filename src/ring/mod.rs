@@ -29,7 +29,7 @@ pub use splice::{Pipe, Pipes, Spliced};
 pub use sys::buffers::{BUF_CAPACITY, Buf, HEADROOM};
 pub use sys::steering::{steer, unsteer};
 pub use tier::{Tier, Unavailable};
-pub use timers::{Elapsed, Tick, Timer};
+pub use timers::{Elapsed, Tick, Timer, Until};
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests time themselves")]

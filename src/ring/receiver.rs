@@ -18,6 +18,10 @@ use super::{Ring, Tier};
 /// messages, should the guess be wrong.
 const BEFORE_BULK: usize = 4 << 10;
 
+/// Messages of a server in a row that must have come whole in one receive for the next to be
+/// expected so. Where that is wrong, splice finds some hundred KiB less than there were.
+const ALIKE: u8 = 8;
+
 /// Receives from a socket into buffers that the kernel picks only when bytes are there, so that
 /// waiting holds none.
 pub struct Receiver {
@@ -35,6 +39,8 @@ pub struct Receiver {
     starved: bool,
     /// It receives from a server, and may use the reserve.
     from_server: bool,
+    /// Messages in a row that came whole, up to `ALIKE`.
+    whole: u8,
 }
 
 /// What a receiver's peer is expected to send next.
@@ -79,8 +85,9 @@ impl Receiver {
         };
         let (ring, fd) = (socket.ring().clone(), socket.raw());
         let (polling, starved, from_server) = (false, false, !many);
-        let (traffic, multi) = (Traffic::Messages, false);
-        Receiver { ring, fd, armed: None, style, traffic, multi, polling, starved, from_server }
+        let (traffic, multi, whole) = (Traffic::Messages, false, 0);
+        let armed = None;
+        Receiver { ring, fd, armed, style, traffic, multi, polling, starved, from_server, whole }
     }
 
     /// Asks the kernel for bytes now, so that they are there when polled for.
@@ -106,6 +113,25 @@ impl Receiver {
     /// What to ask for from now on; what is armed already stays as it is.
     pub fn expect(&mut self, traffic: Traffic) {
         self.traffic = traffic;
+    }
+
+    /// A server's message came whole with its head. After `ALIKE` of them in a row one operation is
+    /// to receive all that follow.
+    pub fn came_whole(&mut self) {
+        self.whole = self.whole.saturating_add(1).min(ALIKE);
+        if self.whole == ALIKE && self.ring.tier() == Tier::V6_1 {
+            (self.style, self.traffic) = (Style::Multi, Traffic::Messages);
+        }
+    }
+
+    /// A server's message did not come whole with its head, and the rest may be for splice. `true`:
+    /// [`Receiver::stop`] must follow, since what is armed would take more of it.
+    pub fn came_in_part(&mut self) -> bool {
+        self.whole = 0;
+        if self.style == Style::Multi {
+            self.style = Style::Single;
+        }
+        self.multi && self.armed.is_some()
     }
 
     /// Stops a multishot receive: nobody will take for a while what it brings. The next

@@ -105,6 +105,45 @@ fn of_bulk_a_receive_takes_little() {
     });
 }
 
+/// After several messages that came whole, what follows is received without being asked for; after
+/// one that did not, it waits in the socket again. Nothing is lost on the way.
+#[test]
+fn small_messages_in_a_row_are_received_by_one_operation() {
+    in_every_tier(|ring| async move {
+        let (ours, mut theirs) = pair();
+        let socket = Socket::new(&ring, ours);
+        let mut receiver = Receiver::new(&socket, false);
+        let timer = ring.timer();
+        for round in 0..3 {
+            for n in 0..20 {
+                theirs.write_all(&[n; 3]).unwrap();
+                assert_eq!(receiver.recv().await.unwrap().unwrap().bytes(), [n; 3]);
+                receiver.came_whole();
+            }
+            theirs.write_all(b"unasked").unwrap();
+            let multi = ring.tier() == Tier::V6_1;
+            while multi && !receiver.has_news() {
+                timer.sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(receiver.has_news(), multi, "round {round}");
+            assert_eq!(receiver.came_in_part(), multi);
+            let mut all: Vec<u8> = Vec::new();
+            if multi {
+                let taken = receiver.stop().await.unwrap();
+                all.extend(taken.iter().flat_map(|buf| buf.bytes()));
+                assert_eq!(all, b"unasked");
+            }
+            theirs.write_all(b", rest").unwrap();
+            assert!(!receiver.has_news(), "nobody has asked");
+            while all.len() < 13 {
+                all.extend_from_slice(receiver.recv().await.unwrap().unwrap().bytes());
+            }
+            assert_eq!(all, b"unasked, rest");
+            assert!(!receiver.has_news(), "that was all");
+        }
+    });
+}
+
 #[test]
 fn a_vectored_send_keeps_its_order() {
     in_every_tier(|ring| async move {

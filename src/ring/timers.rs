@@ -6,8 +6,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -173,32 +173,16 @@ impl Timer {
         Timer { ring: ring.clone(), key }
     }
 
-    /// Runs `future` for at most `limit`, counted from now.
-    ///
-    /// # Errors
-    /// [`Elapsed`] when the time is up; the future is then dropped.
-    pub async fn within<F: Future>(
-        &self,
-        limit: Duration,
-        future: F,
-    ) -> Result<F::Output, Elapsed> {
-        self.until(self.after(limit), future).await
+    /// Runs `future` for at most `limit`, counted from now: [`Elapsed`] when the time is up; the
+    /// future is then to be dropped. Not an async function, here and below: that would hold the
+    /// future twice, before its first poll and after.
+    pub fn within<F: Future>(&self, limit: Duration, future: F) -> Until<'_, F> {
+        self.until(self.after(limit), future)
     }
 
     /// As [`Timer::within`], until a given moment.
-    ///
-    /// # Errors
-    /// [`Elapsed`] when the time is up; the future is then dropped.
-    pub async fn until<F: Future>(&self, deadline: Tick, future: F) -> Result<F::Output, Elapsed> {
-        let mut future = pin!(future);
-        let _clear = Clear(self);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            self.poll_at(deadline, context).map(Err)
-        })
-        .await
+    pub fn until<F: Future>(&self, deadline: Tick, future: F) -> Until<'_, F> {
+        Until { timer: self, deadline, future }
     }
 
     /// Polls `action` for at most `limit`, or until [`Ring::end_waits`] or
@@ -291,11 +275,31 @@ impl<A> Drop for Idle<'_, A> {
     }
 }
 
-struct Clear<'a>(&'a Timer);
+pin_project_lite::pin_project! {
+    /// See [`Timer::within`].
+    pub struct Until<'a, F> {
+        timer: &'a Timer,
+        deadline: Tick,
+        #[pin]
+        future: F,
+    }
 
-impl Drop for Clear<'_> {
-    fn drop(&mut self) {
-        self.0.clear();
+    impl<F> PinnedDrop for Until<'_, F> {
+        fn drop(this: Pin<&mut Self>) {
+            this.timer.clear();
+        }
+    }
+}
+
+impl<F: Future> Future for Until<'_, F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        this.timer.poll_at(*this.deadline, context).map(Err)
     }
 }
 

@@ -125,6 +125,26 @@ impl Stream {
         self.receiver.borrow_mut().expect(traffic);
     }
 
+    /// A server's message came whole with its head: the next may be asked for like many.
+    pub fn came_whole(&self) {
+        self.receiver.borrow_mut().came_whole();
+    }
+
+    /// A server's message did not come whole with its head: from now on as much is received as is
+    /// asked for. What had arrived is put back.
+    ///
+    /// # Errors
+    /// Those of recv(2) for what had arrived.
+    #[allow(clippy::await_holding_refcell_ref, reason = "one direction has one reader")]
+    pub async fn came_in_part(&self) -> io::Result<()> {
+        let mut receiver = self.receiver.borrow_mut();
+        if receiver.came_in_part() {
+            let taken = receiver.stop().await?;
+            self.ahead.borrow_mut().extend(taken);
+        }
+        Ok(())
+    }
+
     /// Leaves what arrives in the socket, for splice to find; what had arrived is put back.
     ///
     /// # Errors
