@@ -9,8 +9,9 @@ Usage: bench/latency.sh [OPTION]...
 Sends requests for 12 bytes at a fixed rate to nginx, nginx with its defaults, HAProxy, Corelane,
 and to the origin itself, in turn. Clients and origin are one thread (load/pace.c), which never
 sleeps and never waits for another on its CPU; in compare.sh, oha and the origin wait for each
-other's time slices there. Required: the median over the rounds of p99 divided by that of the
-better peer in the same round is at most 1.
+other's time slices there. Required: p99 of the median slice of 50 ms, divided by that of the better
+peer in the same round, is at most 1 in the median of the rounds. Slices leave out the pauses of a
+machine that lends its CPUs to others; p99 of whole passes is printed beside it.
 
   --rounds N        rounds (11)
   --seconds S       length of a pass (3)

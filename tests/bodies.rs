@@ -35,7 +35,7 @@ tiered! {
 const LENGTH_MAX: u64 = 4 << 20;
 const CLIENTS: u64 = 4;
 /// Exchanges of a client with small responses, bytes, in a row.
-const STRETCH: u64 = 20;
+const STRETCH: u64 = 60;
 const SMALL: u64 = 2_000;
 
 fn bodies_arrive_by_splice(tier: Tier) {

@@ -33,7 +33,7 @@ const BIG: u64 = 256 << 20;
 /// What the proxy's memory may grow by while a big body is stuck in it, bytes.
 const GROWTH_MAX: u64 = 8 << 20;
 /// Responses before that are as small as can be.
-const SMALL_BEFORE: usize = 20;
+const SMALL_BEFORE: usize = 50;
 /// What may be on its way between two stuck ends: the kernel's buffers of four sockets and a pipe.
 const IN_FLIGHT_MAX: u64 = 64 << 20;
 

@@ -37,7 +37,8 @@ static const uint64_t PATIENCE = 5000000000, WARM_UP = 500000000;
 
 /*
  * Passes are also looked at in slices. A machine that lends its CPUs to others stops for milliseconds
- * several times a second; that spoils the 99th percentile of every pass, but of few slices.
+ * several times a second; that spoils the 99th percentile of every pass, but of few slices. Below 2,000
+ * requests a second a slice has too few for one.
  */
 static const uint64_t SLICE = 50000000;
 
@@ -148,15 +149,15 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* One answered request. */
+/* One answered request, and in which slice of its pass it was due. */
 struct answer {
-    uint64_t due, latency;
+    uint64_t slice, latency;
 };
 
 static int by_slice(const void *a, const void *b) {
     const struct answer *x = a, *y = b;
-    uint64_t left = x->due / SLICE, right = y->due / SLICE;
-    return left != right ? (left > right) - (left < right) : by_value(&x->latency, &y->latency);
+    int order = by_value(&x->slice, &y->slice);
+    return order ? order : by_value(&x->latency, &y->latency);
 }
 
 static double part(const uint64_t *sorted, size_t count, double share) {
@@ -204,7 +205,8 @@ static void receive(struct pass *p, int fd) {
         c->busy = false;
         p->busy_count--;
         if (c->due >= p->measured_from && p->count < p->room) {
-            p->answers[p->count++] = (struct answer){c->due, now() - c->due};
+            uint64_t slice = (c->due - p->measured_from) / SLICE;
+            p->answers[p->count++] = (struct answer){slice, now() - c->due};
         }
         p->idle[p->idle_count++] = fd;
     }
@@ -231,7 +233,7 @@ static double slice_p99(struct pass *p) {
     size_t slices = 0, from = 0;
     qsort(p->answers, p->count, sizeof *p->answers, by_slice);
     for (size_t i = 1; i <= p->count; i++) {
-        if (i < p->count && p->answers[i].due / SLICE == p->answers[from].due / SLICE) continue;
+        if (i < p->count && p->answers[i].slice == p->answers[from].slice) continue;
         all[slices++] = p->answers[from + (size_t)((double)(i - from - 1) * 0.99)].latency;
         from = i;
     }

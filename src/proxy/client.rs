@@ -144,6 +144,7 @@ impl Client {
 
 pin_project_lite::pin_project! {
     /// See [`Client::watched`].
+    #[must_use = "a future does nothing unless it is awaited"]
     pub struct Watched<'a, F> {
         client: Option<&'a Client>,
         #[pin]

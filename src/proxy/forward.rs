@@ -125,7 +125,7 @@ impl Flow<'_> {
         let surplus = body.frame(buf).map_err(Broken::Source)?;
         self.context.count(|counters| counters.copied += buf.len() as u64);
         if !surplus.is_empty() {
-            let mut rest = self.within(self.context.ring.buf(), Broken::SourceTimeout).await?;
+            let mut rest = self.within(self.context.ring.buf(), || Broken::SourceTimeout).await?;
             rest.extend(&surplus);
             self.from.put_back(rest);
         }
@@ -164,7 +164,7 @@ impl Flow<'_> {
 
     /// Waits until the receiver has taken all of it.
     async fn sent(&self, sending: SendOp) -> Result<(), Broken> {
-        let sent = self.within(sending, Broken::SinkTimeout).await?;
+        let sent = self.within(sending, || Broken::SinkTimeout).await?;
         sent.result.map_err(|_| Broken::Sink)
     }
 
@@ -225,7 +225,7 @@ impl Flow<'_> {
         more: bool,
     ) -> Result<(), Broken> {
         while !splicing.drain(more).map_err(|_| Broken::Sink)? {
-            let writable = self.within(self.to.socket.writable(), Broken::SinkTimeout);
+            let writable = self.within(self.to.socket.writable(), || Broken::SinkTimeout);
             writable.await?.map_err(|_| Broken::Sink)?;
         }
         self.context.count(|counters| counters.spliced += n as u64);
@@ -244,16 +244,16 @@ impl Flow<'_> {
     /// Waits for the source within the idle time, and as long as its pace allows.
     pub fn await_source<F: Future>(&self, future: F) -> Sourced<'_, F> {
         let slow = self.pace.and_then(|shared| shared.get().limit(self.idle));
-        let (limit, too_late) = match slow {
-            Some(limit) => (limit, Broken::SourceSlow),
-            None => (self.idle, Broken::SourceTimeout),
+        let (limit, too_late): (_, fn() -> Broken) = match slow {
+            Some(limit) => (limit, || Broken::SourceSlow),
+            None => (self.idle, || Broken::SourceTimeout),
         };
         let began = self.context.ring.now();
         Sourced { flow: self, began, waiting: self.within_limit(limit, future, too_late) }
     }
 
     /// Runs `future` within the idle time, and while the watched client is there.
-    fn within<F: Future>(&self, future: F, too_late: Broken) -> Within<'_, F> {
+    fn within<F: Future>(&self, future: F, too_late: fn() -> Broken) -> Within<'_, F> {
         self.within_limit(self.idle, future, too_late)
     }
 
@@ -261,19 +261,20 @@ impl Flow<'_> {
         &self,
         limit: Duration,
         future: F,
-        too_late: Broken,
+        too_late: fn() -> Broken,
     ) -> Within<'_, F> {
         let waiting = self.timer.within(limit, Watched::new(self.watch, future));
-        Within { waiting, too_late: Some(too_late) }
+        Within { waiting, too_late }
     }
 }
 
 pin_project_lite::pin_project! {
     /// A wait that ends with the watched client, or when it has taken too long.
+    #[must_use = "a future does nothing unless it is awaited"]
     pub struct Within<'a, F> {
         #[pin]
         waiting: Until<'a, Watched<'a, F>>,
-        too_late: Option<Broken>,
+        too_late: fn() -> Broken,
     }
 }
 
@@ -285,13 +286,14 @@ impl<F: Future> Future for Within<'_, F> {
         this.waiting.poll(context).map(|waited| match waited {
             Ok(Ok(output)) => Ok(output),
             Ok(Err(Gone)) => Err(Broken::ClientGone),
-            Err(Elapsed) => Err(this.too_late.take().expect("a wait ends once")),
+            Err(Elapsed) => Err((this.too_late)()),
         })
     }
 }
 
 pin_project_lite::pin_project! {
     /// See [`Flow::await_source`].
+    #[must_use = "a future does nothing unless it is awaited"]
     pub struct Sourced<'a, F> {
         flow: &'a Flow<'a>,
         began: Tick,

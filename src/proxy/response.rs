@@ -225,7 +225,7 @@ impl Attempt<'_> {
                     (self.answered)();
                     self.send_head(head).await?;
                     self.mark_end();
-                    self.server.came_in_part().await.map_err(|_| Failed::CutShort)?;
+                    self.server.came_in_part().await;
                     if !buf.is_empty() {
                         self.server.put_back(buf);
                     }
@@ -422,7 +422,7 @@ impl Attempt<'_> {
         if body.ended() {
             self.server.came_whole();
         } else {
-            self.server.came_in_part().await.map_err(|_| Failed::CutShort)?;
+            self.server.came_in_part().await;
         }
         let watch = self.progress.sent_at.get().map(|_| self.client);
         let flow = Flow {

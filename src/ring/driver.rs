@@ -246,8 +246,8 @@ impl Ring {
         self.0.uring.borrow_mut().poll(key, waker)
     }
 
-    pub(super) fn has_result(&self, key: Key) -> bool {
-        self.0.uring.borrow().has_result(key)
+    pub(super) fn result(&self, key: Key) -> Option<i32> {
+        self.0.uring.borrow().result(key)
     }
 
     pub(super) fn stop_operation(&self, key: Key) {

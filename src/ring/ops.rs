@@ -27,7 +27,7 @@ impl Operation {
 
     /// Whether its result waits to be taken.
     pub(super) fn has_result(&self) -> bool {
-        self.key.is_none_or(|key| self.ring.has_result(key))
+        self.key.is_none_or(|key| self.ring.result(key).is_some())
     }
 
     /// Another operation on the same ring.

@@ -18,9 +18,10 @@ use super::{Ring, Tier};
 /// messages, should the guess be wrong.
 const BEFORE_BULK: usize = 4 << 10;
 
-/// Messages of a server in a row that must have come whole in one receive for the next to be
-/// expected so. Where that is wrong, splice finds some hundred KiB less than there were.
-const ALIKE: u8 = 8;
+/// Messages of a server in a row that must have come whole, before any of them was passed on, for
+/// the next to be expected so. Where that is wrong, what arrives within a turn (often 32 buffers) is
+/// in buffers until it can be passed on, and splice does not find it.
+const ALIKE: u8 = 32;
 
 /// Receives from a socket into buffers that the kernel picks only when bytes are there, so that
 /// waiting holds none.
@@ -41,6 +42,8 @@ pub struct Receiver {
     from_server: bool,
     /// Messages in a row that came whole, up to `ALIKE`.
     whole: u8,
+    /// What [`Receiver::stop`] was told behind the bytes that it brought. The kernel tells it once.
+    failed: Option<Errno>,
 }
 
 /// What a receiver's peer is expected to send next.
@@ -84,14 +87,28 @@ impl Receiver {
             Tier::V5_8 => Style::PollThenReceive,
         };
         let (ring, fd) = (socket.ring().clone(), socket.raw());
-        let (polling, starved, from_server) = (false, false, !many);
-        let (traffic, multi, whole) = (Traffic::Messages, false, 0);
-        let armed = None;
-        Receiver { ring, fd, armed, style, traffic, multi, polling, starved, from_server, whole }
+        Receiver {
+            ring,
+            fd,
+            armed: None,
+            style,
+            traffic: Traffic::Messages,
+            multi: false,
+            polling: false,
+            starved: false,
+            from_server: !many,
+            whole: 0,
+            failed: None,
+        }
     }
 
     /// Asks the kernel for bytes now, so that they are there when polled for.
     pub fn arm(&mut self) {
+        if self.from_server && self.style == Style::Multi && self.ring.stock().is_busy() {
+            // Many who take little, perhaps: no message is to bring more than one buffer.
+            (self.style, self.whole) = (Style::Single, 0);
+            self.pause();
+        }
         if self.armed.is_none() {
             let fd = self.fd;
             let request = match self.style {
@@ -115,16 +132,16 @@ impl Receiver {
         self.traffic = traffic;
     }
 
-    /// A server's message came whole with its head. After `ALIKE` of them in a row one operation is
-    /// to receive all that follow.
+    /// A server's message came whole. After `ALIKE` of them in a row one operation is to receive
+    /// all that follow.
     pub fn came_whole(&mut self) {
-        self.whole = self.whole.saturating_add(1).min(ALIKE);
+        self.whole = (self.whole + 1).min(ALIKE);
         if self.whole == ALIKE && self.ring.tier() == Tier::V6_1 {
             (self.style, self.traffic) = (Style::Multi, Traffic::Messages);
         }
     }
 
-    /// A server's message did not come whole with its head, and the rest may be for splice. `true`:
+    /// There is more of a server's message to come, which may be for splice. `true`:
     /// [`Receiver::stop`] must follow, since what is armed would take more of it.
     pub fn came_in_part(&mut self) -> bool {
         self.whole = 0;
@@ -144,7 +161,16 @@ impl Receiver {
 
     /// Whether something (bytes, the end, an error) has arrived and was not taken yet.
     pub fn has_news(&self) -> bool {
-        self.armed.is_some_and(|key| self.ring.has_result(key))
+        self.failed.is_some() || self.result().is_some_and(|result| !is_only_an_end(result))
+    }
+
+    /// Whether what arrives now would be noticed.
+    pub fn is_watching(&self) -> bool {
+        self.armed.is_some() && self.result().is_none()
+    }
+
+    fn result(&self) -> Option<i32> {
+        self.armed.and_then(|key| self.ring.result(key))
     }
 
     /// The next bytes; `None` at the end of the stream.
@@ -157,6 +183,9 @@ impl Receiver {
 
     /// As [`Receiver::recv`].
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Buf>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error.into()));
+        }
         loop {
             if std::mem::take(&mut self.starved) {
                 let stock = self.ring.stock();
@@ -228,13 +257,11 @@ impl Receiver {
     }
 
     /// Stops receiving so that the bytes stay in the socket; returns what had been taken already,
-    /// in order. The end of the stream shows again at the next receive or splice.
-    ///
-    /// # Errors
-    /// Those of recv(2), which the kernel tells only once.
-    pub async fn stop(&mut self) -> io::Result<Vec<Buf>> {
+    /// in order. The end of the stream shows again at the next receive or splice, and an error is
+    /// what the next receive brings.
+    pub async fn stop(&mut self) -> Vec<Buf> {
         let mut taken = Vec::new();
-        let Some(key) = self.armed else { return Ok(taken) };
+        let Some(key) = self.armed else { return taken };
         self.ring.stop_operation(key);
         while self.armed.is_some() {
             let next = poll_fn(|context| match self.ring.poll(key, context.waker()) {
@@ -251,15 +278,25 @@ impl Receiver {
             }
             match uring::received(self.ring.stock(), outcome, hold) {
                 Ok(received) => taken.extend(received),
-                Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::CANCELED | Errno::NOBUFS | Errno::INTR | Errno::AGAIN) => {}
-                    _ => return Err(error),
-                },
+                Err(_) if is_only_an_end(outcome.0) => {}
+                Err(error) => self.failed = Errno::from_io_error(&error),
             }
         }
         self.polling = false;
-        Ok(taken)
+        taken
     }
+
+    /// The error that the next receive would bring.
+    pub fn take_failure(&mut self) -> Option<io::Error> {
+        self.failed.take().map(io::Error::from)
+    }
+}
+
+/// Whether a result says only that an operation has ended, and nothing of the stream.
+fn is_only_an_end(result: i32) -> bool {
+    [Errno::CANCELED, Errno::NOBUFS, Errno::INTR, Errno::AGAIN]
+        .iter()
+        .any(|error| result == -error.raw_os_error())
 }
 
 impl Drop for Receiver {

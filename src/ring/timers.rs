@@ -277,6 +277,7 @@ impl<A> Drop for Idle<'_, A> {
 
 pin_project_lite::pin_project! {
     /// See [`Timer::within`].
+    #[must_use = "a future does nothing unless it is awaited"]
     pub struct Until<'a, F> {
         timer: &'a Timer,
         deadline: Tick,

@@ -105,6 +105,11 @@ impl Stream {
         self.receiver.borrow().has_news()
     }
 
+    /// Whether what arrives now would be noticed.
+    pub fn is_watching(&self) -> bool {
+        self.receiver.borrow().is_watching()
+    }
+
     /// Whether the socket, asked directly, has neither bytes nor an end nor an error.
     pub fn is_silent(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
@@ -125,37 +130,37 @@ impl Stream {
         self.receiver.borrow_mut().expect(traffic);
     }
 
-    /// A server's message came whole with its head: the next may be asked for like many.
+    /// A server's message came whole: the next may be asked for like many.
     pub fn came_whole(&self) {
         self.receiver.borrow_mut().came_whole();
     }
 
-    /// A server's message did not come whole with its head: from now on as much is received as is
-    /// asked for. What had arrived is put back.
-    ///
-    /// # Errors
-    /// Those of recv(2) for what had arrived.
+    /// There is more of a server's message to come: from now on as much is received as is asked for.
+    /// What had arrived is put back.
     #[allow(clippy::await_holding_refcell_ref, reason = "one direction has one reader")]
-    pub async fn came_in_part(&self) -> io::Result<()> {
+    pub async fn came_in_part(&self) {
         let mut receiver = self.receiver.borrow_mut();
         if receiver.came_in_part() {
-            let taken = receiver.stop().await?;
+            let taken = receiver.stop().await;
             self.ahead.borrow_mut().extend(taken);
         }
-        Ok(())
     }
 
     /// Leaves what arrives in the socket, for splice to find; what had arrived is put back.
     ///
     /// # Errors
-    /// Those of recv(2) for what had arrived.
+    /// Those of recv(2), behind what had arrived.
     #[allow(clippy::await_holding_refcell_ref, reason = "one direction has one reader")]
     pub async fn leave_in_socket(&self) -> io::Result<()> {
         let mut receiver = self.receiver.borrow_mut();
-        let taken = receiver.stop().await?;
+        let taken = receiver.stop().await;
         receiver.expect(Traffic::Bulk);
-        self.ahead.borrow_mut().extend(taken);
-        Ok(())
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.extend(taken);
+        match ahead.is_empty() {
+            true => receiver.take_failure().map_or(Ok(()), Err),
+            false => Ok(()),
+        }
     }
 
     /// Puts aside, for later, what arrived while something else was awaited, and asks for no more.

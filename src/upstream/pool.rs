@@ -41,8 +41,10 @@ impl Pool {
     pub fn take(&mut self, announced: &[u8], now: Tick, once: bool) -> Option<Stream> {
         while let Some(last) = self.idle.iter().rposition(|idle| *idle.announced == *announced) {
             let Idle { stream, since, .. } = self.idle.remove(last);
-            let unwatched = once && since == now && !stream.is_silent();
-            if !unwatched && !stream.has_news() && now < since.saturating_add(self.timeout) {
+            // A watch may have ended for want of buffers, or with the operation that kept it.
+            let unwatched = (once && since == now) || !stream.is_watching();
+            let silent = !unwatched || stream.is_silent();
+            if silent && !stream.has_news() && now < since.saturating_add(self.timeout) {
                 return Some(stream);
             }
         }

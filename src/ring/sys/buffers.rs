@@ -127,6 +127,14 @@ impl Stock {
         inner.ring.as_ref().is_some_and(|ring| ring.published > 0) || inner.in_use() < most
     }
 
+    /// Whether more than a quarter of all that may exist is lent out: time to ask for no more than
+    /// is wanted.
+    pub fn is_busy(&self) -> bool {
+        let inner = self.inner.borrow();
+        let published = inner.ring.as_ref().map_or(0, |ring| usize::from(ring.published));
+        (inner.in_use() - published) * 4 > inner.max
+    }
+
     fn lend(self: &Rc<Self>, most: usize) -> Option<Buf> {
         let (index, data) = self.inner.borrow_mut().take_free(most)?;
         Some(Buf { stock: self.clone(), data, index, start: HEADROOM as u32, end: HEADROOM as u32 })

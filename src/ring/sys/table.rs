@@ -145,9 +145,9 @@ impl Table {
         wakers.extend(self.slots.iter().filter_map(|slot| slot.waker.clone()));
     }
 
-    /// Whether a result of `key` waits to be taken.
-    pub fn has_result(&self, key: Key) -> bool {
-        self.slots[key].results.first.is_some()
+    /// The result of `key` that is to be taken next.
+    pub fn result(&self, key: Key) -> Option<i32> {
+        self.slots[key].results.first.map(|(result, _)| result)
     }
 
     /// `key` shall end; its last result still has to be taken.

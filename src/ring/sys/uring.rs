@@ -115,9 +115,9 @@ impl Uring {
         self.table.waiting(wakers);
     }
 
-    /// As [`Table::has_result`].
-    pub fn has_result(&self, key: Key) -> bool {
-        self.table.has_result(key)
+    /// As [`Table::result`].
+    pub fn result(&self, key: Key) -> Option<i32> {
+        self.table.result(key)
     }
 
     /// Asks the kernel to end `key`; its last result still has to be taken.
