@@ -194,7 +194,7 @@ impl Case {
             _ => "POST",
         };
         // Now and then a stretch in which no server gives a reason to expect a large response.
-        if number / (STRETCH * CLIENTS) % 4 == 0 && abort == Abort::No {
+        if (number / (STRETCH * CLIENTS)).is_multiple_of(4) && abort == Abort::No {
             let small = [Kind::Length, Kind::Chunked];
             (response.kind, response.length) = (rng.pick(&small), response.length % SMALL);
             response.stalls = false;
