@@ -114,8 +114,8 @@ impl Passage {
     /// Says whether an expression is found in a text; if so, its groups are the last.
     pub fn capture(&mut self, matcher: &Matcher, text: &[u8]) -> bool {
         let Some(captures) = matcher.expression.captures(text) else { return false };
-        let found = |group: usize| captures.get(group).copied().unwrap_or_default();
-        self.groups = captures.iter().skip(1).map(|group| group.to_vec()).collect();
+        let found = |group: usize| captures.get(group).map_or(&b""[..], |found| found.as_bytes());
+        self.groups = (1..captures.len()).map(|group| found(group).to_vec()).collect();
         for &(group, number) in &matcher.names {
             self.name(number, found(group).to_vec());
         }

@@ -1,27 +1,15 @@
 //! Regular expressions that say what of a text they found.
 
-mod looking;
-
 use std::fmt;
 
-use regex::bytes::{Regex, RegexBuilder};
-
-use looking::Looking;
+use regex::bytes::{Captures, Regex, RegexBuilder};
 
 /// A regular expression over bytes: a decoded path need not be UTF-8.
 #[derive(Clone, Debug)]
 pub struct Expression {
-    engine: Engine,
+    regex: Regex,
     /// Only in texts that begin so is it looked for.
     within: Box<[u8]>,
-}
-
-#[derive(Clone, Debug)]
-enum Engine {
-    /// Takes time in proportion to the text.
-    Plain(Regex),
-    /// Looks ahead or behind, as in `/\.(?!well-known)`, and may have to go back.
-    Looking(Box<Looking>),
 }
 
 /// Two are equal that are written alike.
@@ -46,7 +34,7 @@ impl Expression {
     /// # Errors
     /// What is wrong with it, in a few words.
     pub fn new(text: &str) -> Result<Expression, String> {
-        Expression::read(text, false)
+        Regex::new(text).map(Expression::from).map_err(|error| in_words(&error))
     }
 
     /// Reads an expression to which `a` and `A` are the same.
@@ -54,18 +42,8 @@ impl Expression {
     /// # Errors
     /// What is wrong with it, in a few words.
     pub fn any_case(text: &str) -> Result<Expression, String> {
-        Expression::read(text, true)
-    }
-
-    fn read(text: &str, any_case: bool) -> Result<Expression, String> {
-        let engine = match RegexBuilder::new(text).case_insensitive(any_case).build() {
-            Ok(regex) => Engine::Plain(regex),
-            Err(_) if Looking::is_meant(text) => {
-                Engine::Looking(Box::new(Looking::new(text, any_case)?))
-            }
-            Err(error) => return Err(in_words(&error)),
-        };
-        Ok(Expression { engine, within: Box::default() })
+        let regex = RegexBuilder::new(text).case_insensitive(true).build();
+        regex.map(Expression::from).map_err(|error| in_words(&error))
     }
 
     /// The same, looked for only in texts that begin like this.
@@ -75,53 +53,27 @@ impl Expression {
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        match &self.engine {
-            Engine::Plain(regex) => regex.as_str(),
-            Engine::Looking(looking) => looking.as_str(),
-        }
+        self.regex.as_str()
     }
 
     /// Whether it is found in a text.
     pub fn is_match(&self, text: &[u8]) -> bool {
-        text.starts_with(&self.within)
-            && match &self.engine {
-                Engine::Plain(regex) => regex.is_match(text),
-                Engine::Looking(looking) => looking.is_match(text),
-            }
+        text.starts_with(&self.within) && self.regex.is_match(text)
     }
 
-    /// What it and its groups found in a text, if it is found there: the whole first, and nothing
-    /// for a group that took no part.
-    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Vec<&'t [u8]>> {
-        if !text.starts_with(&self.within) {
-            return None;
-        }
-        match &self.engine {
-            Engine::Plain(regex) => {
-                let captures = regex.captures(text)?;
-                Some(
-                    captures.iter().map(|group| group.map_or(&b""[..], |g| g.as_bytes())).collect(),
-                )
-            }
-            Engine::Looking(looking) => looking.captures(text),
-        }
+    /// What its groups found in a text, if it is found there.
+    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Captures<'t>> {
+        text.starts_with(&self.within).then(|| self.regex.captures(text))?
     }
 
     /// How many groups it has.
     pub fn groups(&self) -> usize {
-        match &self.engine {
-            Engine::Plain(regex) => regex.captures_len() - 1,
-            Engine::Looking(looking) => looking.groups(),
-        }
+        self.regex.captures_len() - 1
     }
 
     /// The names of its groups that have one, with their numbers, from 1.
     pub fn names(&self) -> impl Iterator<Item = (usize, &str)> {
-        let names: Vec<Option<&str>> = match &self.engine {
-            Engine::Plain(regex) => regex.capture_names().collect(),
-            Engine::Looking(looking) => looking.names().collect(),
-        };
-        names.into_iter().enumerate().filter_map(|(number, name)| Some((number, name?)))
+        self.regex.capture_names().enumerate().filter_map(|(number, name)| Some((number, name?)))
     }
 }
 
@@ -133,6 +85,12 @@ impl fmt::Display for Expression {
             true => Ok(()),
             false => write!(f, " in {}", String::from_utf8_lossy(&self.within)),
         }
+    }
+}
+
+impl From<Regex> for Expression {
+    fn from(regex: Regex) -> Expression {
+        Expression { regex, within: Box::default() }
     }
 }
 
@@ -154,7 +112,7 @@ mod tests {
         assert_eq!(expression.names().collect::<Vec<_>>(), [(1, "user")]);
         let captures = expression.captures(b"/\xff/7");
         assert!(captures.is_none(), "a class holds characters");
-        assert_eq!(expression.captures("/é/7".as_bytes()).unwrap()[2], b"7");
+        assert_eq!(&expression.captures("/é/7".as_bytes()).unwrap()[2], b"7");
         assert!(Expression::any_case("^A$").unwrap().is_match(b"a"));
         assert_eq!(Expression::new("(a").unwrap_err(), "unclosed group");
     }

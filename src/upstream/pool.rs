@@ -66,8 +66,10 @@ impl Pool {
     /// Closes connections that are idle for too long or were closed by the server.
     pub fn expire(&mut self, now: Tick) {
         let timeout = self.timeout;
-        self.idle
-            .retain(|idle| !idle.stream.has_news() && now < idle.since.saturating_add(timeout));
+        self.idle.retain(|Idle { stream, since, .. }| {
+            let silent = stream.is_watching() || stream.is_silent();
+            silent && !stream.has_news() && now < since.saturating_add(timeout)
+        });
     }
 
     /// Closes all.

@@ -82,9 +82,10 @@ fn complaints_have_a_place_and_a_remedy() {
         ("location !~ /x { }", "10: `!~` is no modifier of a location; there are =, ^~, ~ and ~*"),
         ("location / { } location / { }", "16: there is already a location `/`; keep one"),
         (
-            "location ~ (?!é) { }",
-            "12: the expression `(?!é)`: what looks ahead or behind may hold ASCII only; leave \
-             other characters out, or look for them in an expression of their own",
+            "location ~ a(?!b) { }",
+            "12: the expression `a(?!b)`: looking ahead or behind is not \
+            honoured; leave it out, and let the exception come first: \
+             `location ^~ /.well-known/ { … }`, or a line before in a `map`",
         ),
         (
             "return 700;",
