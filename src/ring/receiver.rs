@@ -19,8 +19,8 @@ use super::{Ring, Tier};
 const BEFORE_BULK: usize = 4 << 10;
 
 /// Messages of a server in a row that must have come whole, before any of them was passed on, for
-/// the next to be expected so. Where that is wrong, what arrives within a turn (often 32 buffers) is
-/// in buffers until it can be passed on, and splice does not find it.
+/// the next to be expected so. Where that is wrong, what arrives within a turn (often 32 buffers)
+/// is in buffers until it can be passed on, and splice does not find it.
 const ALIKE: u8 = 32;
 
 /// Receives from a socket into buffers that the kernel picks only when bytes are there, so that

@@ -135,8 +135,8 @@ impl Stream {
         self.receiver.borrow_mut().came_whole();
     }
 
-    /// There is more of a server's message to come: from now on as much is received as is asked for.
-    /// What had arrived is put back.
+    /// There is more of a server's message to come: from now on as much is received as is asked
+    /// for. What had arrived is put back.
     #[allow(clippy::await_holding_refcell_ref, reason = "one direction has one reader")]
     pub async fn came_in_part(&self) {
         let mut receiver = self.receiver.borrow_mut();
