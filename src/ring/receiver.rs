@@ -109,6 +109,10 @@ impl Receiver {
             (self.style, self.whole) = (Style::Single, 0);
             self.pause();
         }
+        self.ask();
+    }
+
+    fn ask(&mut self) {
         if self.armed.is_none() {
             let fd = self.fd;
             let request = match self.style {
@@ -164,9 +168,9 @@ impl Receiver {
         self.failed.is_some() || self.result().is_some_and(|result| !is_only_an_end(result))
     }
 
-    /// Whether what arrives now would be noticed.
+    /// Whether there is no news, and what arrives now will be.
     pub fn is_watching(&self) -> bool {
-        self.armed.is_some() && self.result().is_none()
+        self.armed.is_some() && self.failed.is_none() && self.result().is_none()
     }
 
     fn result(&self) -> Option<i32> {
@@ -196,8 +200,8 @@ impl Receiver {
                 }
                 stock.pass_on();
             }
-            self.arm();
-            let key = self.armed.expect("armed above");
+            self.ask();
+            let key = self.armed.expect("asked above");
             let (outcome, hold) = match self.ring.poll(key, context.waker()) {
                 Progress::Pending => return Poll::Pending,
                 Progress::More(outcome) => (outcome, Hold::Nothing),

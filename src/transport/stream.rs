@@ -105,7 +105,7 @@ impl Stream {
         self.receiver.borrow().has_news()
     }
 
-    /// Whether what arrives now would be noticed.
+    /// Whether there is no news, and what arrives now will be.
     pub fn is_watching(&self) -> bool {
         self.receiver.borrow().is_watching()
     }

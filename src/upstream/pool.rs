@@ -10,6 +10,16 @@ struct Idle {
     since: Tick,
 }
 
+impl Idle {
+    /// Whether it can carry a request. Its watch may have ended for want of buffers, or with the
+    /// operation that kept it; then the socket itself is asked.
+    fn is_good(&self, now: Tick, timeout: Tick) -> bool {
+        let stream = &self.stream;
+        let quiet = stream.is_watching() || (!stream.has_news() && stream.is_silent());
+        quiet && now < self.since.saturating_add(timeout)
+    }
+}
+
 /// The idle connections of one server in one shard.
 pub struct Pool {
     idle: Vec<Idle>,
@@ -40,12 +50,10 @@ impl Pool {
     /// request that may be sent again; `once` asks the socket itself.
     pub fn take(&mut self, announced: &[u8], now: Tick, once: bool) -> Option<Stream> {
         while let Some(last) = self.idle.iter().rposition(|idle| *idle.announced == *announced) {
-            let Idle { stream, since, .. } = self.idle.remove(last);
-            // A watch may have ended for want of buffers, or with the operation that kept it.
-            let unwatched = (once && since == now) || !stream.is_watching();
-            let silent = !unwatched || stream.is_silent();
-            if silent && !stream.has_news() && now < since.saturating_add(self.timeout) {
-                return Some(stream);
+            let idle = self.idle.remove(last);
+            let unwatched = once && idle.since == now && !idle.stream.is_silent();
+            if !unwatched && idle.is_good(now, self.timeout) {
+                return Some(idle.stream);
             }
         }
         None
@@ -66,10 +74,7 @@ impl Pool {
     /// Closes connections that are idle for too long or were closed by the server.
     pub fn expire(&mut self, now: Tick) {
         let timeout = self.timeout;
-        self.idle.retain(|Idle { stream, since, .. }| {
-            let silent = stream.is_watching() || stream.is_silent();
-            silent && !stream.has_news() && now < since.saturating_add(timeout)
-        });
+        self.idle.retain(|idle| idle.is_good(now, timeout));
     }
 
     /// Closes all.
